@@ -1,0 +1,34 @@
+// The thread pool that all kernels share.
+#pragma once
+
+namespace hadamard {
+
+int num_threads();           // HADAMARD_NUM_THREADS, or the machine's cores
+void set_num_threads(int n); // throws std::invalid_argument below 1
+
+// Runs f(context, i) for i in [0, tasks) on the pool and the caller; returns when all are done. Nested calls and calls
+// from several Python threads at once are safe: a pool that is busy runs the tasks on the caller.
+void parallel(long tasks, void (*f)(void *context, long i), void *context);
+
+// f(begin, end) over [0, n) in pieces of at least `grain`.
+template <class F> void parallel_for(long n, long grain, const F &f) {
+  long pieces = n / (grain < 1 ? 1 : grain);
+  if (pieces > num_threads()) pieces = num_threads();
+  if (pieces <= 1) {
+    if (n > 0) f(0L, n);
+    return;
+  }
+  struct Work {
+    const F *f;
+    long n, pieces;
+  } work{&f, n, pieces};
+  parallel(
+      pieces,
+      [](void *p, long i) {
+        auto &w = *static_cast<Work *>(p);
+        (*w.f)(w.n * i / w.pieces, w.n * (i + 1) / w.pieces);
+      },
+      &work);
+}
+
+} // namespace hadamard
