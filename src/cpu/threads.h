@@ -1,4 +1,4 @@
-// The thread pool that all kernels share.
+// The thread pool that all kernels share, and the memory they work in.
 #pragma once
 
 namespace hadamard {
@@ -6,9 +6,14 @@ namespace hadamard {
 int num_threads();           // HADAMARD_NUM_THREADS, or the machine's cores
 void set_num_threads(int n); // throws std::invalid_argument below 1
 
-// Runs f(context, i) for i in [0, tasks) on the pool and the caller; returns when all are done. Nested calls and calls
-// from several Python threads at once are safe: a pool that is busy runs the tasks on the caller.
+// Runs f(context, i) for i in [0, tasks) on the pool and the caller; returns when all are done. f must not throw.
+// Nested calls and calls from several Python threads at once are safe: a pool that is busy runs the tasks on the
+// caller.
 void parallel(long tasks, void (*f)(void *context, long i), void *context);
+
+// At least `bytes` of memory for this thread alone, aligned to 64 bytes; what a slot held is lost when it grows.
+constexpr int workspace_slots = 8; // 0 to 3 belong to gemm
+void *workspace(int slot, long bytes);
 
 // f(begin, end) over [0, n) in pieces of at least `grain`.
 template <class F> void parallel_for(long n, long grain, const F &f) {
