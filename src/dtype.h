@@ -67,7 +67,7 @@ constexpr Set complexes = set_of(DType::C64) | set_of(DType::C128);
 constexpr Set reals = integers | floats;
 constexpr Set numbers = reals | complexes;
 constexpr Set everything = numbers | boolean;
-constexpr bool in(DType t, Set s) { return set_of(t) & s; }
+constexpr bool dtype_in(DType t, Set s) { return set_of(t) & s; }
 
 template <class T> struct Type {
   using type = T;

@@ -1,0 +1,682 @@
+// Recording, in-place histories, and the engine.
+#include "autograd.h"
+
+#include <algorithm>
+#include <cctype>
+#include <mutex>
+#include <queue>
+
+#include "call.h"
+#include "ops/all.h"
+
+namespace hadamard {
+
+// ---- modes
+
+namespace {
+struct Modes {
+  bool grad = true, inference = false;
+};
+thread_local Modes modes;
+std::atomic<bool> anomaly{false};
+std::atomic<uint64_t> next_sequence{0};
+} // namespace
+
+bool grad_enabled() { return modes.grad; }
+void set_grad_enabled(bool on) { modes.grad = on; }
+bool inference_enabled() { return modes.inference; }
+void set_inference_enabled(bool on) { modes.inference = on; }
+bool anomaly_enabled() { return anomaly; }
+void set_anomaly_enabled(bool on) { anomaly = on; }
+
+// ---- nodes
+
+Node::Node() : sequence(next_sequence.fetch_add(1, std::memory_order_relaxed)) {}
+
+void destroy(Node *n) noexcept {
+  // Edges and saved tensors lead to further nodes: take them one at a time instead of by recursion.
+  static thread_local std::vector<Node *> waiting;
+  static thread_local bool draining = false;
+  if (draining) {
+    waiting.push_back(n);
+    return;
+  }
+  draining = true;
+  delete n;
+  while (!waiting.empty()) {
+    n = waiting.back();
+    waiting.pop_back();
+    delete n;
+  }
+  draining = false;
+}
+
+void destroy(AutogradMeta *m) noexcept {
+  if (m->retains_grad && m->fn) std::erase(m->fn->retain, m);
+  m->~AutogradMeta();
+  release(m, sizeof(AutogradMeta));
+}
+
+AutogradMeta &meta(const Tensor &t) {
+  if (!t->meta) t->meta = Ref<AutogradMeta>::adopt(new (allocate(sizeof(AutogradMeta))) AutogradMeta);
+  return *t->meta;
+}
+
+Accumulate::Accumulate(const Tensor &v) : variable(v) { sequence = UINT64_MAX; }
+
+TensorList Accumulate::apply(const TensorList &grads) {
+  Tensor g = grads[0];
+  AutogradMeta &m = meta(variable);
+  if (!g) return {};
+  TensorList list{g};
+  for (auto &h : m.hooks) h.call(list, {});
+  g = list[0];
+  if (!g) return {};
+  if (!m.grad) {
+    bool owned = !grad_enabled() && g->refs.load() <= 2 && g->storage->refs.load() == 1 && !g->base &&
+                 !overlaps_itself(g.shape(), g.strides()) && g.strides() == variable.strides();
+    if (grad_enabled()) m.grad = g;
+    else if (owned) m.grad = g;
+    else {
+      Tensor fresh = empty_like(variable, g.dtype());
+      copy_data(fresh, g);
+      m.grad = fresh;
+    }
+  } else if (grad_enabled()) {
+    m.grad = add_grads(m.grad, g);
+  } else {
+    const Tensor pair[] = {m.grad, g};
+    run_inplace(about(ops::add), pair, 2);
+    m.grad.bump();
+  }
+  for (auto &h : m.post_accumulate_hooks) {
+    TensorList v{variable};
+    h.call(v, {});
+  }
+  return {};
+}
+
+Tensor add_grads(const Tensor &a, const Tensor &b) {
+  if (!a) return b;
+  if (!b) return a;
+  return ops::add(a, b);
+}
+
+// ---- where gradients go
+
+namespace {
+// The part of an in-place write that a view's base records: fn acts on the slice, the rest passes through.
+struct CopySlices : Node {
+  Ref<Node> fn;
+  Dims base_shape, base_strides, shape, strides;
+  int64_t base_offset, offset;
+  DType dtype;
+  bool freed = false;
+  const char *name() const override { return "CopySlices"; }
+  TensorList apply(const TensorList &grads) override {
+    if (freed) throw_released();
+    TensorList r(next.size());
+    if (!grads[0]) return r;
+    Tensor whole = empty_strided(base_shape, base_strides, dtype);
+    copy_(whole, grads[0]);
+    int64_t at = offset - base_offset;
+    Tensor part = clone(as_strided(whole, shape, strides, at));
+    TensorList inner = fn->apply({part});
+    for (size_t i = 0; i < inner.size() && i < r.size(); ++i)
+      if (i) r[i] = inner[i];
+    Tensor slice = as_strided(whole, shape, strides, at);
+    if (!inner.empty() && inner[0]) copy_(slice, inner[0]);
+    else zero_(slice);
+    r[0] = whole;
+    return r;
+  }
+  void release() override {
+    fn->release();
+    freed = fn->released();
+  }
+  bool released() const override { return freed; }
+};
+
+// Puts g back where as_strided read it: a flat buffer of n elements, contributions to one place summed.
+Tensor strided_scatter(const Tensor &g, int64_t n, const Dims &shape, const Dims &strides, int64_t offset) {
+  Tensor flat = zeros({n}, g.dtype(), g.device());
+  if (!g.is_meta() && g.numel()) {
+    Tensor window = alias(flat, shape, strides, offset);
+    bool unique = true;
+    { // strides sorted: each must step over all the smaller ones
+      SmallVec<int, 8> order;
+      for (int i = 0; i < int(shape.size()); ++i)
+        if (shape[i] > 1) order.push_back(i);
+      std::sort(order.begin(), order.end(), [&](int a, int b) { return strides[a] < strides[b]; });
+      int64_t reach = 0;
+      for (int i : order) {
+        unique &= strides[i] > reach;
+        reach += (shape[i] - 1) * strides[i];
+      }
+    }
+    if (unique) {
+      copy_data(window, g);
+    } else {
+      Tensor src = empty(shape, g.dtype());
+      copy_data(src, g);
+      Dims at(shape.size(), 0);
+      const char *from = src.raw();
+      for (int64_t k = 0; k < g.numel(); ++k, from += g.itemsize()) {
+        int64_t place = offset;
+        for (size_t d = 0; d < shape.size(); ++d) place += at[d] * strides[d];
+        char *to = flat.raw() + place * g.itemsize();
+        Scalar x = load(to, g.dtype()), y = load(from, g.dtype());
+        store(to, g.dtype(), Scalar(std::complex<double>(x.re + y.re, x.im + y.im)));
+        for (size_t d = shape.size(); d-- > 0;) {
+          if (++at[d] < shape[d]) break;
+          at[d] = 0;
+        }
+      }
+    }
+  }
+  return record(flat, "AsStridedScatterBackward0", {g}, {}, [=](const Backward &b) -> TensorList {
+    return {as_strided(contiguous(b.grad()), shape, strides, offset)};
+  });
+}
+} // namespace
+
+Tensor as_strided(const Tensor &x, const Dims &shape, const Dims &strides, std::optional<int64_t> offset) {
+  HD_CHECK(shape.size() == strides.size(), runtime, "mismatch in length of strides and shape");
+  int64_t at = offset ? *offset : x->offset, last = at;
+  HD_CHECK(at >= 0, runtime, "Tensor: invalid storage offset %ld", long(at));
+  bool any = true;
+  for (size_t i = 0; i < shape.size(); ++i) {
+    HD_CHECK(strides[i] >= 0, runtime, "as_strided: Negative strides are not supported at the moment, got strides: %s",
+             brackets(strides).c_str());
+    any &= shape[i] > 0;
+    int64_t span;
+    HD_CHECK(shape[i] < 1 || (!__builtin_mul_overflow(shape[i] - 1, strides[i], &span) &&
+                              !__builtin_add_overflow(last, span, &last)),
+             runtime, "Storage size calculation overflowed with sizes=%s and strides=%s", brackets(shape).c_str(),
+             brackets(strides).c_str());
+  }
+  HD_CHECK(!any || size_t(last + 1) <= x->storage->bytes / size_t(x.itemsize()), runtime,
+           "setStorage: sizes %s, strides %s, storage offset %ld, and itemsize %ld requiring a storage size of %ld are "
+           "out of bounds for storage of size %zu",
+           brackets(shape).c_str(), brackets(strides).c_str(), long(at), long(x.itemsize()),
+           long((last + 1) * x.itemsize()), x->storage->bytes);
+  Dims in_shape = x.shape(), in_strides = x.strides();
+  int64_t in_at = x->offset;
+  return make_view(x, shape, strides, at, "AsStridedBackward0", [=](const Backward &b) -> TensorList {
+    int64_t low = std::min(in_at, at);
+    int64_t in_last = in_at, out_last = at;
+    for (size_t i = 0; i < in_shape.size(); ++i) in_last += in_shape[i] ? (in_shape[i] - 1) * in_strides[i] : 0;
+    for (size_t i = 0; i < shape.size(); ++i) out_last += shape[i] ? (shape[i] - 1) * strides[i] : 0;
+    int64_t high = std::max(in_last, out_last);
+    Tensor flat = strided_scatter(b.grad(), high - low + 1, shape, strides, at - low);
+    return {as_strided(flat, in_shape, in_strides, in_at - low)};
+  });
+}
+
+void link_base(const Tensor &view, const Tensor &of) {
+  if (!grad_enabled() || of->untracked) return;
+  TensorImpl *base = of->base ? of->base : of.impl();
+  base->refs.fetch_add(1, std::memory_order_relaxed);
+  view->base = base;
+  view->grad_version = view.version();
+}
+
+Node *grad_fn(const Tensor &t) {
+  if (t->base && t->grad_version != t.version()) {
+    // The storage was written to since: if the base has a history now, this view's follows from it.
+    Tensor base{Ref<TensorImpl>(t->base)};
+    t->grad_version = t.version();
+    if (base.requires_grad()) {
+      GradMode on(true);
+      Tensor again = as_strided(base, t.shape(), t.strides(), t->offset);
+      AutogradMeta &m = meta(t);
+      m.fn = again->meta->fn;
+      m.output = 0;
+    }
+  }
+  return t->meta ? t->meta->fn.get() : nullptr;
+}
+uint32_t output_nr(const Tensor &t) { return t->meta ? t->meta->output : 0; }
+
+Edge gradient_edge(const Tensor &t) {
+  if (Node *fn = grad_fn(t)) return {Ref<Node>(fn), t->meta->output};
+  if (!t->meta || !t->meta->requires_grad) return {};
+  AutogradMeta &m = *t->meta;
+  if (m.accumulator) {
+    // It may be on its way out in another thread: revive only while it is still counted.
+    uint32_t n = m.accumulator->refs.load();
+    while (n && !m.accumulator->refs.compare_exchange_weak(n, n + 1)) {}
+    if (n) return {Ref<Node>::adopt(m.accumulator), 0};
+  }
+  struct Owned : Accumulate {
+    using Accumulate::Accumulate;
+    ~Owned() override {
+      if (variable->meta && variable->meta->accumulator == this) variable->meta->accumulator = nullptr;
+    }
+  };
+  auto *a = new Owned(t);
+  m.accumulator = a;
+  return {Ref<Node>::adopt(a), 0};
+}
+
+void set_requires_grad(const Tensor &t, bool on) {
+  if (!on && !t->meta) return;
+  HD_CHECK(!on || differentiable(t), runtime, "only Tensors of floating point dtype can require gradients");
+  HD_CHECK(!(on && t->inference && !inference_enabled()), runtime,
+           "Setting requires_grad=True on inference tensor outside InferenceMode is not allowed.");
+  if (grad_fn(t)) {
+    HD_CHECK(on, runtime,
+             "you can only change requires_grad flags of leaf variables. If you want to use a computed variable in a "
+             "subgraph that doesn't require differentiation use var_no_grad = var.detach().");
+    return;
+  }
+  meta(t).requires_grad = on;
+}
+
+bool needs_grad(const Tensors &ts) {
+  if (!grad_enabled()) return false;
+  for (auto &t : ts)
+    if (Tensor_requires_grad(t)) return true;
+  return false;
+}
+
+void connect(Node &node, const Tensor *inputs, size_t n) {
+  node.next.reserve(n);
+  for (size_t i = 0; i < n; ++i)
+    node.next.push_back(Tensor_requires_grad(inputs[i]) ? gradient_edge(inputs[i]) : Edge{});
+}
+
+void set_history(const Tensor &y, Ref<Node> node) {
+  if (!differentiable(y)) return;
+  AutogradMeta &m = meta(y);
+  m.fn = std::move(node);
+  m.output = 0;
+}
+void set_history(const Tensors &results, Ref<Node> node) {
+  for (size_t i = 0; i < results.size(); ++i)
+    if (results[i] && differentiable(results[i])) {
+      AutogradMeta &m = meta(results[i]);
+      m.fn = node;
+      m.output = uint32_t(i);
+    }
+}
+void share_history(const Tensor &copy, const Tensor &of) {
+  if (!of.requires_grad()) return;
+  Edge e = gradient_edge(of);
+  AutogradMeta &m = meta(copy);
+  m.fn = e.node;
+  m.output = e.input;
+}
+
+// ---- saved tensors
+
+Saved::Saved(const Tensor &t, bool output, uint32_t nr) : version_(t ? t.version() : 0), output_(output), output_nr_(nr) {
+  if (!t) return;
+  if (output) {
+    t_ = alias(t);
+    t_->wrapped = t->wrapped;
+  } else {
+    t_ = t;
+  }
+}
+
+static std::string legacy_type(const Tensor &t) { return std::string("torch.") + info(t.dtype()).legacy; }
+
+Tensor Saved::get(Node *owner) const {
+  if (!t_) return t_;
+  if (t_.version() != version_) {
+    std::string what = "[" + legacy_type(t_) + " " + brackets(t_.shape()) + "]";
+    Node *fn = output_ ? owner : grad_fn(t_);
+    if (fn) what += ", which is output " + std::to_string(output_ ? output_nr_ : output_nr(t_)) + " of " + fn->name() + ",";
+    throw Error(Raises::runtime,
+                "one of the variables needed for gradient computation has been modified by an inplace operation: " +
+                    what + " is at version " + std::to_string(t_.version()) + "; expected version " +
+                    std::to_string(version_) + " instead. Hint: " +
+                    (anomaly_enabled()
+                         ? "the backtrace further above shows the operation that failed to compute its gradient. The "
+                           "variable in question was changed in there or anywhere later. Good luck!"
+                         : "enable anomaly detection to find the operation that failed to compute its gradient, with "
+                           "torch.autograd.set_detect_anomaly(True)."),
+                "inplace_saved")
+        .in(owner ? owner->name() : "");
+  }
+  if (!output_ || !owner) return t_;
+  Tensor again = alias(t_);
+  AutogradMeta &m = meta(again);
+  m.fn = Ref<Node>(owner);
+  m.output = output_nr_;
+  return again;
+}
+
+void throw_released() {
+  throw Error(Raises::runtime,
+              "Trying to backward through the graph a second time (or directly access saved tensors after they have "
+              "already been freed). Saved intermediate values of the graph are freed when you call .backward() or "
+              "autograd.grad(). Specify retain_graph=True if you need to backward through the graph a second time or "
+              "if you need to access saved tensors after calling backward.",
+              "released");
+}
+
+// ---- in-place writes
+
+void check_inplace(const Tensor &self) {
+  if (overlaps_itself(self.shape(), self.strides()))
+    throw Error(Raises::runtime,
+                "unsupported operation: more than one element of the written-to tensor refers to a single memory "
+                "location. Please clone() the tensor before performing the operation.",
+                "overlap")
+        .arg("self", self);
+  HD_CHECK(!self->inference || inference_enabled(), runtime,
+           "Inplace update to inference tensor outside InferenceMode is not allowed.You can make a clone to get a normal "
+           "tensor before doing inplace update.See https://github.com/pytorch/rfcs/pull/17 for more details.");
+  if (!grad_enabled() || !self.requires_grad()) return;
+  if (self->base) {
+    Tensor base{Ref<TensorImpl>(self->base)};
+    if (!grad_fn(base) && base.requires_grad())
+      throw Error(Raises::runtime,
+                  "a view of a leaf Variable that requires grad is being used in an in-place operation.", "leaf");
+  }
+  if (!grad_fn(self))
+    throw Error(Raises::runtime, "a leaf Variable that requires grad is being used in an in-place operation.", "leaf");
+}
+
+void rebase_history(const Tensor &self, Ref<Node> node) {
+  if (!differentiable(self)) return;
+  if (!self->base) {
+    AutogradMeta &m = meta(self);
+    if (m.retains_grad && m.fn) {
+      std::erase(m.fn->retain, &m);
+      node->retain.push_back(&m);
+    }
+    m.fn = std::move(node);
+    m.output = 0;
+    return;
+  }
+  Tensor base{Ref<TensorImpl>(self->base)};
+  auto *slices = new CopySlices;
+  Ref<Node> holder = Ref<Node>::adopt(slices);
+  slices->dtype = base.dtype();
+  slices->base_shape = base.shape();
+  slices->base_strides = is_dense(base.shape(), base.strides()) ? base.strides() : contiguous_strides(base.shape());
+  slices->base_offset = base->offset;
+  slices->shape = self.shape();
+  slices->strides = self.strides();
+  slices->offset = self->offset;
+  slices->next.push_back(gradient_edge(base));
+  for (size_t i = 1; i < node->next.size(); ++i) slices->next.push_back(node->next[i]);
+  // Inside, input 0 is the slice: its gradient is always wanted, it becomes part of the base's.
+  if (!node->next.empty() && !node->next[0].node) node->next[0] = Edge{Ref<Node>(new Accumulate(detach(self))), 0};
+  slices->fn = std::move(node);
+  AutogradMeta &m = meta(base);
+  m.fn = holder;
+  m.output = 0;
+  self->grad_version = self.version() - 1; // stale: made anew from the base when asked for
+}
+
+void assign(const Tensor &self, const Tensor &y) {
+  check_inplace(self);
+  Broadcast b = broadcast(self.shape(), y.shape());
+  if (b.clash >= 0 || !(b.shape == self.shape()))
+    throw Error(Raises::runtime, text("output with shape %s doesn't match the broadcast shape %s",
+                                      brackets(self.shape()).c_str(), brackets(y.shape()).c_str()),
+                "inplace_shape");
+  HD_CHECK(can_cast(y.dtype(), self.dtype()), runtime,
+           "result type %s can't be cast to the desired output type %s", info(y.dtype()).scalar,
+           info(self.dtype()).scalar);
+  Node *fn = grad_enabled() && y.requires_grad() ? grad_fn(to(y, self.dtype())) : nullptr;
+  copy_data(self, y);
+  self.bump();
+  if (!grad_enabled()) return;
+  if (fn && self->base) {
+    // The base records "the slice was replaced by y": y's own history already leads back to the old slice.
+    auto *node = new FormulaNode("CopyBackwards", {}, [](const Backward &g) -> TensorList { return {{}, g.grad()}; });
+    Ref<Node> holder = Ref<Node>::adopt(node);
+    node->next.push_back({});
+    node->next.push_back(gradient_edge(y));
+    rebase_history(self, holder);
+  } else if (fn) {
+    rebase_history(self, Ref<Node>(fn));
+  } else if (self.requires_grad()) {
+    rebase_history(self, Ref<Node>::adopt(new FormulaNode("CopyBackwards", {}, [](const Backward &) -> TensorList {
+                     return {Tensor(), Tensor()};
+                   })));
+  }
+}
+
+// ---- the engine
+
+namespace {
+
+struct State {
+  Node *node;
+  uint32_t waits = 0; // consumers that have not run yet
+  bool needed = true;
+  TensorList in; // gradients so far, one per output of the op
+  uint64_t outer_task;
+  uint32_t outer_slot;
+};
+struct Capture {
+  Node *node;
+  uint32_t input;
+  size_t index;
+};
+
+std::recursive_mutex engine_lock;
+uint64_t last_task = 0;
+
+struct EngineGuard {
+  EngineGuard() {
+    if (engine_lock.try_lock()) return;
+    bool held = release_host_lock && release_host_lock();
+    engine_lock.lock();
+    if (held) acquire_host_lock();
+  }
+  ~EngineGuard() { engine_lock.unlock(); }
+};
+
+struct Run {
+  uint64_t task;
+  std::vector<State> states;
+
+  State *find(Node *n) { return n->task == task ? &states[n->slot] : nullptr; }
+  State &add(Node *n) {
+    states.push_back({n, 0, true, {}, n->task, n->slot});
+    n->task = task;
+    n->slot = uint32_t(states.size() - 1);
+    return states.back();
+  }
+  ~Run() { // nodes go back to the run around this one
+    for (auto &s : states) {
+      s.node->task = s.outer_task;
+      s.node->slot = s.outer_slot;
+    }
+  }
+};
+
+void check_nan(const TensorList &grads, const Node &node) {
+  for (size_t i = 0; i < grads.size(); ++i) {
+    if (!grads[i] || !differentiable(grads[i]) || grads[i].is_meta()) continue;
+    GradMode off(false);
+    Tensor bad = ops::any(ops::isnan(grads[i]), std::nullopt, false);
+    HD_CHECK(item(bad).is_zero(), runtime, "Function '%s' returned nan values in its %zuth output.", node.name(), i);
+  }
+}
+
+} // namespace
+
+Tensors run_backward(const Tensors &outputs, const Tensors &given, const Tensors &inputs, BackwardOptions o) {
+  Tensors seeds;
+  std::vector<Edge> roots;
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    const Tensor &y = outputs[i];
+    Tensor g = i < given.size() ? given[i] : Tensor();
+    Edge e = gradient_edge(y);
+    if (!g) {
+      if (e.node || !given.empty()) {
+        HD_CHECK(y.numel() == 1, runtime, "grad can be implicitly created only for scalar outputs");
+        HD_CHECK(!y.is_complex(), runtime,
+                 "grad can be implicitly created only for real scalar outputs but got torch.%s", info(y.dtype()).name);
+      }
+      g = full(y.shape(), Scalar(1), y.dtype(), y.device());
+    } else if (!(g.shape() == y.shape())) {
+      auto size = [](const Tensor &t) { return "torch.Size(" + brackets(t.shape()) + ")"; };
+      throw Error(Raises::runtime,
+                  text("Mismatch in shape: grad_output[%zu] has a shape of %s and output[%zu] has a shape of %s.", i,
+                       size(g).c_str(), i, size(y).c_str()),
+                  "backward_shape")
+          .arg("grad_output", g)
+          .arg("output", y);
+    } else if (g.dtype() != y.dtype()) {
+      g = to(g, y.dtype());
+    }
+    if (!e.node)
+      throw Error(Raises::runtime,
+                  text("element %zu of tensors does not require grad and does not have a grad_fn", i), "no_grad")
+          .arg("tensor", y);
+    roots.push_back(e);
+    seeds.push_back(g);
+  }
+
+  EngineGuard guard;
+  Run run;
+  run.task = ++last_task;
+  std::vector<Node *> stack;
+  for (auto &e : roots)
+    if (!run.find(e.node.get())) {
+      run.add(e.node.get());
+      stack.push_back(e.node.get());
+    }
+  while (!stack.empty()) {
+    Node *n = stack.back();
+    stack.pop_back();
+    for (auto &e : n->next) {
+      if (!e.node) continue;
+      State *s = run.find(e.node.get());
+      if (!s) {
+        s = &run.add(e.node.get());
+        stack.push_back(e.node.get());
+      }
+      ++s->waits;
+    }
+  }
+
+  std::vector<Capture> captures;
+  std::vector<Edge> held; // keeps accumulators of inputs alive for the run
+  if (!inputs.empty()) {
+    for (auto &s : run.states) s.needed = false;
+    for (size_t i = 0; i < inputs.size(); ++i) {
+      HD_CHECK(inputs[i].requires_grad(), runtime, "One of the differentiated Tensors does not require grad");
+      Edge e = gradient_edge(inputs[i]);
+      held.push_back(e);
+      if (State *s = run.find(e.node.get())) {
+        captures.push_back({e.node.get(), e.input, i});
+        s->needed = true;
+      }
+    }
+    std::vector<uint32_t> order(run.states.size());
+    for (uint32_t i = 0; i < order.size(); ++i) order[i] = i;
+    // Inputs were recorded before what uses them; accumulators (the last number) come first.
+    std::sort(order.begin(), order.end(), [&](uint32_t a, uint32_t b) {
+      return run.states[a].node->sequence + 1 < run.states[b].node->sequence + 1;
+    });
+    for (uint32_t i : order)
+      for (auto &e : run.states[i].node->next)
+        if (e.node) run.states[i].needed |= run.find(e.node.get())->needed;
+  }
+
+  Tensors captured(inputs.size());
+  GradMode mode(o.create_graph);
+  auto later = [](const State *a, const State *b) { return a->node->sequence < b->node->sequence; };
+  std::priority_queue<State *, std::vector<State *>, decltype(later)> ready(later);
+  auto receive = [&](State &s, uint32_t input, const Tensor &g) {
+    if (s.in.size() < s.node->outputs) s.in.resize(s.node->outputs);
+    Tensor &slot = s.in[input];
+    if (!g) return;
+    if (!slot) slot = g;
+    else if (!o.create_graph && slot->refs.load() == 1 && slot->storage->refs.load() == 1 && !slot->base &&
+             slot.dtype() == g.dtype() && slot.shape() == g.shape() && !overlaps_itself(slot.shape(), slot.strides())) {
+      const Tensor pair[] = {slot, g}; // nobody else sees this sum: add in place
+      run_inplace(about(ops::add), pair, 2);
+    } else
+      slot = add_grads(slot, g);
+  };
+  for (size_t i = 0; i < roots.size(); ++i) receive(*run.find(roots[i].node.get()), roots[i].input, seeds[i]);
+  seeds.clear();
+  for (auto &e : roots) {
+    State *s = run.find(e.node.get());
+    if (s->waits == 0 && s->needed) {
+      s->waits = UINT32_MAX; // queued
+      ready.push(s);
+    }
+  }
+  while (!ready.empty()) {
+    State &s = *ready.top();
+    ready.pop();
+    Ref<Node> node(s.node);
+    TensorList in = std::move(s.in);
+    in.resize(node->outputs);
+    for (size_t h = 0; h < node->pre_hooks.size(); ++h) {
+      Hook hook = node->pre_hooks[h];
+      hook.call(in, {});
+    }
+    for (AutogradMeta *m : node->retain)
+      if (Tensor &g = in[m->output]) {
+        if (!m->grad) m->grad = o.create_graph ? g : clone(g);
+        else m->grad = add_grads(m->grad, g);
+      }
+    bool capture_only = false;
+    for (auto &c : captures)
+      if (c.node == s.node) {
+        Tensor g = in[c.input];
+        if (Accumulate *a = s.node->as_accumulate()) {
+          capture_only = !o.accumulate;
+          if (capture_only && g) {
+            TensorList list{g};
+            for (auto &h : meta(a->variable).hooks) h.call(list, {});
+            g = list[0];
+          }
+        }
+        captured[c.index] = g;
+      }
+    if (!inputs.empty() && !capture_only) {
+      bool leads = node->as_accumulate() != nullptr;
+      for (auto &e : node->next)
+        if (e.node) leads |= run.find(e.node.get())->needed;
+      capture_only = !leads;
+    }
+    if (capture_only) continue;
+    TensorList out = node->apply(in);
+    if (anomaly_enabled()) check_nan(out, *node);
+    for (size_t h = 0; h < node->post_hooks.size(); ++h) {
+      Hook hook = node->post_hooks[h];
+      hook.call(out, in);
+    }
+    if (!o.keep_graph) node->release();
+    in.clear();
+    for (size_t i = 0; i < node->next.size(); ++i) {
+      auto &e = node->next[i];
+      if (!e.node) continue;
+      State &t = *run.find(e.node.get());
+      Tensor g = i < out.size() ? std::move(out[i]) : Tensor();
+      if (t.needed) receive(t, e.input, g);
+      g = Tensor();
+      if (--t.waits == 0 && t.needed) ready.push(&t);
+    }
+  }
+  if (!inputs.empty()) {
+    for (size_t i = 0; i < inputs.size(); ++i) {
+      if (!o.accumulate)
+        HD_CHECK(captured[i] || o.allow_unused, runtime,
+                 "The differentiated Tensor at index %zu appears to not have been used in the graph. Set "
+                 "allow_unused=True if this is the desired behavior.",
+                 i);
+      else if (captured[i] && grad_fn(inputs[i])) {
+        AutogradMeta &m = meta(inputs[i]);
+        m.grad = m.grad ? add_grads(m.grad, captured[i]) : captured[i];
+      }
+    }
+  }
+  return captured;
+}
+
+} // namespace hadamard

@@ -1,0 +1,211 @@
+// The graph of recorded ops and the engine that runs it backwards.
+#pragma once
+#include <functional>
+
+#include "tensor.h"
+
+namespace hadamard {
+
+struct Edge {
+  Ref<Node> node;
+  uint32_t input = 0;
+};
+
+// Up to a few tensors, without a heap allocation for the usual one to three.
+using TensorList = std::vector<Tensor>;
+
+struct Hook { // a callback of the host language
+  int64_t id;
+  std::function<void(TensorList &grads, const TensorList &outputs)> call;
+};
+
+struct Node {
+  std::atomic<uint32_t> refs{1};
+  uint32_t outputs = 1;   // how many gradients it receives
+  uint64_t sequence;      // later ops run first
+  std::vector<Edge> next; // where its gradients go, one per input of the op
+  std::vector<Hook> pre_hooks, post_hooks;
+  std::vector<AutogradMeta *> retain; // results whose .grad is kept (retain_grad); they take themselves off
+  void *python = nullptr; // the Python object that wraps this, not counted
+  // The engine's own fields, valid while `task` is the run's number.
+  uint64_t task = 0;
+  uint32_t slot = 0;
+
+  Node();
+  virtual ~Node() = default;
+  virtual const char *name() const = 0;
+  // One gradient per output (some undefined) to one per input (may be undefined).
+  virtual TensorList apply(const TensorList &grads) = 0;
+  virtual void release() {} // drops what was saved
+  virtual bool released() const { return false; }
+  virtual struct Accumulate *as_accumulate() { return nullptr; }
+  bool wants(size_t i) const { return i < next.size() && next[i].node; }
+};
+void destroy(Node *n) noexcept; // iterative: a chain of a million nodes does not overflow the stack
+
+struct Accumulate : Node { // the end of a path: adds to a leaf's .grad
+  Tensor variable;
+  explicit Accumulate(const Tensor &v);
+  const char *name() const override { return "AccumulateGrad"; }
+  TensorList apply(const TensorList &grads) override;
+  Accumulate *as_accumulate() override { return this; }
+};
+
+struct AutogradMeta {
+  std::atomic<uint32_t> refs{1};
+  bool requires_grad = false, retains_grad = false;
+  uint32_t output = 0;
+  Tensor grad;
+  Ref<Node> fn;
+  Node *accumulator = nullptr; // not counted
+  std::vector<Hook> hooks;                 // on the gradient of this tensor
+  std::vector<Hook> post_accumulate_hooks; // after it was added to .grad
+};
+
+// ---- modes
+bool grad_enabled();
+void set_grad_enabled(bool on);
+bool inference_enabled();
+void set_inference_enabled(bool on);
+bool anomaly_enabled();
+void set_anomaly_enabled(bool on);
+struct NoGrad {
+  bool before = grad_enabled();
+  NoGrad() { set_grad_enabled(false); }
+  ~NoGrad() { set_grad_enabled(before); }
+};
+struct GradMode {
+  bool before = grad_enabled();
+  explicit GradMode(bool on) { set_grad_enabled(on); }
+  ~GradMode() { set_grad_enabled(before); }
+};
+
+// ---- recording
+AutogradMeta &meta(const Tensor &t); // made where there is none
+Node *grad_fn(const Tensor &t);      // of a view: made anew after an in-place write; nullptr for a leaf
+uint32_t output_nr(const Tensor &t);
+Edge gradient_edge(const Tensor &t); // grad_fn, or the accumulator of a leaf that requires grad, or nothing
+void set_requires_grad(const Tensor &t, bool on);
+
+inline bool Tensor_requires_grad(const Tensor &t) { return t && t.requires_grad(); }
+template <class... T> bool needs_grad(const T &...t) { return grad_enabled() && (Tensor_requires_grad(t) || ...); }
+bool needs_grad(const Tensors &ts);
+
+// A tensor kept for backward, with the version it had.
+class Saved {
+  Tensor t_;
+  uint32_t version_ = 0;
+  bool output_ = false; // the op's own result: kept without history, which would be a cycle
+  uint32_t output_nr_ = 0;
+
+public:
+  Saved() = default;
+  Saved(const Tensor &t, bool output, uint32_t output_nr = 0);
+  Tensor get(Node *owner) const; // throws where it was written to since
+  void clear() { t_ = Tensor(); }
+  bool defined() const { return bool(t_); }
+};
+
+// What a gradient formula sees.
+struct Backward {
+  Node &node;
+  const TensorList &grads;
+  const std::vector<Saved> &kept;
+  const Tensor &grad(size_t i = 0) const { return grads[i]; }
+  Tensor saved(size_t i) const { return kept[i].get(&node); }
+  bool wants(size_t i) const { return node.wants(i); }
+};
+
+void throw_released();
+
+template <class F> struct FormulaNode : Node {
+  const char *name_;
+  std::vector<Saved> saved;
+  F f;
+  bool had_saved, freed = false;
+  FormulaNode(const char *name, std::vector<Saved> s, F f)
+      : name_(name), saved(std::move(s)), f(std::move(f)), had_saved(!saved.empty()) {}
+  const char *name() const override { return name_; }
+  TensorList apply(const TensorList &grads) override {
+    if (freed) throw_released();
+    bool any = false;
+    for (auto &g : grads) any |= bool(g);
+    if (!any) return TensorList(next.size());
+    return f(Backward{*this, grads, saved});
+  }
+  void release() override {
+    if (had_saved) {
+      freed = true;
+      for (auto &s : saved) s.clear();
+    }
+  }
+  bool released() const override { return freed; }
+};
+
+struct Keep { // what to save: inputs, then results (marked so)
+  Tensor t;
+  bool output = false;
+  uint32_t output_nr = 0;
+};
+inline Keep result(const Tensor &y, uint32_t nr = 0) { return {y, true, nr}; }
+
+// Attaches `node` to results: they require grad and name it as their grad_fn.
+void set_history(const Tensors &results, Ref<Node> node);
+void set_history(const Tensor &y, Ref<Node> node);
+void connect(Node &node, const Tensor *inputs, size_t n);
+
+// Records that `y` came from `inputs`: f(Backward) gives one gradient per input. Does nothing (and saves nothing)
+// where no gradient is asked for. Returns y.
+template <class F>
+Tensor record(const Tensor &y, const char *name, std::initializer_list<Tensor> inputs,
+              std::initializer_list<Keep> keep, F f) {
+  bool any = false;
+  if (grad_enabled())
+    for (auto &t : inputs) any |= Tensor_requires_grad(t);
+  if (!any) return y;
+  std::vector<Saved> saved;
+  saved.reserve(keep.size());
+  for (auto &k : keep) saved.emplace_back(k.t, k.output, k.output_nr);
+  auto *node = new FormulaNode<F>(name, std::move(saved), std::move(f));
+  connect(*node, inputs.begin(), inputs.size());
+  set_history(y, Ref<Node>::adopt(node));
+  return y;
+}
+// The same for several results (undefined entries and integer results are passed over) or a list of inputs.
+template <class F>
+void record_many(const Tensors &results, const char *name, const Tensors &inputs, const std::vector<Keep> &keep, F f) {
+  if (!needs_grad(inputs)) return;
+  std::vector<Saved> saved;
+  for (auto &k : keep) saved.emplace_back(k.t, k.output, k.output_nr);
+  auto *node = new FormulaNode<F>(name, std::move(saved), std::move(f));
+  node->outputs = uint32_t(results.size());
+  connect(*node, inputs.data(), inputs.size());
+  set_history(results, Ref<Node>::adopt(node));
+}
+
+// ---- in-place writes
+void check_inplace(const Tensor &self);                 // leaf, inference and overlap rules
+void rebase_history(const Tensor &self, Ref<Node> node); // node's input 0 is self as it was
+
+// ---- views
+void link_base(const Tensor &view, const Tensor &of);
+// A view of x with history: f(Backward) gives the gradient of x.
+template <class F>
+Tensor make_view(const Tensor &x, const Dims &shape, const Dims &strides, int64_t offset, const char *name, F f) {
+  Tensor y = alias(x, shape, strides, offset);
+  link_base(y, x);
+  return record(y, name, {x}, {}, std::move(f));
+}
+Tensor as_strided(const Tensor &x, const Dims &shape, const Dims &strides, std::optional<int64_t> offset);
+
+// ---- running
+struct BackwardOptions {
+  bool keep_graph = false, create_graph = false, allow_unused = false, accumulate = true;
+};
+// Gradients of `outputs` seeded with `grads` (undefined: ones for a single element). With `inputs`: returns their
+// gradients (accumulate = false) or adds only to theirs (accumulate = true); without: adds to every leaf's .grad.
+Tensors run_backward(const Tensors &outputs, const Tensors &grads, const Tensors &inputs, BackwardOptions o);
+// Gradients that meet are summed; used by the engine and by Accumulate.
+Tensor add_grads(const Tensor &a, const Tensor &b);
+
+} // namespace hadamard

@@ -1,0 +1,560 @@
+// The dispatcher: what every element-wise op, copy and cast goes through.
+#include "call.h"
+
+#include <algorithm>
+#include <cctype>
+
+#include "cpu/threads.h"
+#include "ops/all.h"
+
+namespace hadamard {
+
+bool (*release_host_lock)() = nullptr;
+void (*acquire_host_lock)() = nullptr;
+
+LongWork::LongWork(int64_t elements) : on_(elements >= 32768 && release_host_lock && release_host_lock()) {}
+LongWork::~LongWork() {
+  if (on_) acquire_host_lock();
+}
+
+std::string node_name(const char *op) {
+  std::string s;
+  bool up = true;
+  for (const char *p = op; *p; ++p) {
+    if (*p == '_') {
+      up = true;
+      continue;
+    }
+    // torch writes a letter behind a digit large: Log1P, but Log10 and Log2 stay.
+    s += up || (p > op && std::isdigit((unsigned char)p[-1])) ? char(std::toupper((unsigned char)*p)) : *p;
+    up = false;
+  }
+  return s + "Backward0";
+}
+
+Device common_device(const Tensor *t, int n, const char *op) {
+  int first = -1;
+  for (int i = 0; i < n; ++i)
+    if (t[i] && (t[i].dim() || !t[i]->wrapped) && !(t[i].dim() == 0 && t[i].device().kind == DeviceKind::cpu)) {
+      if (first < 0) first = i;
+      else if (!(t[i].device() == t[first].device())) {
+        Error e(Raises::runtime,
+                "Tensor on device " + name(t[i].device()) + " is not on the expected device " +
+                    name(t[first].device()) + "!",
+                "device");
+        throw e.in(op).arg("a", t[first]).arg("b", t[i]);
+      }
+    }
+  return first < 0 ? t[0].device() : t[first].device();
+}
+
+// ---- strided iteration
+
+namespace {
+constexpr int64_t grain = 32768; // elements a thread should get at least
+
+void coalesce(Grid &g, int operands) {
+  int out = 0;
+  for (int d = 0; d < g.ndim; ++d) {
+    if (g.shape[d] == 1) continue;
+    bool joined = out > 0;
+    for (int k = 0; k < operands && joined; ++k) joined = g.stride[out - 1][k] == g.shape[d] * g.stride[d][k];
+    if (joined) {
+      g.shape[out - 1] *= g.shape[d];
+      for (int k = 0; k < operands; ++k) g.stride[out - 1][k] = g.stride[d][k];
+    } else {
+      g.shape[out] = g.shape[d];
+      for (int k = 0; k < operands; ++k) g.stride[out][k] = g.stride[d][k];
+      ++out;
+    }
+  }
+  if (!out) {
+    g.shape[0] = 1;
+    for (int k = 0; k < operands; ++k) g.stride[0][k] = 0;
+    out = 1;
+  }
+  g.ndim = out;
+}
+
+// Orders dimensions so that the innermost has the smallest strides, looking at the result first.
+void sort_dims(Grid &g, int operands) {
+  auto before = [&](int a, int b) { // should dimension a be outside b?
+    for (int k = 0; k < operands; ++k) {
+      long x = g.stride[a][k], y = g.stride[b][k];
+      if (x == 0 || y == 0 || x == y) continue;
+      return x > y;
+    }
+    return true; // no evidence: leave
+  };
+  for (int i = 1; i < g.ndim; ++i)
+    for (int j = i; j > 0 && !before(j - 1, j); --j) {
+      std::swap(g.shape[j], g.shape[j - 1]);
+      for (int k = 0; k < operands; ++k) std::swap(g.stride[j][k], g.stride[j - 1][k]);
+    }
+}
+} // namespace
+
+void run_grid(const Loop &loop, Grid &g) {
+  int64_t n = 1;
+  for (int d = 0; d < g.ndim; ++d) n *= g.shape[d];
+  if (n == 0) return;
+  const Level &l = level();
+  if (g.ndim > 1) {
+    sort_dims(g, loop.operands);
+    coalesce(g, loop.operands);
+  }
+  if (n < 2 * grain || num_threads() == 1) {
+    LongWork unlocked(n);
+    l.map(loop, g);
+    return;
+  }
+  LongWork unlocked(n);
+  // Split the outermost dimension that is long enough; pieces are whole multiples of 64 elements where it is 1-d.
+  int split = 0;
+  for (int d = 1; d < g.ndim && g.shape[split] < num_threads(); ++d)
+    if (g.shape[d] > g.shape[split]) split = d;
+  int64_t unit = g.ndim == 1 ? 64 : 1, units = (g.shape[split] + unit - 1) / unit;
+  int64_t per_unit = n / g.shape[split] * unit;
+  parallel_for(units, std::max<int64_t>(1, grain / std::max<int64_t>(1, per_unit)), [&](long begin, long end) {
+    Grid part;
+    part.ndim = g.ndim;
+    long from = begin * unit, to = std::min<long>(end * unit, g.shape[split]);
+    for (int d = 0; d < g.ndim; ++d) {
+      part.shape[d] = d == split ? to - from : g.shape[d];
+      for (int k = 0; k < loop.operands; ++k) part.stride[d][k] = g.stride[d][k];
+    }
+    for (int k = 0; k < loop.operands; ++k) part.data[k] = g.data[k] + from * g.stride[split][k];
+    l.map(loop, part);
+  });
+}
+
+namespace {
+void put(Grid &g, int k, const Tensor &t, const Dims &to) {
+  g.data[k] = t.raw();
+  int lead = int(to.size()) - int(t.dim());
+  long size = t.itemsize();
+  for (int d = 0; d < g.ndim; ++d) {
+    int s = d - lead;
+    g.stride[d][k] = s < 0 || (t.shape()[s] == 1 && to[d] != 1) ? 0 : t.strides()[s] * size;
+  }
+}
+
+// Addresses a tensor's elements can have, first to one past the last.
+std::pair<const char *, const char *> extent(const Tensor &t) {
+  int64_t last = 0;
+  for (int64_t d = 0; d < t.dim(); ++d) last += (t.shape()[d] - 1) * t.strides()[d];
+  const char *p = t.raw();
+  return {p, p + (last + 1) * t.itemsize()};
+}
+enum class Overlap { none, same, partial };
+Overlap overlap(const Tensor &a, const Tensor &b) {
+  if (!(a->storage == b->storage) || !a.numel() || !b.numel() || a.is_meta()) return Overlap::none;
+  if (a->offset == b->offset && a.shape() == b.shape() && a.strides() == b.strides() && a.dtype() == b.dtype())
+    return Overlap::same;
+  auto [a0, a1] = extent(a);
+  auto [b0, b1] = extent(b);
+  return a1 <= b0 || b1 <= a0 ? Overlap::none : Overlap::partial;
+}
+
+// Strides of a fresh result: contiguous, or in the order of the operands' strides where they agree on another.
+Tensor new_result(const Tensor *in, int n, const Dims &shape, DType t, Device d) {
+  bool plain = true;
+  for (int i = 0; i < n; ++i)
+    if (in[i].dim() && !in[i].is_contiguous()) plain = false;
+  if (plain || shape.size() < 2) return empty(shape, t, d);
+  SmallVec<int, 8> order; // outermost first
+  auto outside = [&](int a, int b) {
+    for (int i = 0; i < n; ++i) {
+      int lead = int(shape.size()) - int(in[i].dim());
+      auto stride = [&](int k) -> int64_t {
+        return k < lead || in[i].shape()[k - lead] == 1 ? 0 : in[i].strides()[k - lead];
+      };
+      int64_t x = stride(a), y = stride(b);
+      if (x == 0 || y == 0) continue;
+      if (x != y) return x > y;
+      if (shape[a] > shape[b]) return false;
+    }
+    return true;
+  };
+  for (int i = 0; i < int(shape.size()); ++i) {
+    int at = int(order.size());
+    while (at > 0 && !outside(order[at - 1], i)) --at;
+    order.insert(at, i);
+  }
+  Dims strides(shape.size(), 1);
+  int64_t step = 1;
+  for (size_t k = order.size(); k-- > 0;) {
+    strides[order[k]] = step;
+    step *= shape[order[k]] > 1 ? shape[order[k]] : 1;
+  }
+  return empty_strided(shape, strides, t, d);
+}
+
+[[noreturn]] void not_implemented(const Elementwise &op, DType t) {
+  std::string n = op.name;
+  if (n == "sub" && t == DType::Bool)
+    throw Error(Raises::runtime,
+                "Subtraction, the `-` operator, with two bool tensors is not supported. Use the `^` or `logical_xor()` "
+                "operator instead.",
+                "dtype");
+  if (n == "neg" && t == DType::Bool)
+    throw Error(Raises::runtime,
+                "Negation, the `-` operator, on a bool tensor is not supported. If you are trying to invert a mask, use "
+                "the `~` or `logical_not()` operator instead.",
+                "dtype");
+  throw Error(Raises::not_implemented, "\"" + n + "_cpu\" not implemented for '" + info(t).scalar + "'", "dtype").in(op.name);
+}
+
+Dims broadcast_all(const Elementwise &op, const Tensor *in, int n) {
+  Dims shape = in[0].shape();
+  for (int i = 1; i < n; ++i) {
+    if (in[i].shape() == shape || in[i].dim() == 0) continue;
+    Broadcast b = broadcast(shape, in[i].shape());
+    if (b.clash >= 0) {
+      const Dims &s = in[i].shape();
+      int64_t back = int64_t(std::max(shape.size(), s.size())) - b.clash;
+      Error e(Raises::runtime,
+              text("The size of tensor a (%ld) must match the size of tensor b (%ld) at non-singleton dimension %d",
+                   long(shape[shape.size() - back]), long(s[s.size() - back]), b.clash),
+              "broadcast");
+      e.in(op.name).at(b.clash);
+      for (int k = 0; k < n; ++k) e.arg(std::string(1, char('a' + k)).c_str(), in[k]);
+      throw e;
+    }
+    shape = b.shape;
+  }
+  return shape;
+}
+
+struct Typed { // operands in one dtype: 0-d ones as bytes on the stack, others cast to temporaries
+  Tensor t[3];
+  alignas(16) char bytes[3][16];
+  bool local[3] = {};
+};
+
+// The general road: promotion, broadcasting, out=, overlap.
+Tensor run_general(const Elementwise &op, const Tensor *in, int n, const Tensor &out, bool inplace) {
+  Device device = common_device(in, n, op.name);
+  if (out) {
+    const Tensor both_[] = {out, in[0]};
+    if (!(in[0].dim() == 0 && in[0]->wrapped)) common_device(both_, 2, op.name);
+  }
+  int skip = op.condition ? 1 : 0;
+  DType common = result_type(in + skip, n - skip);
+  if (op.promotes == Promotes::floating && !dtype_in(common, floats | complexes)) common = default_dtype();
+  if (!dtype_in(common, op.dtypes)) not_implemented(op, common);
+  const Loop &loop = level().elementwise[op.id][int(common)];
+  if (!loop.vectors) not_implemented(op, common);
+  Dims shape = broadcast_all(op, in, n);
+  if (op.condition && in[0].dtype() != DType::Bool && in[0].dtype() != DType::U8)
+    throw Error(Raises::runtime,
+                std::string("where expected condition to be a boolean tensor, but got a tensor with dtype ") +
+                    info(in[0].dtype()).scalar,
+                "dtype");
+
+  DType wanted = loop.result;
+  Tensor y = out;
+  if (out) {
+    HD_CHECK(can_cast(wanted, out.dtype()), runtime, "result type %s can't be cast to the desired output type %s",
+             info(wanted).scalar, info(out.dtype()).scalar);
+    if (!(out.shape() == shape)) {
+      if (inplace)
+        throw Error(Raises::runtime, text("output with shape %s doesn't match the broadcast shape %s",
+                                          brackets(out.shape()).c_str(), brackets(shape).c_str()),
+                    "inplace_shape")
+            .in(op.name)
+            .arg("self", in[0])
+            .arg("other", in[n - 1]);
+      if (out.numel())
+        warn("An output with one or more elements was resized since it had shape " + brackets(out.shape()) +
+             ", which does not match the required output shape " + brackets(shape) +
+             ". This behavior is deprecated, and in a future PyTorch release outputs will not be resized unless they "
+             "have zero elements. You can explicitly reuse an out tensor t by resizing it, inplace, to zero elements "
+             "with t.resize_(0).");
+      resize(out, shape);
+    }
+    if (overlaps_itself(out.shape(), out.strides()))
+      throw Error(Raises::runtime,
+                  "unsupported operation: more than one element of the written-to tensor refers to a single memory "
+                  "location. Please clone() the tensor before performing the operation.",
+                  "overlap");
+  } else {
+    y = new_result(in, n, shape, wanted, device);
+  }
+  if (y.is_meta() || device.kind == DeviceKind::meta) return y;
+
+  Typed typed;
+  for (int i = 0; i < n; ++i) {
+    DType need = i < skip ? DType::Bool : common;
+    if (in[i].dim() == 0) {
+      if (in[i].dtype() == need) std::memcpy(typed.bytes[i], in[i].raw(), size_t(in[i].itemsize()));
+      else store(typed.bytes[i], need, load(in[i].raw(), in[i].dtype()));
+      typed.local[i] = true;
+      typed.t[i] = in[i];
+      continue;
+    }
+    typed.t[i] = in[i];
+    if (in[i].dtype() != need) {
+      Tensor cast = empty_like(in[i], need);
+      copy_data(cast, in[i]);
+      typed.t[i] = cast;
+    } else if (out) {
+      Overlap o = overlap(out, in[i]);
+      if (o == Overlap::partial) {
+        if (is_dense(out.shape(), out.strides()) && is_dense(in[i].shape(), in[i].strides()))
+          throw Error(Raises::runtime,
+                      "unsupported operation: some elements of the input tensor and the written-to tensor refer to a "
+                      "single memory location. Please clone() the tensor before performing the operation.",
+                      "overlap");
+        Tensor copy = empty_like(in[i], need);
+        copy_data(copy, in[i]);
+        typed.t[i] = copy;
+      }
+    }
+  }
+  Tensor target = y.dtype() == wanted ? y : empty_like(y, wanted);
+  Grid g;
+  g.ndim = int(shape.size());
+  for (int d = 0; d < g.ndim; ++d) g.shape[d] = shape[d];
+  put(g, 0, target, shape);
+  for (int i = 0; i < n; ++i) {
+    if (typed.local[i]) {
+      g.data[i + 1] = typed.bytes[i];
+      for (int d = 0; d < g.ndim; ++d) g.stride[d][i + 1] = 0;
+    } else {
+      put(g, i + 1, typed.t[i], shape);
+    }
+  }
+  if (g.ndim == 0) {
+    g.ndim = 1;
+    g.shape[0] = 1;
+    for (int k = 0; k <= n; ++k) g.stride[0][k] = loop.size[k];
+  }
+  run_grid(loop, g);
+  if (!target.is(y)) copy_data(y, target);
+  return y;
+}
+
+// One dtype, one shape, no gaps, on the CPU: nothing to decide.
+bool plain(const Elementwise &op, const Tensor *in, int n) {
+  if (op.condition) return false;
+  const Tensor &a = in[0];
+  if (!a.is_contiguous() || a->wrapped || a.is_meta()) return false;
+  for (int i = 1; i < n; ++i) {
+    const Tensor &b = in[i];
+    if (b.dtype() != a.dtype() || !b.is_contiguous() || b->wrapped || b.is_meta() || !(b.shape() == a.shape()))
+      return false;
+  }
+  return dtype_in(a.dtype(), op.dtypes) && (op.promotes == Promotes::common || dtype_in(a.dtype(), floats | complexes));
+}
+} // namespace
+
+Tensor run(const Elementwise &op, const Tensor *in, int n, const Tensor &out) {
+  if (!out && plain(op, in, n)) {
+    const Loop &loop = level().elementwise[op.id][int(in[0].dtype())];
+    if (loop.vectors) {
+      Tensor y = empty(in[0].shape(), loop.result);
+      Grid g;
+      g.ndim = 1;
+      g.shape[0] = y.numel();
+      g.data[0] = y.raw();
+      g.stride[0][0] = loop.size[0];
+      for (int i = 0; i < n; ++i) {
+        g.data[i + 1] = in[i].raw();
+        g.stride[0][i + 1] = loop.size[i + 1];
+      }
+      run_grid(loop, g);
+      return y;
+    }
+  }
+  return run_general(op, in, n, out, false);
+}
+void run_inplace(const Elementwise &op, const Tensor *in, int n) { run_general(op, in, n, in[0], true); }
+
+void check_out(const char *op, const Tensor &out, bool any) {
+  HD_CHECK(!(any && grad_enabled()), runtime,
+           "%s(): functions with out=... arguments don't support automatic differentiation, but one of the arguments "
+           "requires grad.",
+           op);
+  (void)out;
+}
+
+Tensor write_out(const char *op, const Tensor &out, const Tensor &y) {
+  check_out(op, out, y.requires_grad() || out.requires_grad());
+  HD_CHECK(can_cast(y.dtype(), out.dtype()), runtime, "result type %s can't be cast to the desired output type %s",
+           info(y.dtype()).scalar, info(out.dtype()).scalar);
+  const Tensor pair[] = {out, y};
+  if (out.device().kind != y.device().kind) common_device(pair, 2, op);
+  if (!(out.shape() == y.shape())) {
+    if (out.numel())
+      warn("An output with one or more elements was resized since it had shape " + brackets(out.shape()) +
+           ", which does not match the required output shape " + brackets(y.shape()) +
+           ". This behavior is deprecated, and in a future PyTorch release outputs will not be resized unless they "
+           "have zero elements. You can explicitly reuse an out tensor t by resizing it, inplace, to zero elements "
+           "with t.resize_(0).");
+    resize(out, y.shape());
+  }
+  copy_data(out, y);
+  out.bump();
+  return out;
+}
+
+// ---- copies
+
+void copy_data(const Tensor &dst, const Tensor &src) {
+  if (dst.is_meta() || !dst.numel()) return;
+  HD_CHECK(!src.is_meta(), not_implemented, "Cannot copy out of meta tensor; no data!");
+  Tensor from = src;
+  if (overlap(dst, src) == Overlap::partial) {
+    from = empty_like(src);
+    copy_data(from, src);
+  }
+  const Loop &loop = level().cast[int(from.dtype())][int(dst.dtype())];
+  Grid g;
+  g.ndim = int(dst.dim());
+  for (int d = 0; d < g.ndim; ++d) g.shape[d] = dst.shape()[d];
+  put(g, 0, dst, dst.shape());
+  // src may have more dimensions, all of them 1
+  Tensor same = from;
+  if (from.dim() > dst.dim()) {
+    Dims shape(from.shape().begin() + (from.dim() - dst.dim()), from.shape().end());
+    Dims strides(from.strides().begin() + (from.dim() - dst.dim()), from.strides().end());
+    same = alias(from, shape, strides, from->offset);
+  }
+  put(g, 1, same, dst.shape());
+  if (g.ndim == 0) {
+    g.ndim = 1;
+    g.shape[0] = 1;
+    g.stride[0][0] = loop.size[0];
+    g.stride[0][1] = loop.size[1];
+  }
+  run_grid(loop, g);
+}
+
+void fill_data(const Tensor &t, const Scalar &v) {
+  if (t.is_meta() || !t.numel()) return;
+  alignas(16) char bytes[16];
+  store(bytes, t.dtype(), v);
+  const Loop &loop = level().cast[int(t.dtype())][int(t.dtype())];
+  Grid g;
+  g.ndim = int(t.dim());
+  for (int d = 0; d < g.ndim; ++d) {
+    g.shape[d] = t.shape()[d];
+    g.stride[d][0] = t.strides()[d] * t.itemsize();
+    g.stride[d][1] = 0;
+  }
+  if (t.is_contiguous()) {
+    g.ndim = 1;
+    g.shape[0] = t.numel();
+    g.stride[0][0] = t.itemsize();
+    g.stride[0][1] = 0;
+  }
+  g.data[0] = t.raw();
+  g.data[1] = bytes;
+  run_grid(loop, g);
+}
+
+Tensor to(const Tensor &x, DType t) {
+  if (x.dtype() == t) return x;
+  Tensor y = empty_like(x, t);
+  copy_data(y, x);
+  DType from = x.dtype();
+  return record(y, "ToCopyBackward0", {x}, {}, [from](const Backward &b) -> TensorList {
+    const Tensor &g = b.grad();
+    return {to(g.is_complex() && !dtype_in(from, complexes) ? ops::real(g) : g, from)};
+  });
+}
+
+Tensor to(const Tensor &x, Device d) {
+  if (x.device() == d) return x;
+  HD_CHECK(!x.is_meta(), not_implemented,
+           "Cannot copy out of meta tensor; no data! Please use torch.nn.Module.to_empty() instead of "
+           "torch.nn.Module.to() when moving module from meta to a different device.");
+  Tensor y = is_dense(x.shape(), x.strides()) ? empty_strided(x.shape(), x.strides(), x.dtype(), d)
+                                              : empty(x.shape(), x.dtype(), d);
+  Device from = x.device();
+  return record(y, "ToCopyBackward0", {x}, {}, [from](const Backward &b) -> TensorList { return {to(b.grad(), from)}; });
+}
+
+Tensor clone(const Tensor &x) {
+  Tensor y = empty_like(x);
+  copy_data(y, x);
+  return record(y, "CloneBackward0", {x}, {}, [](const Backward &b) -> TensorList { return {b.grad()}; });
+}
+
+Tensor contiguous(const Tensor &x) {
+  if (x.is_contiguous()) return x;
+  Tensor y = empty(x.shape(), x.dtype(), x.device());
+  copy_data(y, x);
+  return record(y, "CloneBackward0", {x}, {}, [](const Backward &b) -> TensorList { return {b.grad()}; });
+}
+
+Tensor detach(const Tensor &x) { return alias(x); }
+
+void copy_(const Tensor &dst, const Tensor &src) {
+  check_inplace(dst);
+  Broadcast b = broadcast(dst.shape(), src.shape());
+  if (b.clash >= 0 || (!(b.shape == dst.shape()) && src.numel() != dst.numel())) {
+    if (b.clash >= 0) {
+      int64_t back = int64_t(std::max(dst.dim(), src.dim())) - b.clash;
+      throw Error(Raises::runtime,
+                  text("The size of tensor a (%ld) must match the size of tensor b (%ld) at non-singleton dimension %d",
+                       long(dst.shape()[dst.dim() - back]), long(src.shape()[src.dim() - back]), b.clash),
+                  "broadcast")
+          .in("copy_")
+          .at(b.clash)
+          .arg("self", dst)
+          .arg("src", src);
+    }
+    throw Error(Raises::runtime, text("output with shape %s doesn't match the broadcast shape %s",
+                                      brackets(dst.shape()).c_str(), brackets(b.shape).c_str()),
+                "inplace_shape");
+  }
+  bool recording = grad_enabled() && (src.requires_grad() || dst.requires_grad());
+  Ref<Node> holder;
+  if (recording && differentiable(dst)) {
+    Dims shape = src.shape();
+    DType t = src.dtype();
+    Device d = src.device();
+    auto *node = new FormulaNode("CopyBackwards", {}, [shape, t, d](const Backward &b) -> TensorList {
+      TensorList r(2);
+      if (b.wants(0)) r[0] = ops::mul(b.grad(), number(Scalar(0)));
+      if (b.wants(1)) r[1] = to(reduce_grad(b.grad(), shape, t), d);
+      return r;
+    });
+    holder = Ref<Node>::adopt(node);
+    const Tensor in[] = {dst, differentiable(src) ? src : Tensor()};
+    connect(*node, in, 2);
+  }
+  copy_data(dst, src);
+  dst.bump();
+  if (holder) rebase_history(dst, holder);
+}
+
+void fill_(const Tensor &t, const Tensor &value) {
+  HD_CHECK(value.dim() == 0, runtime,
+           "fill_ only supports 0-dimension value tensor but got tensor with %ld dimensions.", long(value.dim()));
+  copy_(t, value);
+}
+void zero_(const Tensor &t) { copy_(t, number(Scalar(0))); }
+
+// ---- gradients of broadcast operands
+
+Tensor sum_to(const Tensor &g, const Dims &shape) {
+  if (g.shape() == shape) return g;
+  Dims lead, ones;
+  int64_t extra = g.dim() - int64_t(shape.size());
+  for (int64_t d = 0; d < g.dim(); ++d)
+    if (d < extra || (shape[d - extra] == 1 && g.shape()[d] != 1)) ones.push_back(d);
+  Tensor r = g;
+  if (!ones.empty()) r = ops::sum(g, ones, true, std::nullopt);
+  return extra > 0 ? ops::view(r, shape) : r;
+}
+
+Tensor reduce_grad(const Tensor &g, const Dims &shape, DType t) {
+  Tensor r = sum_to(g, shape);
+  if (r.is_complex() && !dtype_in(t, complexes)) r = ops::real(r);
+  return to(r, t);
+}
+
+} // namespace hadamard

@@ -1,0 +1,163 @@
+// The caching allocator. Small blocks wait in a list per thread, larger ones in lists shared by all threads.
+#include "memory.h"
+
+#include <atomic>
+#include <cstdlib>
+#include <mutex>
+#ifdef __linux__
+#include <sys/mman.h>
+#endif
+
+#include "error.h"
+
+namespace hadamard {
+namespace {
+
+constexpr size_t small_limit = 4096, small_step = 64, small_keep = 256;
+constexpr size_t huge = size_t(2) << 20;
+constexpr size_t cache_limit = size_t(1) << 30; // what all waiting large blocks may hold together
+
+struct Free {
+  Free *next;
+};
+
+struct SmallLists {
+  Free *head[small_limit / small_step + 1] = {};
+  uint32_t count[small_limit / small_step + 1] = {};
+  ~SmallLists() {
+    for (auto &h : head)
+      while (h) {
+        Free *f = h;
+        h = f->next;
+        std::free(f);
+      }
+    closed = true;
+  }
+  bool closed = false;
+};
+thread_local SmallLists small;
+
+// Large blocks: four classes per power of two, so that a block wastes at most a fifth.
+constexpr int classes = 4 * 48;
+struct LargeLists {
+  std::mutex lock;
+  Free *head[classes] = {};
+  size_t cached = 0;
+};
+LargeLists &large() { // never destroyed: tensors may outlive static destruction
+  static LargeLists *l = new LargeLists;
+  return *l;
+}
+std::atomic<int64_t> allocated{0}, peak{0}, reserved{0};
+
+int class_of(size_t bytes, size_t &rounded) {
+  int log = 63 - __builtin_clzll(bytes);
+  size_t quarter = size_t(1) << (log - 2);
+  size_t steps = (bytes + quarter - 1) / quarter; // 4 … 8
+  rounded = steps * quarter;
+  return log * 4 + int(steps - 4);
+}
+
+void *fresh(size_t bytes) {
+  size_t align = bytes >= huge ? huge : 64;
+  size_t whole = (bytes + align - 1) / align * align;
+  void *p = whole < bytes ? nullptr : std::aligned_alloc(align, whole);
+#ifdef __linux__
+  if (p && bytes >= huge) madvise(p, whole, MADV_HUGEPAGE);
+#endif
+  return p;
+}
+
+void count(int64_t bytes) {
+  int64_t now = allocated.fetch_add(bytes, std::memory_order_relaxed) + bytes, top = peak.load(std::memory_order_relaxed);
+  while (now > top && !peak.compare_exchange_weak(top, now, std::memory_order_relaxed)) {}
+}
+
+} // namespace
+
+void *allocate(size_t bytes) {
+  if (bytes <= small_limit) {
+    size_t c = (bytes + small_step - 1) / small_step;
+    if (Free *f = small.head[c]) {
+      small.head[c] = f->next;
+      --small.count[c];
+      return f;
+    }
+    if (void *p = std::aligned_alloc(64, c ? c * small_step : small_step)) return p;
+  } else if (bytes < size_t(1) << 46) {
+    size_t rounded;
+    int c = class_of(bytes, rounded);
+    {
+      auto &l = large();
+      std::lock_guard guard(l.lock);
+      if (Free *f = l.head[c]) {
+        l.head[c] = f->next;
+        l.cached -= rounded;
+        count(int64_t(rounded));
+        return f;
+      }
+    }
+    void *p = fresh(rounded);
+    if (!p) {
+      empty_cache();
+      p = fresh(rounded);
+    }
+    if (p) {
+      reserved.fetch_add(int64_t(rounded), std::memory_order_relaxed);
+      count(int64_t(rounded));
+      return p;
+    }
+  }
+  throw Error(Raises::runtime,
+              text("[enforce fail at alloc_cpu.cpp:119] err == 0. DefaultCPUAllocator: can't allocate memory: you tried "
+                   "to allocate %zu bytes. Error code 12 (Cannot allocate memory)",
+                   bytes),
+              "memory");
+}
+
+void release(void *p, size_t bytes) noexcept {
+  if (!p) return;
+  if (bytes <= small_limit) {
+    size_t c = (bytes + small_step - 1) / small_step;
+    if (small.closed || small.count[c] >= small_keep) return std::free(p);
+    auto *f = static_cast<Free *>(p);
+    f->next = small.head[c];
+    small.head[c] = f;
+    ++small.count[c];
+    return;
+  }
+  size_t rounded;
+  int c = class_of(bytes, rounded);
+  allocated.fetch_sub(int64_t(rounded), std::memory_order_relaxed);
+  auto &l = large();
+  {
+    std::lock_guard guard(l.lock);
+    if (l.cached + rounded <= cache_limit) {
+      auto *f = static_cast<Free *>(p);
+      f->next = l.head[c];
+      l.head[c] = f;
+      l.cached += rounded;
+      return;
+    }
+  }
+  reserved.fetch_sub(int64_t(rounded), std::memory_order_relaxed);
+  std::free(p);
+}
+
+void empty_cache() {
+  auto &l = large();
+  std::lock_guard guard(l.lock);
+  for (auto &h : l.head)
+    while (h) {
+      Free *f = h;
+      h = f->next;
+      std::free(f);
+    }
+  reserved.fetch_sub(int64_t(l.cached), std::memory_order_relaxed);
+  l.cached = 0;
+}
+
+MemoryStats memory_stats() { return {allocated, peak, reserved, int64_t(large().cached)}; }
+void reset_peak_memory_stats() { peak = allocated.load(); }
+
+} // namespace hadamard

@@ -1,0 +1,92 @@
+// The C++ side of every op family, for ops that are made of other ops. Python sees the tables in HD_FAMILIES.
+#pragma once
+#include "bind.h"
+#include "call.h"
+#include "cpu/math_names.h"
+
+namespace hadamard {
+namespace ops {
+#include "ops/elementwise.h"
+
+// ---- views (view.cpp)
+Tensor view(const Tensor &x, const Dims &shape);
+Tensor reshape(const Tensor &x, const Dims &shape);
+Tensor expand(const Tensor &x, const Dims &shape);
+Tensor permute(const Tensor &x, const Dims &dims);
+Tensor transpose(const Tensor &x, int64_t dim0, int64_t dim1);
+Tensor select(const Tensor &x, int64_t dim, int64_t index);
+Tensor slice(const Tensor &x, int64_t dim, std::optional<int64_t> start, std::optional<int64_t> end, int64_t step);
+Tensor narrow(const Tensor &x, int64_t dim, int64_t start, int64_t length);
+Tensor unsqueeze(const Tensor &x, int64_t dim);
+Tensor squeeze(const Tensor &x, const OptDims &dims);
+Tensor diagonal(const Tensor &x, int64_t offset, int64_t dim1, int64_t dim2);
+Tensors unbind(const Tensor &x, int64_t dim);
+Tensors split(const Tensor &x, const Dims &sizes, int64_t dim);
+Tensor cat(const Tensors &xs, int64_t dim);
+Tensor stack(const Tensors &xs, int64_t dim);
+Tensor flip(const Tensor &x, const Dims &dims);
+
+// ---- reductions (reduce.cpp); no dims given: all of them
+Tensor sum(const Tensor &x, const OptDims &dims, bool keepdim, std::optional<DType> dtype);
+Tensor mean(const Tensor &x, const OptDims &dims, bool keepdim, std::optional<DType> dtype);
+Tensor any(const Tensor &x, const OptDims &dims, bool keepdim);
+Tensor all(const Tensor &x, const OptDims &dims, bool keepdim);
+Tensor amax(const Tensor &x, const OptDims &dims, bool keepdim);
+Tensor amin(const Tensor &x, const OptDims &dims, bool keepdim);
+
+// ---- indexing (index.cpp)
+// One entry per part of x[…]: a tensor (integers or mask), or undefined for a whole dimension.
+Tensor index(const Tensor &x, const Tensors &indices);
+void index_put_(const Tensor &x, const Tensors &indices, const Tensor &values, bool accumulate);
+Tensor index_select(const Tensor &x, int64_t dim, const Tensor &at);
+Tensor gather(const Tensor &x, int64_t dim, const Tensor &at);
+Tensor scatter_add(const Tensor &x, int64_t dim, const Tensor &at, const Tensor &src);
+Tensor masked_fill(const Tensor &x, const Tensor &mask, const Tensor &value);
+Tensor nonzero(const Tensor &x);
+
+// ---- creation (create.cpp)
+Tensor arange(const Scalar &start, const Scalar &end, const Scalar &step, DType t);
+
+// ---- products (product.cpp)
+Tensor mm(const Tensor &a, const Tensor &b);
+Tensor matmul(const Tensor &a, const Tensor &b);
+
+namespace later { // what derivatives call before it is defined
+template <class A, class B, class C> auto where(const A &a, const B &b, const C &c) { return ops::where(a, b, c); }
+template <class A> auto conj(const A &a) { return ops::conj(a); }
+template <class A> auto imag(const A &a) { return ops::imag(a); }
+template <class A> auto sin(const A &a) { return ops::sin(a); }
+template <class A> auto sinh(const A &a) { return ops::sinh(a); }
+template <class A, class B> auto pow(const A &a, const B &b) { return ops::pow(a, b); }
+} // namespace later
+} // namespace ops
+
+// Operators, so that formulas and gradients read as written.
+template <class T> concept NumberLike = std::is_arithmetic_v<T>;
+#define HD_OPERATOR(symbol, op)                                                                                        \
+  inline Tensor operator symbol(const Tensor &a, const Tensor &b) { return ops::op(a, b); }                            \
+  template <NumberLike S> Tensor operator symbol(const Tensor &a, S b) { return ops::op(a, number(Scalar(b))); }       \
+  template <NumberLike S> Tensor operator symbol(S a, const Tensor &b) { return ops::op(number(Scalar(a)), b); }
+HD_OPERATOR(+, add)
+HD_OPERATOR(-, sub)
+HD_OPERATOR(*, mul)
+HD_OPERATOR(/, div)
+HD_OPERATOR(<, lt)
+HD_OPERATOR(<=, le)
+HD_OPERATOR(>, gt)
+HD_OPERATOR(>=, ge)
+HD_OPERATOR(==, eq)
+HD_OPERATOR(!=, ne)
+HD_OPERATOR(&, bitwise_and)
+HD_OPERATOR(|, bitwise_or)
+#undef HD_OPERATOR
+inline Tensor operator-(const Tensor &a) { return ops::neg(a); }
+inline Tensor operator!(const Tensor &a) { return ops::logical_not(a); }
+
+// Families of ops; each defines `const OpTable &<family>_ops()`.
+#define HD_FAMILIES(X) X(elementwise) X(create) X(view) X(reduce) X(index) X(product) X(softmax) X(norm) X(loss) X(random)
+#define X(family) const OpTable &family##_ops();
+HD_FAMILIES(X)
+#undef X
+
+} // namespace hadamard

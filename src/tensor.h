@@ -1,0 +1,188 @@
+// Tensor: a counted handle on a strided window into a storage. Views share the storage and its version.
+#pragma once
+#include <atomic>
+#include <complex>
+#include <string>
+#include <vector>
+
+#include "dtype.h"
+#include "error.h"
+#include "memory.h"
+#include "shape.h"
+
+namespace hadamard {
+
+// Ref<T>: an intrusive pointer; T has `refs` and the free function destroy(T*).
+template <class T> class Ref {
+  T *p_ = nullptr;
+
+public:
+  Ref() = default;
+  Ref(std::nullptr_t) {}
+  explicit Ref(T *p) : p_(p) { // takes a new reference
+    if (p_) p_->refs.fetch_add(1, std::memory_order_relaxed);
+  }
+  static Ref adopt(T *p) { // takes over a reference
+    Ref r;
+    r.p_ = p;
+    return r;
+  }
+  Ref(const Ref &o) : Ref(o.p_) {}
+  Ref(Ref &&o) noexcept : p_(o.p_) { o.p_ = nullptr; }
+  Ref &operator=(Ref o) noexcept {
+    std::swap(p_, o.p_);
+    return *this;
+  }
+  ~Ref() {
+    if (p_ && p_->refs.fetch_sub(1, std::memory_order_acq_rel) == 1) destroy(p_);
+  }
+  T *get() const { return p_; }
+  T *detach() {
+    T *p = p_;
+    p_ = nullptr;
+    return p;
+  }
+  T *operator->() const { return p_; }
+  T &operator*() const { return *p_; }
+  explicit operator bool() const { return p_; }
+  friend bool operator==(const Ref &a, const Ref &b) { return a.p_ == b.p_; }
+};
+
+enum class DeviceKind : uint8_t { cpu, meta };
+struct Device {
+  DeviceKind kind = DeviceKind::cpu;
+  int8_t index = -1;
+  friend bool operator==(const Device &a, const Device &b) { return a.kind == b.kind; }
+};
+std::string name(Device d); // "cpu", "meta"
+Device device_from(const std::string &name);
+
+// Bytes shared by views. `owner` keeps foreign memory (NumPy, DLPack, a mapped file) alive until `free_owner`.
+struct Storage {
+  std::atomic<uint32_t> refs{1};
+  std::atomic<uint32_t> version{0};
+  Device device;
+  char *data = nullptr;
+  size_t bytes = 0;
+  void *owner = nullptr;
+  void (*free_owner)(void *) = nullptr;
+};
+void destroy(Storage *s) noexcept;
+Ref<Storage> new_storage(size_t bytes, Device device);
+Ref<Storage> borrow_storage(void *data, size_t bytes, void *owner, void (*free_owner)(void *));
+void resize_storage(Storage &s, size_t bytes); // grows in place, keeping the contents
+
+// A Python number, before it has a dtype.
+struct Scalar {
+  enum Kind : uint8_t { boolean, integer, floating, complex_ } kind = integer;
+  int64_t i = 0;
+  double re = 0, im = 0;
+  Scalar() = default;
+  Scalar(bool b) : kind(boolean), i(b), re(b) {}
+  Scalar(int v) : Scalar(int64_t(v)) {}
+  Scalar(int64_t v) : kind(integer), i(v), re(double(v)) {}
+  Scalar(long long v) : Scalar(int64_t(v)) {}
+  Scalar(double v) : kind(floating), i(0), re(v) {}
+  Scalar(std::complex<double> v) : kind(complex_), re(v.real()), im(v.imag()) {}
+  bool is_zero() const { return kind <= integer ? i == 0 : re == 0 && im == 0; }
+  int64_t to_int() const; // truncates
+};
+// Writes a number as an element of dtype t (integers wrap, as torch's casts do), and reads one.
+void store(char *to, DType t, const Scalar &s);
+Scalar load(const char *from, DType t);
+
+struct AutogradMeta;
+struct Node;
+class Tensor;
+void destroy(AutogradMeta *) noexcept;
+
+struct TensorImpl {
+  std::atomic<uint32_t> refs{1};
+  DType dtype = DType::F32;
+  bool contiguous = true;
+  bool wrapped = false;   // a Python number: weak in promotion
+  bool untracked = false; // .data: writes do not raise the version
+  bool inference = false; // made under inference_mode
+  uint32_t grad_version = 0; // of a view: the version its grad_fn was made at
+  Ref<Storage> storage;
+  int64_t offset = 0; // in elements
+  int64_t numel = 0;
+  Dims shape, strides;
+  Ref<AutogradMeta> meta;
+  TensorImpl *base = nullptr; // of a view: the tensor whose history an in-place write rewrites (counted)
+  void *python = nullptr;     // the Python object that wraps this, not counted
+};
+void destroy(TensorImpl *t) noexcept;
+
+class Tensor {
+  Ref<TensorImpl> p_;
+
+public:
+  Tensor() = default;
+  explicit Tensor(Ref<TensorImpl> p) : p_(std::move(p)) {}
+  explicit operator bool() const { return bool(p_); }
+  TensorImpl *impl() const { return p_.get(); }
+  TensorImpl *detach_impl() { return p_.detach(); }
+  TensorImpl *operator->() const { return p_.get(); }
+  bool is(const Tensor &o) const { return p_ == o.p_; }
+
+  DType dtype() const { return p_->dtype; }
+  Device device() const { return p_->storage->device; }
+  bool is_meta() const { return device().kind == DeviceKind::meta; }
+  const Dims &shape() const { return p_->shape; }
+  const Dims &strides() const { return p_->strides; }
+  int64_t dim() const { return int64_t(p_->shape.size()); }
+  int64_t size(int64_t d) const { return dim() ? p_->shape[wrap_dim(d, dim())] : throw_size(d); }
+  int64_t stride(int64_t d) const { return p_->strides[wrap_dim(d, dim())]; }
+  int64_t numel() const { return p_->numel; }
+  int64_t itemsize() const { return size_of(p_->dtype); }
+  bool is_contiguous() const { return p_->contiguous; }
+  char *raw() const { return p_->storage->data + p_->offset * size_of(p_->dtype); }
+  template <class T> T *data() const { return reinterpret_cast<T *>(raw()); }
+  uint32_t version() const { return p_->storage->version.load(std::memory_order_relaxed); }
+  void bump() const {
+    if (!p_->untracked) p_->storage->version.fetch_add(1, std::memory_order_relaxed);
+  }
+  bool is_float() const { return dtype_in(dtype(), floats); }
+  bool is_complex() const { return dtype_in(dtype(), complexes); }
+  bool requires_grad() const;
+
+private:
+  static int64_t throw_size(int64_t d);
+};
+using Tensors = std::vector<Tensor>;
+
+DType default_dtype();
+void set_default_dtype(DType t);
+
+// New memory, not initialised; contiguous.
+Tensor empty(const Dims &shape, DType t, Device d = {});
+// New memory laid out like x (same strides where x is dense), as torch's preserve_format.
+Tensor empty_like(const Tensor &x, DType t);
+Tensor empty_like(const Tensor &x);
+Tensor empty_strided(const Dims &shape, const Dims &strides, DType t, Device d = {});
+Tensor full(const Dims &shape, const Scalar &value, DType t, Device d = {});
+Tensor zeros(const Dims &shape, DType t, Device d = {});
+Tensor number(const Scalar &value);           // 0-d, weak in promotion
+Tensor scalar(const Scalar &value, DType t);  // 0-d
+
+// A window into x's storage without history; offset in elements from the storage's start.
+Tensor alias(const Tensor &x, const Dims &shape, const Dims &strides, int64_t offset);
+Tensor alias(const Tensor &x);
+// Changes the geometry of t in place (resize_, set_, out=); grows its storage where it must.
+void resize(const Tensor &t, const Dims &shape);
+void set_geometry(const Tensor &t, const Dims &shape, const Dims &strides, int64_t offset);
+
+Scalar item(const Tensor &x); // of a one-element tensor; throws otherwise
+
+// Promotion as torch's result_type: tensors with dimensions before 0-d tensors before numbers, kind before width.
+DType promote(DType a, DType b);
+DType result_type(const Tensor *operands, int n);
+bool can_cast(DType from, DType to);
+DType real_of(DType t);    // complex64 → float32
+DType complex_of(DType t); // float32 → complex64
+DType compute_of(DType t); // f16, bf16 → f32
+
+std::string describe(const Tensor &t); // "float32 (2, 3)"
+
+} // namespace hadamard
