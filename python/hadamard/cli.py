@@ -1,0 +1,62 @@
+"""The command line: hadamard run, hadamard info."""
+
+import sys
+
+
+def main(argv=None) -> int:
+    """Entry point of the `hadamard` command; the exit code."""
+    import argparse
+
+    from . import __version__
+
+    parser = argparse.ArgumentParser(
+        prog="hadamard", description="Tensor products with autograd, in PyTorch's own words."
+    )
+    parser.add_argument("--version", action="version", version=f"hadamard {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    run = commands.add_parser(
+        "run",
+        help="run an unedited PyTorch script on Hadamard",
+        description="Run a PyTorch script on Hadamard, unedited: its imports of torch get Hadamard's modules.",
+        usage="hadamard run SCRIPT [ARGS ...]\n       hadamard run -m MODULE [ARGS ...]",
+    )
+    run.add_argument("-m", dest="module", action="store_true", help="run a module, as python -m does")
+    run.add_argument("script", metavar="SCRIPT", help="the file (with -m, the module) to run")
+    run.add_argument("args", metavar="ARGS", nargs=argparse.REMAINDER, help="its arguments, passed on as they are")
+    commands.add_parser("info", help="what this installation is and has")
+    given = parser.parse_args(argv)
+
+    if given.command == "info":
+        info()
+        return 0
+    from . import _run
+
+    (_run.run_module if given.module else _run.run_script)(given.script, given.args)
+    return 0
+
+
+def info(file=None) -> None:
+    """Print the version, the level, threads, allocator, dtypes and optional packages of this installation."""
+    import platform
+    from importlib.metadata import PackageNotFoundError, version
+
+    import hadamard
+
+    stats = hadamard.memory_stats()
+    extras = []
+    for name in ("numpy", "torch", "opt_einsum", "safetensors", "matplotlib", "tqdm", "rich", "mpi4py"):
+        try:
+            extras.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            extras.append(f"{name} -")
+    rows = {
+        "hadamard": hadamard.__version__,
+        "python": f"{platform.python_version()} on {platform.machine()} {platform.system()}",
+        "level": hadamard.level(),
+        "threads": hadamard.get_num_threads(),
+        "memory": ", ".join(f"{key} {value}" for key, value in stats.items()),
+        "dtypes": " ".join(str(dtype).rpartition(".")[2] for dtype in hadamard.dtypes()),
+        "packages": ", ".join(extras),
+    }
+    for key, value in rows.items():
+        print(f"{key:<10}{value}", file=file or sys.stdout)
