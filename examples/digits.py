@@ -86,20 +86,20 @@ def plot(path, history, dataset, read):
     curves, misread = figure.subfigures(2, 1, height_ratios=[1.3, 1])
     loss, accuracy = curves.subplots(1, 2)
     epochs = range(1, len(history) + 1)
-    train_losses, test_losses, accuracies = zip(*history)
-    loss.plot(epochs, train_losses, label="training")
-    loss.plot(epochs, test_losses, label="test")
+    for column, label in enumerate(["training", "test"]):
+        loss.plot(epochs, [values[column] for values in history], label=label)
     loss.set(title="cross entropy", xlabel="epoch", yscale="log")
     loss.legend()
-    accuracy.plot(epochs, [100 * a for a in accuracies], color="C1")
+    accuracy.plot(epochs, [100 * values[2] for values in history], color="C1")
     accuracy.set(title="test accuracy, %", xlabel="epoch")
 
     images, digits = dataset.tensors
     wrong = (read != digits).nonzero().flatten().tolist()
     misread.suptitle(f"misread: {len(wrong)} of {len(digits)}")
-    for axes, i in zip(misread.subplots(1, 10), wrong + [None] * 10):
+    for k, axes in enumerate(misread.subplots(1, 10)):
         axes.axis("off")
-        if i is not None:
+        if k < len(wrong):
+            i = wrong[k]
             axes.imshow(images[i, 0].numpy(), cmap="gray_r")
             axes.set_title(f"{digits[i].item()} read as {read[i].item()}", fontsize=8)
     figure.savefig(path, dpi=120)

@@ -86,7 +86,7 @@ def _hand_down(spawn) -> None:
 
 
 def run_script(path: str, args: list) -> None:
-    """Run a file as `python path args…` does. The process ends as it would there; exit code 2 where it cannot be read."""
+    """Run a file as `python path args…` does. The process ends as it would there; with code 2 if there is no file."""
     try:
         with open(path, "rb") as file:
             source = file.read()
