@@ -388,6 +388,11 @@ def _(f):
 _FLOATS = ("float16", "bfloat16", "float32", "float64")
 
 
+@_page("out_dtype", "Expected out tensor to have dtype", "does not match input dtype")
+def _(f):
+    return [*_table(f.args), "out= must have the dtype of the result; without it, one is made"]
+
+
 @_page("dtype", "to have the same dtype", "must have the same dtype", "expected scalar type", "to have same dtype")
 def _(f):
     args = [a for a in f.args if a.dtype]
@@ -455,47 +460,12 @@ def _(f):
     return lines
 
 
-@_page("leaf_inplace", "a leaf Variable that requires grad", "a view of a leaf Variable that requires grad")
-def _(f):
-    return [
-        "backward() gives gradients to leaves: a leaf that was overwritten would have none",
-        "try with no_grad(): around the write, to change a parameter by hand",
-        "or  y = p * 2 instead of p *= 2, to compute with it",
-    ]
-
-
-@_page("overlap", "refers to a single memory location")
-def _(f):
-    return [
-        "expand() repeats an element without storing it twice, so writing to one writes to all",
-        "try x.clone() first, or x.repeat(…) instead of x.expand(…)",
-    ]
-
-
-@_page("version", "has been modified by an inplace operation")
-def _(f):
-    return [
-        "backward needs the value from before that write",
-        "try y = y + 1 instead of y += 1 (or add instead of add_, relu(inplace=False))",
-        "or  y = y.clone() before the write",
-    ]
-
-
 @_page("scalar_backward", "grad can be implicitly created only for scalar outputs")
 def _(f):
     return _table(f.args[:1]) + _tries(
         ("y.sum().backward() or y.mean().backward()", True),
         ("y.backward(torch.ones_like(y)), which is the same as the sum", True),
     )
-
-
-@_page("backward_twice", "Trying to backward through the graph a second time")
-def _(f):
-    return [
-        "try loss.backward(retain_graph=True), if the same graph is meant to be used again",
-        "or  state = state.detach(), where a value is carried from one step of training to the next",
-        "or  one backward() of the sum, loss1 + loss2, where two losses share a part",
-    ]
 
 
 _CUTS = {
@@ -524,20 +494,7 @@ def _(f):
     ]
 
 
-@_page("grad_shape", "Mismatch in shape: grad_output")
-def _(f):
-    return [
-        "the gradient given to backward has one number for each of the output's",
-        *_tries(("torch.ones_like(y)", True)),
-    ]
-
-
-@_page("unused", "appears to not have been used in the graph")
-def _(f):
-    return ["the outputs do not depend on that input, or depend on a copy of it (clone, to, float made before)"]
-
-
-@_page("grad_dtype", "Only Tensors of floating point and complex dtype can require gradients")
+@_page("grad_dtype", "can require gradients")
 def _(f):
     return _table(f.args[:1]) + _tries(
         ("x.float().requires_grad_()", True), ("tensor([1., 2.]), floats from the start", True)
@@ -588,24 +545,6 @@ def _(f):
         ("a & b, a | b, ~a instead of and, or, not", True),
         ("x is None, x.numel() == 0", True),
     )
-
-
-@_page("numpy_grad", "Can't call numpy() on Tensor that requires grad")
-def _(f):
-    return ["NumPy would lose the history that backward needs; detach() says that this is meant"]
-
-
-@_page("detached", "torch.tensor() of tensors that require grad")
-def _(f):
-    return [
-        "tensor(…) copies the values and drops their history: no gradient will flow",
-        "try stack([…]), which keeps it",
-    ]
-
-
-@_page("list_operand", "operand is a list")
-def _(f):
-    return ["torch would repeat the list here, as Python does with [1] * 2", "try x * tensor([…])"]
 
 
 @_page("einsum", "einsum(): subscript")
@@ -689,15 +628,6 @@ def _(f):
     return lines
 
 
-@_page("optimizer_empty", "optimizer got an empty parameter list")
-def _(f):
-    return [
-        "model.parameters() finds Parameters and Modules that are attributes of the module",
-        "try self.layers = nn.ModuleList([…]) for layers in a plain list, nn.Parameter(…) for a plain tensor",
-        "or  list(model.parameters()), if a generator was used up before",
-    ]
-
-
 @_page("loss_size", "that is different to the input size", "must be the same as input size")
 def _(f):
     if len(f.args) < 2:
@@ -712,3 +642,83 @@ def _(f):
     if prod(a.shape) == prod(b.shape):
         mends.append((f"{b.name}.reshape({', '.join(map(str, a.shape))})", a.shape))
     return lines + _tries(*mends)
+
+
+@_page("stack", "stack expects each tensor to be equal size")
+def _(f):
+    lines = _table(f.args)
+    return [*lines, "stack makes a new axis; cat(…, dim=…) joins along one that is there, and that one may differ"]
+
+
+@_page("target", "Target ")
+def _(f):
+    words = f.line.split()
+    scores = next((a for a in f.args if len(a.shape) >= 1), None)
+    classes = (scores.shape[1] if len(scores.shape) > 1 else scores.shape[0]) if scores else None
+    lines = _table(f.args)
+    if classes:
+        lines.append(f"there are {classes} scores for each sample, so classes are 0 to {classes - 1}")
+        if len(words) > 1 and words[1] == str(classes):
+            lines.append(f"try target - 1 if classes are counted from 1, or a last layer with {classes + 1} outputs")
+    return lines
+
+
+# Pages that say the same whatever arrived.
+_ADVICE = {
+    ("leaf_inplace", "a leaf Variable that requires grad", "a view of a leaf Variable that requires grad"): [
+        "backward() gives gradients to leaves: a leaf that was overwritten would have none",
+        "try with no_grad(): around the write, to change a parameter by hand",
+        "or  y = p * 2 instead of p *= 2, to compute with it",
+    ],
+    ("overlap", "refers to a single memory location"): [
+        "expand() repeats an element without storing it twice, so writing to one writes to all",
+        "try x.clone() first, or x.repeat(…) instead of x.expand(…)",
+    ],
+    ("version", "has been modified by an inplace operation"): [
+        "backward needs the value from before that write",
+        "try y = y + 1 instead of y += 1 (or add instead of add_, relu(inplace=False))",
+        "or  y = y.clone() before the write",
+    ],
+    ("backward_twice", "Trying to backward through the graph a second time"): [
+        "try loss.backward(retain_graph=True), if the same graph is meant to be used again",
+        "or  state = state.detach(), where a value is carried from one step of training to the next",
+        "or  one backward() of the sum, loss1 + loss2, where two losses share a part",
+    ],
+    ("grad_shape", "Mismatch in shape: grad_output"): [
+        "the gradient given to backward has one number for each of the output's",
+        "try torch.ones_like(y)",
+    ],
+    ("unused", "appears to not have been used in the graph"): [
+        "the outputs do not depend on that input, or depend on a copy of it (clone, to, float made before)",
+    ],
+    ("numpy_grad", "Can't call numpy() on Tensor that requires grad"): [
+        "NumPy would lose the history that backward needs; detach() says that this is meant",
+    ],
+    ("detached", "a tensor with requires_grad=True to a scalar"): [
+        "tensor(…) copies the values and drops their history: no gradient will flow",
+        "try stack([…]), which keeps it",
+    ],
+    ("list_operand",): [
+        "torch would repeat the list here, as Python does with [1] * 2",
+        "try x * torch.tensor([…])",
+    ],
+    ("number_operand", "unsupported operand type(s) for @: 'Tensor' and"): [
+        "@ is the product of matrices and vectors; a number scales",
+        "try x * number",
+    ],
+    ("out_grad", "functions with out=... arguments don't support automatic differentiation"): [
+        "writing into out= leaves no history for backward",
+        "try y = op(…) without out=, or no_grad() around it, or detach() on the inputs",
+    ],
+    ("ragged", "expected sequence of length"): [
+        "the lists at one depth have different lengths, and a tensor has one size for each dimension",
+        "try [torch.tensor(row) for row in rows], or fill the short rows up first",
+    ],
+    ("optimizer_empty", "optimizer got an empty parameter list"): [
+        "model.parameters() finds Parameters and Modules that are attributes of the module",
+        "try self.layers = nn.ModuleList([…]) for layers in a plain list, nn.Parameter(…) for a plain tensor",
+        "or  list(model.parameters()), if a generator was used up before",
+    ],
+}
+for (_kind, *_words), _lines in _ADVICE.items():
+    _page(_kind, *_words)(lambda f, lines=_lines: lines)
