@@ -1,0 +1,400 @@
+"""Every op on every dtype: values against NumPy in float64 and against torch, dtypes, shapes, special numbers."""
+
+import itertools
+
+import numpy as np
+import pytest
+from harness import (
+    ALL_DTYPES,
+    OURS,
+    REAL,
+    H,
+    assert_same,
+    differences,
+    dtype_name,
+    flat,
+    kind,
+    make,
+    quantise,
+    torch,
+    values_of,
+)
+from samples import OPS, Arr, Call, Op
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+CASES = [pytest.param(op, dtype, id=f"{op.id}-{dtype}") for op in OPS for dtype in op.dtypes]
+TAKEN = {(op.name, dtype) for op in OPS for dtype in [*op.dtypes, *op.also]}
+REFUSED = [pytest.param(op, d, id=f"{op.id}-{d}") for op in OPS for d in ALL_DTYPES if (op.name, d) not in TAKEN]
+
+
+def expected_dtype(rule, dtype, sample):
+    """The result's dtype by the op's rule."""
+    scalars = [a for a in (*sample.args, *sample.kwargs.values()) if isinstance(a, float)]
+    if rule == "same":
+        return dtype
+    if rule == "real":
+        return REAL.get(dtype, dtype)
+    if rule == "float":
+        return "float32" if kind(dtype) in "bui" else dtype
+    if rule == "sum":
+        return "int64" if kind(dtype) in "bui" else dtype
+    assert not scalars or rule in ("bool", "int64")
+    return rule
+
+
+def run(op, module, sample):
+    args, kwargs = sample.map(lambda a: a.to(module))
+    return op.function(module)(*args, **kwargs)
+
+
+@pytest.mark.parametrize("op, dtype", CASES)
+def test_values(op, dtype):
+    count = 0
+    for sample in op.calls(dtype):
+        count += 1
+        note = f"{op.id}({sample})"
+        got = flat(run(op, H, sample))
+        want = op.reference(sample)
+        want = list(want) if isinstance(want, (tuple, list)) else [want]
+        assert len(got) == len(want), note
+        scales = op.scale_of(sample, want[0])
+        scales = list(scales) if isinstance(scales, (tuple, list)) else [scales] * len(want)
+        rules = op.out if isinstance(op.out, tuple) else (op.out,) * len(want)
+        for g, w, scale, rule in zip(got, want, scales, rules, strict=True):
+            assert dtype_name(g) == expected_dtype(rule, dtype, sample), f"{note}: dtype {g.dtype}"
+            wrong = differences(values_of(g), w, dtype_name(g), op.bound(dtype), scale)
+            assert not wrong, f"{note}: {wrong}"
+        if torch is not None and OURS:
+            peer = flat(run(op, torch, sample))
+            assert len(got) == len(peer), note
+            for g, p, scale in zip(got, peer, scales, strict=True):
+                # Both are within the bound of the truth, so within twice the bound of each other.
+                assert_same(g, p, 2 * op.bound(dtype), scale, f"{note} against torch")
+    assert count, "no samples"
+
+
+@pytest.mark.parametrize("op, dtype", REFUSED)
+def test_refuses_dtype(op, dtype):
+    """A dtype that torch does not take is an error here too, never a silent answer."""
+    sample = next(iter(op.calls(dtype)))
+    if not any(a.dtype == dtype for a in sample.arrays()):
+        pytest.skip("the op's tensors have their own dtype")
+    with pytest.raises((RuntimeError, TypeError, NotImplementedError, ValueError, IndexError)):
+        run(op, H, sample)
+
+
+# Promotion --------------------------------------------------------------------------------------------------------
+def promoted(a, b):
+    """torch's lattice: the higher category wins; within one, the wider; uint8 with a signed type is one step up."""
+    order = ("bool", "uint8", "int8", "int16", "int32", "int64", "float16", "bfloat16", "float32", "float64")
+    order += ("complex64", "complex128")
+    a, b = sorted((a, b), key=order.index)
+    if a == b or kind(a) == "b":
+        return b
+    if a == "uint8" and kind(b) == "i":
+        return "int16" if b == "int8" else b
+    if {a, b} == {"float16", "bfloat16"}:
+        return "float32"
+    if kind(b) == "c":
+        return "complex128" if "float64" in (a, b) or "complex128" in (a, b) else "complex64"
+    return b
+
+
+@pytest.mark.parametrize("b", ALL_DTYPES)
+@pytest.mark.parametrize("a", ALL_DTYPES)
+def test_promotion(a, b):
+    """Two tensors with dimensions; a 0-d tensor or a number gives way unless its category is higher."""
+    full, other, single = (make(H, np.ones(s), d) for s, d in (((3,), a), ((3,), b), ((), b)))
+    want = promoted(a, b)
+    assert dtype_name(full * other) == want
+    assert dtype_name(full + other) == want
+    assert str(H.promote_types(full.dtype, other.dtype)).endswith("." + want)
+    assert str(H.result_type(full, other)).endswith("." + want)
+    rank = {"b": 0, "u": 1, "i": 1, "h": 2, "f": 2, "c": 3}
+    weak = a if rank[kind(b)] <= rank[kind(a)] else want
+    if kind(b) == "c" and kind(a) in "hf":
+        # The number of bits is the tensor's, not the 0-d operand's. torch has complex32, which we do not.
+        weak = {"float64": "complex128", "float16": "complex64" if OURS else "complex32"}.get(a, "complex64")
+    assert dtype_name(full * single) == weak
+    assert dtype_name(single * full) == weak
+    assert dtype_name(make(H, np.ones(()), a) * single) == want
+    assert dtype_name(full == other) == "bool"
+    assert dtype_name(H.where(make(H, np.ones(3), "bool"), full, other)) == want
+    assert dtype_name(H.cat([full, other])) == want
+
+
+NUMBERS = {True: ("b", "bool"), 2: ("i", "int64"), 2.5: ("f", "float32"), 2.5j: ("c", "complex64")}
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+@pytest.mark.parametrize("dtype", ALL_DTYPES)
+def test_number_operands(dtype, number):
+    """A Python number on either side; it changes the dtype only when its category is higher."""
+    rank = "biufhc".index
+    category, default = NUMBERS[number]
+    own = {"u": "i", "h": "f"}.get(kind(dtype), kind(dtype))
+    if rank({"f": "h"}.get(category, category)) <= rank({"f": "h", "i": "u"}.get(own, own)):
+        want = dtype
+    else:
+        want = {"float16": "complex64", "bfloat16": "complex64", "float64": "complex128"}.get(dtype, default)
+    if dtype == "float16" and category == "c" and not OURS:
+        pytest.skip("complex32")
+    x = make(H, np.array([1, 0, 3]), dtype)
+    for result in (x * number, number * x, x + number, number + x):
+        assert dtype_name(result) == want, f"{dtype} and {number!r}: {result.dtype}"
+    values = np.array([1, 0, 3]).astype(bool if dtype == "bool" else np.int64)
+    if (dtype, number) != ("bool", True):
+        assert not differences(values_of(number * x), values * number, want)
+
+
+# Special numbers --------------------------------------------------------------------------------------------------
+SPECIAL = [0.0, -0.0, 1.0, -1.0, 0.5, -0.5, 1.5, 2.5, -2.5, np.inf, -np.inf, np.nan, 1e-3, -1e-3, 80.0, -80.0, 100.0]
+SPECIAL += [-100.0, 1000.0, -1000.0, 1e-30, 1e30, -1e30, 1.17549435e-38, 1e-40, -1e-42, 3.4028235e38, 16777217.0]
+UNARY = [o for o in OPS if o.samples.__name__ == "unary" and not o.label and o.name != "Tensor.contiguous"]
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
+@pytest.mark.parametrize("op", UNARY, ids=repr)
+def test_special_numbers(op, dtype):
+    """Zeros with their signs, infinities, NaN, denormals and the largest numbers."""
+    if dtype not in op.dtypes:
+        pytest.skip("not an op of this dtype")
+    x = Arr(quantise(SPECIAL, dtype), dtype, (len(SPECIAL),))
+    got = run(op, H, Call([x], {}))
+    if torch is None:
+        pytest.skip("torch says what the special values are")
+    want = run(op, torch, Call([x], {}))
+    assert_same(got, want, max(2 * op.bound(dtype), 4) if op.bound(dtype) else 0, note=op.id)
+    if dtype_name(got) == dtype:
+        zero = (values_of(got) == 0) & (values_of(want) == 0)
+        signs = [np.signbit(values_of(t)[zero]) for t in (got, want)]
+        assert (signs[0] == signs[1]).all(), f"{op.id}: sign of zero"
+
+
+BINARY = "add sub mul div pow atan2 maximum minimum fmax fmin fmod remainder floor_divide eq ne lt le gt ge".split()
+
+
+@pytest.mark.skipif(torch is None, reason="torch says what the special values are")
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
+@pytest.mark.parametrize("name", BINARY)
+def test_special_pairs(name, dtype):
+    values = quantise([0.0, -0.0, 1.0, -1.0, 2.0, -2.5, 3.0, np.inf, -np.inf, np.nan, 1e-30, 1e30, 0.5], dtype)
+    a, b = np.repeat(values, len(values)), np.tile(values, len(values))
+    got, want = (getattr(m, name)(make(m, a, dtype), make(m, b, dtype)) for m in (H, torch))
+    assert_same(got, want, {"pow": 8, "atan2": 8, "fmod": 2, "remainder": 2}.get(name, 0), note=name)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int8", "int16", "int32", "int64"])
+def test_integers_wrap(dtype):
+    info = np.iinfo(dtype)
+    a = np.array([info.max, info.min, info.max, 100, 7], dtype=dtype)
+    b = np.array([1, 1, info.max, 100, 3], dtype=dtype)
+    x, y = H.from_numpy(a), H.from_numpy(b)
+    with np.errstate(all="ignore"):
+        for got, want in [
+            (x + y, a + b),
+            (x - y, a - b),
+            (x * y, a * b),
+            (-x, -a),
+            (x * 300 if dtype == "uint8" else x, a),
+        ]:
+            if want is not a:
+                assert (got.numpy() == want).all()
+    assert dtype_name(x * y) == dtype
+
+
+def test_integer_division_by_zero():
+    zero = H.tensor([0, 0])
+    with pytest.raises(RuntimeError, match="^ZeroDivisionError"):
+        H.tensor([1, -1]) // zero
+    with pytest.raises(RuntimeError, match="^ZeroDivisionError"):
+        H.tensor([1, -1]) % zero
+    assert H.isinf(H.tensor([1, -1]) / zero).all()
+
+
+# Sizes at which threads, streaming stores and blocked loops take over -----------------------------------------------
+@pytest.mark.parametrize("size", [4095, 4097, 65537, 300_001, 3_000_017])
+def test_large(size):
+    rng = np.random.default_rng(size)
+    a, b = (rng.uniform(-1, 1, size).astype(np.float32) for _ in "ab")
+    x, y = H.from_numpy(a), H.from_numpy(b)
+    wide_a, wide_b = a.astype(np.float64), b.astype(np.float64)
+    for got, want in [
+        (x * y, a * b),
+        (x + y, a + b),
+        (x * 2.5, a * np.float32(2.5)),
+        (x[::2] * y[1::2][: len(x[::2])] if size % 2 == 0 else x.neg(), -a),
+    ]:
+        assert (got.numpy() == want).all()
+    assert not differences(values_of(H.exp(x)), np.exp(wide_a), "float32", 4)
+    assert not differences(values_of(x.sum()), wide_a.sum(), "float32", 64, np.abs(wide_a).sum())
+    assert not differences(values_of(H.dot(x, y)), wide_a @ wide_b, "float32", 256, np.abs(wide_a) @ np.abs(wide_b))
+    assert not differences(values_of(x.max()), wide_a.max(), "float32")
+    assert x.argmax().item() == a.argmax()
+    assert not differences(values_of(x.cumsum(0)), wide_a.cumsum(), "float32", 512, np.abs(wide_a).cumsum())
+    assert (x.to(H.float64).numpy() == wide_a).all()
+    assert ((x > y).numpy() == (a > b)).all()
+    square = int(size**0.5)
+    m = x[: square * square].reshape(square, square)
+    n = wide_a[: square * square].reshape(square, square)
+    for dim in (0, 1):
+        assert not differences(values_of(m.sum(dim)), n.sum(dim), "float32", 32, np.abs(n).sum(dim))
+        assert (m.max(dim).values.numpy() == n.max(dim)).all()
+    assert (m.t().contiguous().numpy() == n.T.astype(np.float32)).all()
+    assert ((m * m.t()).numpy() == (n.astype(np.float32) * n.T.astype(np.float32))).all()
+
+
+@pytest.mark.parametrize(
+    "dtype", ["float16", "bfloat16", "float32", "float64", "int8", "int32", "int64", "complex64", "complex128"]
+)
+@pytest.mark.parametrize(
+    "m, k, n",
+    [(1, 300, 5), (65, 64, 63), (5, 1, 300), (130, 257, 129), (2, 1000, 2), (300, 3, 300), (1, 1, 1), (7, 5, 600)],
+)
+def test_matrix_routes(m, k, n, dtype):
+    """Every shape class of a product, both operands as they are and transposed."""
+    rng = np.random.default_rng(m * k * n)
+    draw = lambda *s: rng.integers(-9, 9, s) if kind(dtype) in "i" else rng.uniform(-1, 1, s)
+    a, b = (quantise(draw(*s) + (1j * draw(*s) if kind(dtype) == "c" else 0), dtype) for s in ((m, k), (k, n)))
+    want, scale = a @ b, np.abs(a) @ np.abs(b)
+    ulp = 1.05 if kind(dtype) == "h" else 2 + np.sqrt(k)
+    for left in (make(H, a, dtype), make(H, a.T.copy(), dtype).t()):
+        for right in (make(H, b, dtype), make(H, b.T.copy(), dtype).t(), make(H, np.repeat(b, 2, 1), dtype)[:, ::2]):
+            wrong = differences(values_of(left @ right), want, dtype, ulp, scale)
+            assert not wrong, wrong
+
+
+# Factories, casts and arguments shared by many ops ------------------------------------------------------------------
+@pytest.mark.parametrize("to", ALL_DTYPES)
+@pytest.mark.parametrize("dtype", ALL_DTYPES)
+def test_casts(dtype, to):
+    values = [0, 1, 2, 3, 100, 0.5, 1.5, 2.25] if kind(dtype) in "hfc" else [0, 1, 2, 3, 100]
+    values = values + [-1, -2.5] if kind(dtype) in "hfc" and kind(to) not in "bu" else values
+    stored = quantise(np.array(values, dtype=complex if kind(dtype) == "c" else float), dtype)
+    x = make(H, stored, dtype)
+    got = x.to(getattr(H, to))
+    assert dtype_name(got) == to
+    source = stored.real if kind(to) != "c" and kind(to) != "b" else stored
+    assert not differences(values_of(got), source.astype(bool) if to == "bool" else source, to)
+    assert (got is x) == (dtype == to)
+    assert x.to(getattr(H, to), copy=True) is not x
+
+
+def test_dtype_argument():
+    x = H.tensor([[1, 2], [3, 4]], dtype=H.int32)
+    assert x.sum(dtype=H.float64).dtype == H.float64
+    assert x.mean(dtype=H.float32).item() == 2.5
+    assert x.prod(dtype=H.float32).dtype == H.float32
+    assert x.cumsum(0, dtype=H.float64).dtype == H.float64
+    assert H.softmax(x, 0, dtype=H.float64).dtype == H.float64
+    assert x.sum(0, dtype=H.int8).tolist() == [4, 6]
+    assert H.zeros(2, dtype=H.int8).dtype == H.int8
+    with pytest.raises(RuntimeError, match="mean"):
+        x.mean()
+
+
+FACTORIES = [
+    ("zeros", (2, 3)), ("ones", (2, 3)), ("zeros", ((2, 0),)), ("full", ((2, 2), 7)), ("full", ((2,), 1.5)),
+    ("full", ((2,), True)), ("arange", (5,)), ("arange", (1, 2.5, 0.5)), ("arange", (5, 0, -2)),
+    ("arange", (0.1, 1.0, 0.1)),
+    ("linspace", (0, 1, 5)), ("linspace", (3, -3, 7)), ("linspace", (1, 2, 1)), ("eye", (3,)), ("eye", (2, 4)),
+    ("logspace", (0, 2, 3)), ("tensor", ([[1, 2], [3, 4]],)), ("tensor", ([1.5, 2],)), ("tensor", ([True, False],)),
+    ("tensor", (3,)), ("tensor", ([],)), ("tensor", ([1, 2.5, True],)), ("tensor", ([1j, 2],)),
+    ("tril_indices", (3, 3)),
+    ("triu_indices", (3, 3)), ("empty", ((0, 3),)), ("zeros", ([2, 2],)), ("scalar_tensor", (2.5,)),
+]  # fmt: skip
+
+
+@pytest.mark.skipif(torch is None, reason="compares with torch")
+@pytest.mark.parametrize("name, args", FACTORIES, ids=lambda v: v if isinstance(v, str) else str(v))
+def test_factories(name, args):
+    # linspace and logspace may round their steps differently.
+    assert_same(getattr(H, name)(*args), getattr(torch, name)(*args), 4 if "space" in name else 0, note=name)
+
+
+def test_factories_take_options():
+    x = H.zeros(2, 3, dtype=H.float64, requires_grad=True)
+    assert x.requires_grad and x.is_leaf and x.dtype == H.float64
+    for name in ("zeros_like", "ones_like", "empty_like", "rand_like", "randn_like"):
+        y = getattr(H, name)(x)
+        assert y.shape == (2, 3) and y.dtype == H.float64 and not y.requires_grad
+        assert getattr(H, name)(x, dtype=H.float32).dtype == H.float32
+    assert H.full_like(x, 3).tolist() == [[3.0] * 3] * 2
+    assert x.new_zeros(2).dtype == H.float64 and x.new_ones((2, 2)).shape == (2, 2)
+    assert x.new_full((2,), 3.0).tolist() == [3, 3] and x.new_tensor([1, 2]).dtype == H.float64
+    assert x.new_empty(0).numel() == 0
+    assert H.zeros((2, 3), device="meta").device.type == "meta"
+    assert H.as_tensor(x) is x and H.tensor(np.float64(2)).dtype == H.float64
+    assert H.tensor(np.arange(3, dtype=np.int32)).dtype == H.int32
+    assert H.tensor([H.tensor(1), H.tensor(2)]).tolist() == [1, 2]
+
+
+def test_comparisons_of_whole_tensors():
+    x = H.tensor([1.0, 2.0])
+    assert H.equal(x, x.clone()) is True and H.equal(x, x + 1) is False and H.equal(x, H.ones(3)) is False
+    assert H.allclose(x, x + 1e-9) is True and H.allclose(x, x + 1) is False
+    nan = H.tensor([float("nan")])
+    assert not H.allclose(nan, nan) and H.allclose(nan, nan, equal_nan=True)
+    assert H.is_tensor(x) and not H.is_tensor([1]) and H.is_floating_point(x) and not H.is_complex(x)
+    assert H.numel(x) == 2 and x.nelement() == 2 and x.element_size() == 4 and x.nbytes == 8
+
+
+def test_operators():
+    a, b = np.array([[7.0, -3.0], [2.0, 5.0]]), np.array([2.0, -4.0])
+    x, y = H.from_numpy(a), H.from_numpy(b)
+    pairs = [(x + y, a + b), (x - y, a - b), (x * y, a * b), (x / y, a / b), (x // y, a // b), (x % y, a % b)]
+    pairs += [(x**2, a**2), (2**y, 2**b), (x @ y, a @ b), (y @ x, b @ a), (-x, -a), (abs(x), abs(a)), (+x, a)]
+    pairs += [(x < y, a < b), (x <= 2, a <= 2), (x > y, a > b), (x >= y, a >= b), (x == y, a == b), (x != y, a != b)]
+    pairs += [(1 + x, 1 + a), (1 - x, 1 - a), (2 * x, 2 * a), (1 / x, 1 / a), (9 // x, 9 // a), (9 % x, 9 % a)]
+    pairs += [(2 > x, 2 > a), (2 == x, 2 == a)]
+    i, j = np.array([6, 3]), np.array([1, 2])
+    m, n = H.from_numpy(i), H.from_numpy(j)
+    pairs += [
+        (m & n, i & j),
+        (m | n, i | j),
+        (m ^ n, i ^ j),
+        (~m, ~i),
+        (m << n, i << j),
+        (m >> n, i >> j),
+        (m & 2, i & 2),
+    ]
+    pairs += [(m // n, i // j), (m % n, i % j), (m / n, i / j), (m**n, i**j), (5 & m, 5 & i), (1 << n, 1 << j)]
+    for got, want in pairs:
+        assert not differences(values_of(got), want, dtype_name(got), 4), (got, want)
+    z = H.tensor([5.0])
+    before = z
+    z += 1
+    z -= 2
+    z *= 3
+    z /= 4
+    z //= 2
+    z **= 2
+    z %= 3
+    assert before is z and z.item() == 1.0
+    p = H.tensor([6])
+    p &= 3
+    p |= 8
+    p ^= 1
+    p <<= 2
+    p >>= 1
+    assert p.item() == 22
+
+
+@pytest.mark.skipif(torch is None, reason="compares with torch")
+def test_tensors_have_the_methods():
+    """Every op of the table that is a method in torch is one here, and it is the same computation."""
+    methods = [op for op in OPS if op.method and callable(getattr(torch.Tensor, op.name, None))]
+    assert not [op.name for op in methods if not hasattr(H.Tensor, op.name)]
+    for op in methods:
+        sample = next(c for c in op.calls(op.dtypes[-1]) if isinstance(c.args[0], Arr))
+        args, kwargs = sample.map(lambda a: a.to(H))
+        calls = getattr(args[0], op.name)(*args[1:], **kwargs), op.function(H)(*args, **kwargs)
+        for one, two in zip(*map(flat, calls), strict=True):
+            assert_same(one, two, note=op.id)
+
+
+def test_table_is_whole():
+    """No op is there twice and each draws samples for each of its dtypes."""
+    assert len({op.id for op in OPS}) == len(OPS)
+    assert all(isinstance(op, Op) and op.dtypes for op in OPS)
+    assert all(next(itertools.islice(op.calls(d), 1), None) is not None for op in OPS for d in op.dtypes)
