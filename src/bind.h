@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "call.h"
+#include "random.h"
 
 namespace hadamard {
 
@@ -19,10 +20,10 @@ struct Operand {
 struct Ignored {}; // accepted for torch's sake and of no effect: layout=, pin_memory=, memory_format=
 
 enum class Kind : uint8_t {
-  tensor, operand, tensors, integer, floating, boolean, scalar, dims, dtype, device, string, ignored,
+  tensor, operand, tensors, integer, floating, boolean, scalar, dims, dtype, device, string, generator, ignored,
 };
 using Value = std::variant<std::monostate, Tensor, Tensors, int64_t, double, bool, Scalar, Dims, DType, Device,
-                           std::string>;
+                           std::string, Generator *>;
 
 struct Param {
   Kind kind;
@@ -63,6 +64,7 @@ HD_PARAM(Dims, dims)
 HD_PARAM(DType, dtype)
 HD_PARAM(Device, device)
 HD_PARAM(std::string, string)
+HD_PARAM(Generator *, generator) // None: the default generator
 HD_PARAM(Ignored, ignored)
 #undef HD_PARAM
 
@@ -74,6 +76,9 @@ template <> struct Unpack<Tensor> {
 };
 template <> struct Unpack<Operand> {
   static Operand get(Value &v) { return {Unpack<Tensor>::get(v)}; }
+};
+template <> struct Unpack<Generator *> {
+  static Generator *get(Value &v) { return v.index() ? std::get<Generator *>(v) : &default_generator(); }
 };
 template <> struct Unpack<Ignored> {
   static Ignored get(Value &) { return {}; }

@@ -32,8 +32,7 @@ void Generator::manual_seed(uint64_t seed) {
 uint64_t Generator::seed() {
   std::random_device system;
   uint64_t high = system(), low = system();
-  // 53 bits, so that the seed survives being held in a double.
-  manual_seed((high << 32 | low) & ((uint64_t(1) << 53) - 1));
+  manual_seed(high << 32 | low);
   return seed_;
 }
 
@@ -634,11 +633,11 @@ void fill_integers_64(Generator &g, const Elements &y) {
   });
 }
 
-void fill_bernoulli(Generator &g, const Elements &y, double p) {
+void fill_bernoulli(Generator &g, const Elements &y, double p, double yes) {
   Lock lock(g.mutex);
   visit_reals(y.dtype, [&](auto type) {
     using T = typename decltype(type)::type;
-    const T answers[2] = {convert_integer<T>(0), convert_integer<T>(1)};
+    const T answers[2] = {convert<T>(0), convert<T>(yes)};
     fill<T>(y, [&](T *to, int64_t n) {
       uint32_t words[block];
       for (int64_t i = 0; i < n; i += block / 2) {
@@ -730,6 +729,26 @@ struct Rows {
         stride(x.stride[x.ndim - 1]) {}
 };
 } // namespace
+
+Categories check_categories(const Elements &p) {
+  Rows in(p);
+  Categories state = Categories::fine;
+  visit_floats(p.dtype, [&](auto type) {
+    using T = typename decltype(type)::type;
+    for (int64_t row = 0; row < in.rows; ++row) {
+      const T *from = static_cast<const T *>(p.data) + row * in.row_stride;
+      bool any = false;
+      for (int64_t i = 0; i < in.columns; ++i) {
+        auto v = widen(from[i * in.stride]);
+        if (!(v >= 0)) state = Categories::negative;
+        else if (!std::isfinite(v)) state = Categories::not_finite;
+        else any = any || v > 0;
+      }
+      if (!any && state == Categories::fine) state = Categories::no_sum;
+    }
+  });
+  return state;
+}
 
 Categories fill_multinomial(Generator &g, const Elements &index, const Elements &p) {
   Lock lock(g.mutex);

@@ -17,7 +17,7 @@ public:
 
   mutable std::mutex mutex;
   void manual_seed(uint64_t seed);
-  uint64_t seed(); // seeds with, and returns, 53 bits from the system
+  uint64_t seed(); // seeds with, and returns, 64 bits from the system
   uint64_t initial_seed() const { return seed_; }
   void get_state(void *bytes) const;       // writes state_bytes
   bool set_state(const void *bytes);       // reads state_bytes; false and unchanged where they are no state
@@ -75,7 +75,7 @@ void fill_geometric(Generator &, const Elements &y, double p);                  
 void fill_integers(Generator &, const Elements &y);                               // [0, max], [0, 2^digits] for floats
 void fill_integers(Generator &, const Elements &y, int64_t from, uint64_t range); // [from, from + range), range > 0
 void fill_integers_64(Generator &, const Elements &y);                            // all of int64; I64, F64, F32, BF16
-void fill_bernoulli(Generator &, const Elements &y, double p);
+void fill_bernoulli(Generator &, const Elements &y, double p, double yes = 1);    // 0 or yes
 // One probability (floats) or rate for each element of y, same shape, stride 0 allowed. False: one is out of range
 // (not in [0, 1]; negative), and nothing was drawn.
 bool fill_bernoulli(Generator &, const Elements &y, const Elements &p);
@@ -84,7 +84,8 @@ void fill_gamma(Generator &, const Elements &y, const Elements &alpha); // stand
 void fill_permutation(Generator &, const Elements &y);                  // 1-d; 0 … n-1
 
 enum class Categories : uint8_t { fine, negative, not_finite, no_sum };
-// p: (rows, categories), floats. index: I64 (rows, samples).
+// p: (rows, categories) or (categories), floats. index: I64 (rows, samples) or (samples).
+Categories check_categories(const Elements &p);
 Categories fill_multinomial(Generator &, const Elements &index, const Elements &p); // with replacement
 // Without replacement: the largest of p / q, where q was drawn by fill_exponential(…, 1) and has p's dtype and shape.
 void fill_largest(const Elements &index, const Elements &p, const Elements &q);
