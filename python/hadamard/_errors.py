@@ -1,7 +1,7 @@
 """The lines below an error's first line: what arrived, what was expected, and mends that were checked to fit.
 
 The core raises with torch's type and first line and calls explain(facts) for the rest. Facts are
-    kind   which page of the catalogue below; where it is "", the page is found by words of the first line
+    kind   which page of the catalogue below, where the words of the first line do not say it more exactly
     op     the op that was called, "mul"
     args   [(name, shape, dtype, device), …] as they arrived
     dim    the dimension that clashes, or -1
@@ -14,7 +14,7 @@ from itertools import combinations, permutations
 from math import prod
 
 _PAGES = {}
-_SIGNS = []  # (words of the first line, kind), for errors that carry no kind
+_SIGNS = []  # (words of the first line, kind)
 
 
 def explain(facts: dict) -> str:
@@ -30,7 +30,8 @@ def explain(facts: dict) -> str:
     """
     try:
         f = _Facts(facts)
-        page = _PAGES.get(f.kind) or next((_PAGES[kind] for words, kind in _SIGNS if words in f.line), None)
+        kind = next((kind for words, kind in _SIGNS if words in f.line), f.kind)
+        page = _PAGES.get(kind)
         return "\n".join("  " + line for line in page(f)) if page else ""
     except Exception:
         # An explanation that fails must not hide the error it explains.
@@ -479,7 +480,7 @@ _CUTS = {
 }
 
 
-@_page("no_graph", "does not require grad and does not have a grad_fn", "does not require grad")
+@_page("no_grad", "does not require grad and does not have a grad_fn", "does not require grad")
 def _(f):
     cut = _CUTS.get(f.op)
     if cut:
@@ -665,7 +666,7 @@ def _(f):
 
 # Pages that say the same whatever arrived.
 _ADVICE = {
-    ("leaf_inplace", "a leaf Variable that requires grad", "a view of a leaf Variable that requires grad"): [
+    ("leaf", "a leaf Variable that requires grad", "a view of a leaf Variable that requires grad"): [
         "backward() gives gradients to leaves: a leaf that was overwritten would have none",
         "try with no_grad(): around the write, to change a parameter by hand",
         "or  y = p * 2 instead of p *= 2, to compute with it",
@@ -674,17 +675,17 @@ _ADVICE = {
         "expand() repeats an element without storing it twice, so writing to one writes to all",
         "try x.clone() first, or x.repeat(…) instead of x.expand(…)",
     ],
-    ("version", "has been modified by an inplace operation"): [
+    ("inplace_saved", "has been modified by an inplace operation"): [
         "backward needs the value from before that write",
         "try y = y + 1 instead of y += 1 (or add instead of add_, relu(inplace=False))",
         "or  y = y.clone() before the write",
     ],
-    ("backward_twice", "Trying to backward through the graph a second time"): [
+    ("released", "Trying to backward through the graph a second time"): [
         "try loss.backward(retain_graph=True), if the same graph is meant to be used again",
         "or  state = state.detach(), where a value is carried from one step of training to the next",
         "or  one backward() of the sum, loss1 + loss2, where two losses share a part",
     ],
-    ("grad_shape", "Mismatch in shape: grad_output"): [
+    ("backward_shape", "Mismatch in shape: grad_output"): [
         "the gradient given to backward has one number for each of the output's",
         "try torch.ones_like(y)",
     ],
