@@ -234,6 +234,11 @@ void micro(long k, const void *a, long a_row, long a_k, const void *b, long b_k,
 #pragma GCC unroll 4
   for (int g = 0; g < groups; ++g) row[g] = (const T *)a + 4 * g * a_row;
   T *out = (T *)c;
+#pragma GCC unroll 16
+  for (int i = 0; i < R; ++i)
+#pragma GCC unroll 4
+    for (int j = 0; j * W * sizeof(T) < NV * W * sizeof(T); j += 64 / int(W * sizeof(T)))
+      __builtin_prefetch(out + i * c_row + j * W, 1, 3);
   for (; k > 0; --k) {
     V y[NV];
 #pragma GCC unroll 4

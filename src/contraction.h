@@ -1,0 +1,57 @@
+// The plan of a product of two operands: which indices are rows, columns, summed or batch, how they lie in memory, which
+// route the kernels take and what it costs. Pure: looks at sizes, strides and dtype, never at data.
+#pragma once
+#include "cpu/level.h"
+
+#include <memory>
+#include <string>
+
+namespace hadamard {
+
+// One index of a product; strides in elements, 0 where an operand lacks the index or repeats along it.
+enum class Role : uint8_t { batch, row, column, summed };
+struct Index {
+  Role role; // batch: in both operands and in the result; row: left only; column: right only; summed: not in the result
+  long size;
+  long a, b, c; // strides in the left and right operand and in the result
+  long bias = 0;
+};
+
+struct Epilogue {
+  bool accumulate = false;    // add to what the result holds
+  const char *bias = nullptr; // dtype of the result, strides as in the indices
+  Activation activation = Activation::none;
+};
+
+class Contraction {
+public:
+  // `result` is `dtype`, or I32 for I8 and U8. At most max_dims indices.
+  Contraction(DType dtype, DType result, const Index *indices, int count);
+
+  void run(const char *a, const char *b, char *c, const Epilogue &epilogue = {}) const;
+
+  long batch() const { return gemm_.batch; }
+  long rows() const { return swapped_ ? gemm_.n : gemm_.m; }
+  long columns() const { return swapped_ ? gemm_.m : gemm_.n; }
+  long depth() const { return gemm_.k; }
+  bool swapped() const { return swapped_; } // computed as its transpose, because the result is stored by columns
+  Route route() const { return gemm_.route; }
+  int threads() const { return gemm_.threads; }
+  double multiply_adds() const { return double(gemm_.batch) * double(gemm_.m) * double(gemm_.n) * double(gemm_.k); }
+  double bytes() const { return bytes_; } // read once and written once
+  const char *reason() const { return reason_; }
+  std::string explain() const; // sizes, route and why, cost, order and width of the sums
+
+  void force(Route route) { gemm_.route = route, reason_ = "asked for"; } // for tests and measurements
+
+private:
+  Gemm gemm_;
+  std::unique_ptr<long[]> tables_;
+  const char *reason_;
+  double bytes_;
+  bool swapped_;
+};
+
+const char *name_of(Route route);
+
+} // namespace hadamard
