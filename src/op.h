@@ -16,6 +16,16 @@ namespace hadamard {
 
 struct None {};
 
+template <class A, class B> constexpr bool same_type = false;
+template <class A> constexpr bool same_type<A, A> = true;
+template <class A> struct Bare {
+  using type = A;
+};
+template <class A> struct Bare<A &> {
+  using type = A;
+};
+template <class A> using bare = typename Bare<A>::type;
+
 template <class F> struct Derivative {
   const char *operand, *source;
   F formula;

@@ -13,6 +13,7 @@ struct Loop {
   unsigned char lanes, operands;
   unsigned char size[max_operands]; // element sizes in bytes, result first
   DType result;
+  bool copy; // stores what it reads
 };
 
 // A strided iteration over up to max_dims dimensions, outermost first. Strides in bytes; operand 0 is the result;
@@ -69,7 +70,7 @@ struct Gemm {
 struct Level {
   const char *name; // "v2", "v3", "v4", "neon"
   int width;        // bytes in a vector
-  const Loop (*elementwise)[dtype_count];        // [op id][dtype]
+  const Loop *const *elementwise;                // [op id][dtype]
   const Loop (*cast)[dtype_count];               // [from][to]
   const Reduce (*reduce)[dtype_count][dtype_count]; // [fold][in][out], nullptr where not defined
   const ScanLine (*scan)[dtype_count];           // [scan][dtype]
@@ -79,5 +80,7 @@ struct Level {
 
 // The level in use: chosen once from the machine (or HADAMARD_LEVEL) by level.cpp.
 const Level &level();
+const Level *find_level(const char *name); // nullptr: unknown, or not for this machine
+const char *available_levels();            // "v2, v3", lowest first
 
 } // namespace hadamard
