@@ -127,7 +127,7 @@ template <class T> struct RealOf {
 template <class T> struct RealOf<complex<T>> {
   using type = T;
 };
-template <class T> constexpr bool whole = in(dtype_of<T>, integers | boolean);
+template <class T> constexpr bool whole = dtype_in(dtype_of<T>, integers | boolean);
 template <class T> constexpr bool wide_float = same<T, float> || same<T, double>;
 
 // A sum or product is stored as its input is; integers also as int64, floats also wider.

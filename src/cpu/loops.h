@@ -40,7 +40,7 @@ template <const auto &op, class Last, class... In> constexpr Loop loop_of() {
   return {loop<op, N, Out, In...>, N, 1 + sizeof...(In), {sizeof(Out), sizeof(In)...}, dtype_of<Out>};
 }
 template <const auto &op, class T> constexpr Loop loop_for() {
-  if constexpr (!in(dtype_of<T>, op.dtypes)) return {};
+  if constexpr (!dtype_in(dtype_of<T>, op.dtypes)) return {};
   else if constexpr (op.condition) return loop_of<op, T, bool, T, T>();
   else if constexpr (op.arity == 1) return loop_of<op, T, T>();
   else if constexpr (op.arity == 2) return loop_of<op, T, T, T>();

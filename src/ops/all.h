@@ -50,15 +50,6 @@ Tensor arange(const Scalar &start, const Scalar &end, const Scalar &step, DType 
 // ---- products (product.cpp)
 Tensor mm(const Tensor &a, const Tensor &b);
 Tensor matmul(const Tensor &a, const Tensor &b);
-
-namespace later { // what derivatives call before it is defined
-template <class A, class B, class C> auto where(const A &a, const B &b, const C &c) { return ops::where(a, b, c); }
-template <class A> auto conj(const A &a) { return ops::conj(a); }
-template <class A> auto imag(const A &a) { return ops::imag(a); }
-template <class A> auto sin(const A &a) { return ops::sin(a); }
-template <class A> auto sinh(const A &a) { return ops::sinh(a); }
-template <class A, class B> auto pow(const A &a, const B &b) { return ops::pow(a, b); }
-} // namespace later
 } // namespace ops
 
 // Operators, so that formulas and gradients read as written.
