@@ -30,6 +30,7 @@ struct Group {
   }
   // The one stride that walks the whole group in an operand; false when there is none.
   bool single(int slot, long &step) const {
+    if (size == 0) return step = 0, true;
     step = count ? stride(index[count - 1], slot) : 0;
     for (int i = count - 1; i > 0; --i)
       if (stride(index[i - 1], slot) != stride(index[i], slot) * index[i].size) return false;
@@ -65,7 +66,7 @@ Choice choose(const Gemm &g) {
   if (g.m == 1 && g.n == 1) return {Route::dot, "one row and one column: a dot product"};
   if (g.n == 1 && (unit(g.a_k) || unit(g.a_m))) return {Route::gemv, "one column: bound by reading the matrix"};
   if (g.m == 1 && (unit(g.b_k) || unit(g.b_n))) return {Route::gemv, "one row: bound by reading the matrix"};
-  bool full_width = in(g.dtype, set_of(DType::F32) | set_of(DType::F64) | set_of(DType::I32) | set_of(DType::I64));
+  bool full_width = dtype_in(g.dtype, set_of(DType::F32) | set_of(DType::F64) | set_of(DType::I32) | set_of(DType::I64));
   if (full_width && unit(g.b_n) && !g.b_k.offsets && !g.a_m.offsets && !g.a_k.offsets) {
     long width = size_of(g.dtype);
     if (g.m <= 16) return {Route::direct, "few rows: the right operand is used too seldom to be worth packing"};
@@ -86,16 +87,14 @@ const char *name_of(Route route) {
 Contraction::Contraction(DType dtype, DType result_dtype, const Index *indices, int count) {
   Group groups[4];
   auto &[batch, row, column, summed] = groups;
-  bool empty = false;
   for (int i = 0; i < count; ++i) {
     Index x = indices[i];
-    empty |= x.size == 0;
     // A batch index along which the right operand repeats is one more row index: the right operand is then read once.
     if (x.role == Role::batch && x.b == 0 && x.a != 0) x.role = Role::row;
     groups[int(x.role)].add(x);
   }
   // Rows follow the result; k follows the operand whose inner index is contiguous.
-  if (!empty) batch.order(result), row.order(result), column.order(result), summed.order(left);
+  batch.order(result), row.order(result), column.order(result), summed.order(left);
   gemm_ = {};
   gemm_.dtype = dtype, gemm_.result = result_dtype;
   gemm_.batch = batch.size, gemm_.m = row.size, gemm_.n = column.size, gemm_.k = summed.size;
@@ -112,7 +111,7 @@ Contraction::Contraction(DType dtype, DType result_dtype, const Index *indices, 
   long table = 0;
   for (const Use &u : uses) {
     u.axis->offsets = nullptr;
-    if (!empty && !u.group->single(u.slot, u.axis->stride)) table += u.group->size;
+    if (!u.group->single(u.slot, u.axis->stride)) table += u.group->size;
   }
   if (table) {
     tables_.reset(new long[size_t(table)]);
@@ -140,9 +139,8 @@ Contraction::Contraction(DType dtype, DType result_dtype, const Index *indices, 
   auto elements = [&](int slot, const Group &x, const Group &y) {
     return double(unique_elements(batch, slot)) * double(unique_elements(x, slot)) * double(unique_elements(y, slot));
   };
-  bytes_ = empty ? 0
-                 : (elements(left, row, summed) + elements(right, summed, column)) * double(size_of(dtype)) +
-                       elements(result, row, column) * double(size_of(result_dtype));
+  bytes_ = (elements(left, row, summed) + elements(right, summed, column)) * double(size_of(dtype)) +
+           elements(result, row, column) * double(size_of(result_dtype));
   // A thread is woken for about ten microseconds of work, in products or in bytes.
   double work = std::max(multiply_adds() / 200000, bytes_ / 200000);
   gemm_.threads = work < 2 ? 1 : int(std::min<double>(num_threads(), work));
@@ -161,8 +159,8 @@ void Contraction::run(const char *a, const char *b, char *c, const Epilogue &epi
 
 std::string Contraction::explain() const {
   char text[512];
-  DType sum = in(gemm_.dtype, set_of(DType::F16) | set_of(DType::BF16)) ? DType::F32 : gemm_.result;
-  const char *order = in(gemm_.dtype, integers) ? "exact modulo the width of the result"
+  DType sum = dtype_in(gemm_.dtype, set_of(DType::F16) | set_of(DType::BF16)) ? DType::F32 : gemm_.result;
+  const char *order = dtype_in(gemm_.dtype, integers) ? "exact modulo the width of the result"
                       : gemm_.route == Route::dot || gemm_.route == Route::gemv
                           ? "lanes of a vector, then blocks"
                           : "in order of k within a block, then block by block";

@@ -147,12 +147,12 @@ void one(void (*gemm)(const Gemm &), const char *level, DType dtype, long batch,
     g.bias = bias.memory.data();
     g.bias_batch = bias.axis[0], g.bias_m = bias.axis[1], g.bias_n = bias.axis[2];
   }
-  bool real_float = in(dtype, floats);
-  if (chance(40) && !in(dtype, complexes)) g.activation = real_float ? Activation(pick(1, 4)) : Activation::relu;
+  bool real_float = dtype_in(dtype, floats);
+  if (chance(40) && !dtype_in(dtype, complexes)) g.activation = real_float ? Activation(pick(1, 4)) : Activation::relu;
   // The right answer, and the size that its error is measured against.
   std::vector<Real> want(size_t(batch * m * n));
   std::vector<long double> scale(want.size());
-  bool whole = in(dtype, integers);
+  bool whole = dtype_in(dtype, integers);
   int bits = int(8 * size_of(result));
   for (long z = 0; z < batch; ++z)
     for (long i = 0; i < m; ++i)
