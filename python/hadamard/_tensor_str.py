@@ -111,6 +111,20 @@ def tensor_repr(t) -> str:
     return text
 
 
+def named_tuple_repr(t) -> str:
+    """The text of the results of max, sort and the like.
+
+    >>> import hadamard as torch
+    >>> torch.tensor([1.0, 3.0]).max(0)
+    torch.return_types.max(
+    values=tensor(3.),
+    indices=tensor(1))
+    """
+    kind = type(t)
+    fields = ",\n".join(f"{name}={value!r}" for name, value in zip(kind.__match_args__, t, strict=True))
+    return f"{kind.__module__}.{kind.__name__}(\n{fields})"
+
+
 def _default_dtype():
     from . import get_default_dtype
 
