@@ -2,13 +2,10 @@
 #include <algorithm>
 
 #include "cpu/threads.h"
-#include "ops/all.h"
+#include "ops/reduce.h"
 
 namespace hadamard {
 namespace ops {
-namespace {
-
-using Mask = SmallVec<bool, 8>; // one flag per dimension: reduced or kept
 
 Dims reduced_shape(const Tensor &x, const Mask &mask, bool keepdim) {
   Dims r;
@@ -19,7 +16,6 @@ Dims reduced_shape(const Tensor &x, const Mask &mask, bool keepdim) {
   return r;
 }
 
-// Puts back the reduced dimensions as 1, so that g broadcasts against x.
 Tensor restore(const Tensor &g, const Dims &shape, const Mask &mask, bool keepdim) {
   if (keepdim || shape.empty()) return g;
   Dims with;
@@ -27,7 +23,6 @@ Tensor restore(const Tensor &g, const Dims &shape, const Mask &mask, bool keepdi
   return reshape(g, with);
 }
 
-// Runs a fold without history.
 Tensor fold(Fold f, const Tensor &x, const Mask &mask, bool keepdim, DType result, const char *name) {
   Tensor y = empty(reduced_shape(x, mask, keepdim), result, x.device());
   if (x.is_meta()) return y;
@@ -109,7 +104,6 @@ Dims dims_of(const Mask &mask) {
     if (mask[d]) r.push_back(int64_t(d));
   return r;
 }
-} // namespace
 
 Tensor sum(const Tensor &x, const OptDims &dims, bool keepdim, std::optional<DType> dtype) {
   Mask mask = dim_mask(dims, x.dim());
