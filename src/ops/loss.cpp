@@ -123,8 +123,8 @@ Tensor binary_cross_entropy(const Tensor &input, const Tensor &target, const Opt
                   if (b.wants(0))
                     r[0] = reduce_grad(g * (x - t) / clamp_min((1.0 - x) * x, Scalar(1e-12)), x_shape, dtype);
                   if (b.wants(1))
-                    r[1] = reduce_grad(
-                        g * (clamp_min(log1p(-x), Scalar(-100.0)) - clamp_min(log(x), Scalar(-100.0))), t_shape, dtype);
+                    r[1] = reduce_grad(g * (clamp_min(log1p(-x), Scalar(-100.0)) - clamp_min(log(x), Scalar(-100.0))),
+                                       t_shape, dtype);
                   return r;
                 });
 }
@@ -252,9 +252,10 @@ Tensor nll_loss(const Tensor &input, const Tensor &target, const OptTensor &weig
                        brackets(target.shape()).c_str())
                       .c_str(),
                   input, target);
-  HD_CHECK(!w || (w.dim() <= 1 && w.numel() == input.size(-1)), runtime,
-           "weight tensor should be defined either for all %ld classes or no classes but got weight tensor of shape: %s",
-           long(input.size(-1)), brackets(w ? w.shape() : Dims{}).c_str());
+  HD_CHECK(
+      !w || (w.dim() <= 1 && w.numel() == input.size(-1)), runtime,
+      "weight tensor should be defined either for all %ld classes or no classes but got weight tensor of shape: %s",
+      long(input.size(-1)), brackets(w ? w.shape() : Dims{}).c_str());
   Tensor t = single && target.dim() == 1 ? reshape(target, Dims{}) : target;
   return pick_classes(input, t, w, reduction, ignore_index, "nll_loss_out_frame", "NllLossBackward0");
 }
@@ -265,10 +266,9 @@ Tensor nll_loss2d(const Tensor &input, const Tensor &target, const OptTensor &we
   HD_CHECK(target.dim() == 3, runtime,
            "only batches of spatial targets supported (3D tensors) but got targets of dimension: %ld",
            long(target.dim()));
-  HD_CHECK(input.dim() == 4, runtime, "only batches of spatial inputs supported (4D tensors), but got input of dimension: %ld",
-           long(input.dim()));
-  HD_CHECK(!w || w.numel() == input.size(1), runtime,
-           "weight tensor should be defined either for all or no classes");
+  HD_CHECK(input.dim() == 4, runtime,
+           "only batches of spatial inputs supported (4D tensors), but got input of dimension: %ld", long(input.dim()));
+  HD_CHECK(!w || w.numel() == input.size(1), runtime, "weight tensor should be defined either for all or no classes");
   if (!(target.shape() == Dims{input.size(0), input.size(2), input.size(3)}))
     size_mismatch(text("size mismatch (got input: %s , target: %s", brackets(input.shape()).c_str(),
                        brackets(target.shape()).c_str())
@@ -289,9 +289,9 @@ Tensor nll_loss_nd(const Tensor &input, const Tensor &target, const OptTensor &w
   Dims expected(input.shape());
   expected.erase(1);
   if (!(target.shape() == expected))
-    size_mismatch(text("Expected target size %s, got %s", brackets(expected).c_str(), brackets(target.shape()).c_str())
-                      .c_str(),
-                  input, target);
+    size_mismatch(
+        text("Expected target size %s, got %s", brackets(expected).c_str(), brackets(target.shape()).c_str()).c_str(),
+        input, target);
   int64_t n = input.size(0), c = input.size(1), inner = 1;
   for (size_t d = 1; d < expected.size(); ++d) inner *= expected[d];
   Tensor flat = view(contiguous(input), Dims{n, c, 1, inner}), t = view(contiguous(target), Dims{n, 1, inner});

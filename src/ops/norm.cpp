@@ -28,8 +28,8 @@ Mask all_but(int64_t kept, int64_t ndim) {
 void check_parameter(const Tensor &p, const Tensor &x) {
   if (!p || p.dtype() == x.dtype()) return;
   bool small = x.dtype() == DType::F16 || x.dtype() == DType::BF16;
-  HD_CHECK(small && p.dtype() == DType::F32, runtime,
-           "mixed dtype (CPU): expect parameter to have scalar type of %s", "Float");
+  HD_CHECK(small && p.dtype() == DType::F32, runtime, "mixed dtype (CPU): expect parameter to have scalar type of %s",
+           "Float");
 }
 
 Tensor mean_over(const Tensor &x, const Mask &mask) { return mean(x, dims_of(mask), true, std::nullopt); }
@@ -73,8 +73,7 @@ Normalised normalise(const char *node, const Tensor &x, const Tensor &weight, co
              rstd = rsqrt(mean_over(d * d, g.mask) + eps);
            }
            Tensor unit = (xs - mean) * rstd;
-           if (b.wants(1))
-             r[1] = to(reshape(sum_over(grad * reshape(unit, shape), g.affine), w_shape), w_dtype);
+           if (b.wants(1)) r[1] = to(reshape(sum_over(grad * reshape(unit, shape), g.affine), w_shape), w_dtype);
            if (b.wants(0)) {
              Tensor gw = reshape(w ? grad * reshape(widened(w), g.affine) : grad, g.stats);
              Tensor gx = rstd * (gw - mean_over(gw, g.mask) - unit * mean_over(gw * unit, g.mask));
@@ -91,9 +90,10 @@ Grouping trailing(const Tensor &x, const Dims &normalized, const Tensor &weight,
            "normalized_shape = %s",
            brackets(normalized).c_str());
   std::string shape = brackets(normalized);
-  HD_CHECK(!weight || weight.shape() == normalized, runtime,
-           "Expected weight to be of same shape as normalized_shape, but got weight of shape %s and normalized_shape = %s",
-           brackets(weight ? weight.shape() : Dims{}).c_str(), shape.c_str());
+  HD_CHECK(
+      !weight || weight.shape() == normalized, runtime,
+      "Expected weight to be of same shape as normalized_shape, but got weight of shape %s and normalized_shape = %s",
+      brackets(weight ? weight.shape() : Dims{}).c_str(), shape.c_str());
   HD_CHECK(!bias || bias.shape() == normalized, runtime,
            "Expected bias to be of same shape as normalized_shape, but got bias of shape %s and normalized_shape = %s",
            brackets(bias ? bias.shape() : Dims{}).c_str(), shape.c_str());
@@ -168,13 +168,12 @@ Tensor normalise_by(const Tensor &x, const Tensor &weight, const Tensor &bias, c
     y = to(addcmul(shift, widened(x), scale), x.dtype());
   }
   DType dtype = x.dtype(), w_dtype = weight ? weight.dtype() : dtype, b_dtype = bias ? bias.dtype() : dtype;
-  return record(y, "NativeBatchNormBackward0", {x, weight, bias},
-                {Keep{x}, Keep{weight}, Keep{mean}, Keep{rstd}}, [=](const Backward &b) -> TensorList {
+  return record(y, "NativeBatchNormBackward0", {x, weight, bias}, {Keep{x}, Keep{weight}, Keep{mean}, Keep{rstd}},
+                [=](const Backward &b) -> TensorList {
                   TensorList r(3);
                   Tensor grad = widened(b.grad()), w = b.saved(1), mean = b.saved(2), rstd = b.saved(3);
                   Dims flat{channels.size() > 1 ? channels[1] : channels[0]};
-                  if (b.wants(0))
-                    r[0] = to(grad * (w ? rstd * reshape(widened(w), channels) : rstd), dtype);
+                  if (b.wants(0)) r[0] = to(grad * (w ? rstd * reshape(widened(w), channels) : rstd), dtype);
                   if (b.wants(1)) {
                     Tensor unit = (widened(b.saved(0)) - mean) * rstd;
                     r[1] = to(reshape(sum_over(grad * unit, channels), flat), w_dtype);
@@ -200,8 +199,8 @@ std::tuple<Tensor, Tensor, Tensor> native_batch_norm(const Tensor &x, const OptT
   int64_t c = x.size(1);
   HD_CHECK(training || (rm && rv), runtime, "%s must be defined in evaluation mode",
            rm ? "running_var" : "running_mean");
-  for (auto [p, name] : {std::pair{rm, "running_mean"}, std::pair{rv, "running_var"}, std::pair{w, "weight"},
-                         std::pair{b, "bias"}})
+  for (auto [p, name] :
+       {std::pair{rm, "running_mean"}, std::pair{rv, "running_var"}, std::pair{w, "weight"}, std::pair{b, "bias"}})
     HD_CHECK(!p || p.numel() == c, runtime, "%s should contain %ld elements not %ld", name, long(c),
              long(p ? p.numel() : 0));
   HD_CHECK(x.is_float(), not_implemented, "\"batch_norm\" not implemented for '%s'", info(x.dtype()).scalar);
@@ -315,8 +314,8 @@ Tensor norm_of(const char *node, const Tensor &input, double p, const OptDims &d
     HD_CHECK(dtype_in(*dtype, floats | complexes), runtime,
              "linalg.vector_norm: dtype should be floating point or complex, but got %s", info(*dtype).scalar);
     HD_CHECK(dtype_in(*dtype, complexes) == input.is_complex(), runtime,
-             "linalg.vector_norm: dtype should be %s for %s inputs, but got %s", input.is_complex() ? "complex" : "real",
-             input.is_complex() ? "complex" : "real", info(*dtype).scalar);
+             "linalg.vector_norm: dtype should be %s for %s inputs, but got %s",
+             input.is_complex() ? "complex" : "real", input.is_complex() ? "complex" : "real", info(*dtype).scalar);
     HD_CHECK(promote(*dtype, input.dtype()) == *dtype, runtime,
              "linalg.vector_norm: the dtype of the input (%s) should be convertible without narrowing to the specified "
              "dtype (%s)",
@@ -480,10 +479,11 @@ const OpTable &norm_ops() {
       def<layer_norm>("layer_norm", "input, normalized_shape, weight=None, bias=None, eps=1e-05, cudnn_enable=True",
                       function),
       def<native_layer_norm>("native_layer_norm", "input, normalized_shape, weight, bias, eps", function),
-      def<group_norm>("group_norm", "input, num_groups, weight=None, bias=None, eps=1e-05, cudnn_enabled=True", function),
-      def<batch_norm>(
-          "batch_norm",
-          "input, weight, bias, running_mean, running_var, training, momentum, eps, cudnn_enabled", function),
+      def<group_norm>("group_norm", "input, num_groups, weight=None, bias=None, eps=1e-05, cudnn_enabled=True",
+                      function),
+      def<batch_norm>("batch_norm",
+                      "input, weight, bias, running_mean, running_var, training, momentum, eps, cudnn_enabled",
+                      function),
       def<native_batch_norm>("native_batch_norm",
                              "input, weight, bias, running_mean, running_var, training, momentum, eps", function),
       def<instance_norm>(
@@ -492,7 +492,8 @@ const OpTable &norm_ops() {
       def<rms_norm>("rms_norm", "input, normalized_shape, weight=None, eps=None", function),
       def<norm_by_name>("norm", "input, p='fro', dim=None, keepdim=False, dtype=None, *, out=None"),
       def<norm>("norm", "input, p=2, dim=None, keepdim=False, dtype=None, *, out=None"),
-      def<vector_norm>("linalg_vector_norm", "input, ord=2, dim=None, keepdim=False, *, dtype=None, out=None", function),
+      def<vector_norm>("linalg_vector_norm", "input, ord=2, dim=None, keepdim=False, *, dtype=None, out=None",
+                       function),
       def<dist>("dist", "input, other, p=2"),
       def<cdist>("cdist", "x1, x2, p=2.0, compute_mode=None", function),
       def<cosine_similarity>("cosine_similarity", "x1, x2, dim=1, eps=1e-08", function),
