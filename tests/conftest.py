@@ -34,5 +34,7 @@ def steady():
     H.manual_seed(0)
     np.random.seed(0)
     yield
-    assert H.is_grad_enabled(), "a test left gradients switched off"
+    left_on = H.is_grad_enabled()
+    H.set_grad_enabled(True)
+    assert left_on, "a test left gradients switched off"
     assert H.get_default_dtype() == H.float32, "a test left another default dtype"
