@@ -1,7 +1,7 @@
 """Random number generators: seeds and states, for the default generator and for generators of one's own.
 
-The streams equal those of PyTorch 2.13 on the CPU: the same seed gives the same numbers, and a state taken from one can be
-set in the other.
+The streams equal those of PyTorch 2.13 on the CPU: the same seed gives the same numbers, and a state taken from one can
+be set in the other.
 """
 
 import contextlib

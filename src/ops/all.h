@@ -75,7 +75,7 @@ inline Tensor operator-(const Tensor &a) { return ops::neg(a); }
 inline Tensor operator!(const Tensor &a) { return ops::logical_not(a); }
 
 // Families of ops; each defines `const OpTable &<family>_ops()`.
-#define HD_FAMILIES(X) X(elementwise) X(create) X(view) X(reduce) X(index) X(product) X(softmax) X(norm) X(loss) X(pool) X(random)
+#define HD_FAMILIES(X) X(elementwise) X(create) X(view) X(reduce) X(index) X(product) X(softmax) X(norm) X(loss) X(pool) X(random) X(storage)
 #define X(family) const OpTable &family##_ops();
 HD_FAMILIES(X)
 #undef X
