@@ -801,28 +801,28 @@ Tensor embedding(const Tensor &weight, const Tensor &indices, int64_t padding, b
 namespace {
 // Visits every element of `at`: f(x's element at that place along dim, the element of `other` at the same index). The
 // order along dim is kept; places were checked.
-template <class T, class I, class F>
-void along_of(const Tensor &x, int64_t dim, const Tensor &at, T *other, const Dims &o_strides, F f) {
+template <class T, class F>
+void along_places(const Tensor &x, int64_t dim, const Tensor &at, T *other, const Dims &o_strides, F f) {
   const Dims &shape = at.shape();
   int64_t nd = at.dim(), total = at.numel(), stride = x.strides()[dim];
   if (!total) return;
   Dims xs = x.strides();
   xs[dim] = 0;
-  auto run = [&](Dims shape, T *x, const I *i, T *o) {
+  auto run = [&](Dims shape, T *x, const int64_t *i, T *o) {
     int64_t n = shape.back(), x_step = xs[nd - 1], i_step = at.strides()[nd - 1], o_step = o_strides[nd - 1];
     shape.pop_back();
     int64_t lines = numel(shape);
     Walk<3> w(shape, {&xs, &at.strides(), &o_strides});
     for (int64_t l = 0; l < lines; ++l, w.next()) {
       T *xp = x + w.offset[0], *op = o + w.offset[2];
-      const I *ip = i + w.offset[1];
+      const int64_t *ip = i + w.offset[1];
       if (i_step == 0 && x_step == 1 && o_step == 1) { // one index for a whole row
-        T *row = xp + int64_t(*ip) * stride;
+        T *row = xp + *ip * stride;
         if constexpr (requires { F::block(row, op, n); }) F::block(row, op, n);
         else
           for (int64_t j = 0; j < n; ++j) f(row[j], op[j]);
       } else {
-        for (int64_t j = 0; j < n; ++j) f(xp[j * x_step + int64_t(ip[j * i_step]) * stride], op[j * o_step]);
+        for (int64_t j = 0; j < n; ++j) f(xp[j * x_step + ip[j * i_step] * stride], op[j * o_step]);
       }
     }
   };
@@ -830,18 +830,18 @@ void along_of(const Tensor &x, int64_t dim, const Tensor &at, T *other, const Di
   int64_t split = -1;
   for (int64_t d = 0; d < nd; ++d)
     if ((d != dim || !F::writes) && (split < 0 || shape[d] > 4 * shape[split])) split = d;
-  if (total < 2 * grain || split < 0 || num_threads() == 1) return run(shape, x.data<T>(), at.data<I>(), other);
+  if (total < 2 * grain || split < 0 || num_threads() == 1) return run(shape, x.data<T>(), at.data<int64_t>(), other);
   parallel_for(shape[split], share(total, shape[split]), [&](long begin, long end) {
     Dims part = shape;
     part[split] = end - begin;
-    run(part, x.data<T>() + begin * xs[split], at.data<I>() + begin * at.strides()[split],
+    run(part, x.data<T>() + begin * xs[split], at.data<int64_t>() + begin * at.strides()[split],
         other + begin * o_strides[split]);
   });
 }
 template <class T, class F>
 void along(const Tensor &x, int64_t dim, const Tensor &at, T *other, const Dims &o_strides, F f) {
-  if (at.dtype() == DType::I64) along_of<T, int64_t>(x, dim, at, other, o_strides, f);
-  else along_of<T, int32_t>(x, dim, at, other, o_strides, f);
+  NoGrad no;
+  along_places<T>(x, dim, to(at, DType::I64), other, o_strides, f);
 }
 } // namespace
 
@@ -1064,73 +1064,456 @@ Tensor nonzero(const Tensor &x) {
   return y;
 }
 
-// ---- scans
-
 namespace {
-const char *scan_name(Scan s) {
-  static constexpr const char *names[] = {"cumsum", "cumprod", "cummax", "cummin", "logcumsumexp"};
-  return names[int(s)];
+Value nonzero_op(const Tensor &x, bool as_tuple) {
+  if (!as_tuple) return nonzero(x);
+  Tensor found = nonzero(at_least_1d(x));
+  Tensors r;
+  for (int64_t d = 0; d < found.dim(); ++d) r.push_back(select(found, 1, d));
+  return r;
 }
-// Runs a scan along dim without history; `at` gets the positions of cummax and cummin.
-Tensor scan(Scan s, const Tensor &x, int64_t dim, const Tensor &at = {}) {
-  Tensor y = empty(x.shape(), x.dtype(), x.device());
-  if (y.is_meta()) return y;
-  ScanLine line = level().scan[int(s)][int(x.dtype())];
-  HD_CHECK(line, not_implemented, "\"%s%s\" not implemented for '%s'", scan_name(s),
-           s == Scan::logcumsumexp ? "_out_cpu" : "_cpu", scalar_name(x));
-  if (!y.numel()) return y;
-  Tensor from = at_least_1d(x), to = at_least_1d(y), place = at ? at_least_1d(at) : Tensor();
-  Dims shape = from.shape(), xs = from.strides(), ys = to.strides();
-  int64_t n = shape[dim], size = x.itemsize(), x_step = xs[dim] * size, y_step = ys[dim] * size;
-  shape.erase(size_t(dim));
-  xs.erase(size_t(dim));
-  ys.erase(size_t(dim));
-  int64_t lines = numel(shape), i_step = at ? place.strides()[dim] * 8 : 0;
-  LongWork unlocked(y.numel());
-  parallel_for(lines, share(y.numel(), lines), [&](long begin, long end) {
-    Walk<2> w(shape, {&xs, &ys}, begin);
-    for (long l = begin; l < end; ++l, w.next())
-      line(to.raw() + w.offset[1] * size, y_step, at ? place.data<int64_t>() + w.offset[1] : nullptr, i_step,
-           from.raw() + w.offset[0] * size, x_step, n);
-  });
-  return y;
+Value where_true(const Tensor &condition) { return nonzero_op(condition, true); }
+Tensor count_nonzero(const Tensor &x, const OptDims &dims) {
+  return sum(x != number(Scalar(0)), dims, false, std::nullopt);
 }
-DType sum_dtype(const Tensor &x, std::optional<DType> dtype) {
-  return dtype ? *dtype : dtype_in(x.dtype(), integers | boolean) ? DType::I64 : x.dtype();
-}
-} // namespace
 
-Tensor cumsum(const Tensor &x, int64_t dim, std::optional<DType> dtype) {
+// ---- x[indices] by their torch names
+
+Tensor index_put_method(const Tensor &x, const Tensors &indices, const Tensor &values, bool accumulate) {
+  index_put_(x, indices, values, accumulate);
+  return x;
+}
+
+// ---- scatter
+
+Tensor scatter_value(const Tensor &x, int64_t dim, const Tensor &at, const Scalar &value, bool inplace) {
+  dim = check_scatter(x, dim, at, {});
+  return write_into(
+      x, inplace, "ScatterBackward1", {}, {Keep{at}},
+      [&](const Tensor &y) { scatter_data(y, dim, at, scalar(value, y.dtype()), Put{}); },
+      [dim](const Backward &b) -> TensorList { return {scatter_value(b.grad(), dim, b.saved(0), Scalar(0), false)}; });
+}
+Tensor scatter_source(const Tensor &x, int64_t dim, const Tensor &at, const Tensor &src, bool inplace) {
+  dim = check_scatter(x, dim, at, src);
+  return write_into(
+      x, inplace, "ScatterBackward0", {src}, {Keep{at}}, [&](const Tensor &y) { scatter_data(y, dim, at, src, Put{}); },
+      [dim, shape = src.shape()](const Backward &b) -> TensorList {
+        TensorList r(2);
+        if (b.wants(0)) r[0] = scatter_value(b.grad(), dim, b.saved(0), Scalar(0), false);
+        if (b.wants(1)) r[1] = pad_to(gather(b.grad(), dim, b.saved(0)), shape);
+        return r;
+      });
+}
+
+enum class Combine : uint8_t { sum, prod, mean, amax, amin };
+
+struct Multiply {
+  static constexpr bool writes = true;
+  template <class T> void operator()(T &x, T &o) const { x = times(x, o); }
+};
+template <bool largest> struct Extreme { // NaN wins
+  static constexpr bool writes = true;
+  template <class T> void operator()(T &x, T &o) const {
+    if constexpr (is_real_element<T>)
+      if (is_nan(o) || (largest ? wide(o) > wide(x) : wide(o) < wide(x))) x = o;
+  }
+};
+// What a combination starts from, as an element of dtype t.
+Tensor identity(Combine how, DType t) {
+  if (how == Combine::sum || how == Combine::mean) return scalar(Scalar(0), t);
+  if (how == Combine::prod) return scalar(Scalar(1), t);
+  bool low = how == Combine::amax;
+  return visit(t, [&]<class T>(Type<T>) -> Tensor {
+    if constexpr (std::is_same_v<T, bool>) return scalar(Scalar(!low), t);
+    else if constexpr (std::is_integral_v<T>)
+      return scalar(Scalar(int64_t(low ? std::numeric_limits<T>::min() : std::numeric_limits<T>::max())), t);
+    else return scalar(Scalar(low ? -INFINITY : INFINITY), t);
+  });
+}
+void combine_data(const Tensor &y, int64_t dim, const Tensor &at, const Tensor &src, Combine how, bool include_self) {
+  HD_CHECK(how < Combine::amax || !y.is_complex(), not_implemented,
+           "\"scatter_gather_tensor_cpu_reduce_%s\" not implemented for '%s'", how == Combine::amax ? "amax" : "amin",
+           scalar_name(y));
+  if (!include_self) scatter_data(y, dim, at, identity(how, y.dtype()), Put{});
+  switch (how) {
+  case Combine::prod: return scatter_data(y, dim, at, src, Multiply{});
+  case Combine::amax: return scatter_data(y, dim, at, src, Extreme<true>{});
+  case Combine::amin: return scatter_data(y, dim, at, src, Extreme<false>{});
+  default: scatter_data(y, dim, at, src, Add{});
+  }
+  if (how == Combine::sum) return;
+  Tensor count = full(y.shape(), Scalar(include_self ? 1 : 0), DType::I64);
+  scatter_data(count, dim, at, scalar(Scalar(1), DType::I64), Add{});
+  count = maximum(count, number(Scalar(1)));
+  if (dtype_in(y.dtype(), integers | boolean)) copy_data(y, floor_divide(y, count));
+  else copy_data(y, y / to(count, y.dtype()));
+}
+
+Tensor scatter_reduce_of(const Tensor &x, int64_t dim, const Tensor &at, const Tensor &src, Combine how,
+                         bool include_self, bool inplace) {
+  dim = check_scatter(x, dim, at, src);
+  bool reads = how >= Combine::amax || how == Combine::prod; // the gradient needs self, src and the result
+  std::vector<Keep> keep{{at}};
+  if (reads) {
+    Tensor before = x;
+    if (inplace && needs_grad(x, src)) {
+      {
+        NoGrad no;
+        before = clone(x);
+      }
+      share_history(before, x);
+    }
+    keep.insert(keep.end(), {Keep{before}, Keep{src}, Keep{Tensor(), true}});
+  }
+  return write_into(
+      x, inplace, "ScatterReduceBackward0", {src}, keep,
+      [&](const Tensor &y) { combine_data(y, dim, at, src, how, include_self); },
+      [dim, how, include_self, shape = src.shape()](const Backward &b) -> TensorList {
+        const Tensor &g = b.grad();
+        Tensor at = b.saved(0);
+        TensorList r(2);
+        auto zero = [&](DType t) { return zeros(g.shape(), t, g.device()); };
+        if (how == Combine::sum) {
+          r[0] = g;
+          if (b.wants(1)) r[1] = gather(g, dim, at);
+        } else if (how == Combine::mean) {
+          Tensor one = full(at.shape(), Scalar(1), g.dtype(), g.device());
+          Tensor count =
+              scatter_add(full(g.shape(), Scalar(include_self ? 1 : 0), g.dtype(), g.device()), dim, at, one);
+          Tensor part = g / masked_fill(count, count == 0, number(Scalar(1)));
+          r[0] = part;
+          if (b.wants(1)) r[1] = gather(part, dim, at);
+        } else {
+          Tensor self = b.saved(1), src = b.saved(2), y = b.saved(3);
+          for (int64_t d = 0; d < at.dim(); ++d) src = narrow(src, d, 0, at.shape()[d]);
+          if (how == Combine::prod) {
+            // Zeros are taken out: a place with one zero passes the product of the others to it alone.
+            Tensor none = number(Scalar(1)), is_zero = src == 0, self_zero = self == 0;
+            Tensor rest =
+                scatter_reduce_of(masked_fill(self, self_zero, none), dim, at, src, Combine::prod, include_self, false);
+            r[0] = g * rest / masked_fill(self, self_zero, none);
+            if (b.wants(1)) {
+              Tensor count = gather(scatter_add(zero(g.dtype()), dim, at, to(is_zero, g.dtype())), dim, at);
+              Tensor single = is_zero & (count == 1), filled = masked_fill(src, is_zero, none);
+              Tensor others =
+                  scatter_reduce_of(self, dim, at, masked_fill(src, single, none), Combine::prod, include_self, false);
+              r[1] = where(single, gather(g * others, dim, at), gather(g * y, dim, at) / filled);
+            }
+          } else {
+            Tensor value = gather(y, dim, at), self_is = to(self == y, g.dtype()), src_is = to(src == value, g.dtype());
+            Tensor count = scatter_add(self_is, dim, at, src_is), part = g / count;
+            r[0] = self_is * part;
+            if (b.wants(1)) r[1] = src_is * gather(part, dim, at);
+            if (!include_self) { // self took no part where something came
+              Tensor only = scatter_add(scatter_value(self_is, dim, at, Scalar(0), false), dim, at, src_is);
+              part = g / only;
+              r[0] = self_is * part;
+              if (b.wants(1)) r[1] = src_is * gather(part, dim, at);
+            }
+          }
+        }
+        if (!include_self) r[0] = scatter_value(r[0], dim, at, Scalar(0), false);
+        if (r[1]) r[1] = pad_to(r[1], shape);
+        return r;
+      });
+}
+Combine combine_from(const std::string &reduce) {
+  static constexpr const char *names[] = {"sum", "prod", "mean", "amax", "amin"};
+  for (int k = 0; k < 5; ++k)
+    if (reduce == names[k]) return Combine(k);
+  throw Error(Raises::runtime, "reduce argument must be either sum, prod, mean, amax or amin, got " + reduce,
+              "arguments");
+}
+template <bool inplace>
+Tensor scatter_reduce(const Tensor &x, int64_t dim, const Tensor &at, const Tensor &src, const std::string &reduce,
+                      bool include_self) {
+  return scatter_reduce_of(x, dim, at, src, combine_from(reduce), include_self, inplace);
+}
+
+// reduce= of scatter: torch has no derivative there; ours is that of the sum or product it stands for.
+Combine scatter_mode(const std::string &reduce) {
+  HD_CHECK(reduce == "add" || reduce == "multiply", runtime, "reduce argument must be either add or multiply.");
+  return reduce == "add" ? Combine::sum : Combine::prod;
+}
+template <bool inplace>
+Tensor scatter_src(const Tensor &x, int64_t dim, const Tensor &at, const Tensor &src,
+                   std::optional<std::string> reduce) {
+  if (!reduce) return scatter_source(x, dim, at, src, inplace);
+  return scatter_reduce_of(x, dim, at, src, scatter_mode(*reduce), true, inplace);
+}
+template <bool inplace>
+Tensor scatter_number(const Tensor &x, int64_t dim, const Tensor &at, const Scalar &value,
+                      std::optional<std::string> reduce) {
+  if (!reduce) return scatter_value(x, dim, at, value, inplace);
+  Tensor src = full(at.shape(), value, x.dtype(), x.device());
+  return scatter_reduce_of(x, dim, at, src, scatter_mode(*reduce), true, inplace);
+}
+Tensor gather_op(const Tensor &x, int64_t dim, const Tensor &at, bool) { return gather(x, dim, at); }
+Tensor scatter_add_(const Tensor &x, int64_t dim, const Tensor &at, const Tensor &src) {
+  return scatter_add_of(x, dim, at, src, true);
+}
+
+template <bool inplace>
+Tensor index_reduce(const Tensor &x, int64_t dim, const Tensor &at, const Tensor &source, const std::string &reduce,
+                    bool include_self) {
+  HD_CHECK(reduce == "prod" || reduce == "mean" || reduce == "amax" || reduce == "amin", runtime,
+           "index_reduce(): Expected reduce to be one of prod, mean, amax or amin but got %s.", reduce.c_str());
+  HD_CHECK(at.dim() <= 1, index,
+           "index_reduce_(): Index is supposed to be a vector, but got dim: %ld with type: %s and size: %s",
+           long(at.dim()), scalar_name(at), brackets(at.shape()).c_str());
   dim = wrap_dim(dim, x.dim());
+  HD_CHECK(source.dim() == x.dim(), runtime,
+           "index_reduce_(): Source and self must have the same number of dimensions");
+  HD_CHECK(at.numel() == (x.dim() ? source.shape()[dim] : 1), runtime,
+           "index_reduce_(): Number of indices (%ld) should be equal to source.size(dim): (%ld), for dim: %ld",
+           long(at.numel()), long(x.dim() ? source.shape()[dim] : 1), long(dim));
+  Tensor i = at;
+  if (x.dim()) {
+    Dims shape(source.shape().size(), 1);
+    shape[dim] = at.numel();
+    i = expand(reshape(at, shape), source.shape());
+  }
+  return scatter_reduce_of(x, dim, i, source, combine_from(reduce), include_self, inplace);
+}
+
+// ---- the flat view: take and put_
+
+// x's elements in order as one dimension: a view where it is contiguous, a copy where not.
+Tensor flattened(const Tensor &x) {
+  NoGrad no;
+  Tensor c = contiguous(x);
+  return alias(c, {c.numel()}, {1}, c->offset);
+}
+Tensor checked_flat(const Tensor &x, const Tensor &at) {
+  if (!at.is_meta() && at.numel())
+    if (auto bad = outside(at, -x.numel(), x.numel()))
+      throw Error(
+          Raises::index,
+          text("out of range: tried to access index %ld on a tensor of %ld elements.", long(*bad), long(x.numel())),
+          "index");
+  return flattened(x);
+}
+Tensor put_of(const Tensor &x, const Tensor &at, const Tensor &source, bool accumulate, bool inplace);
+
+Tensor take(const Tensor &x, const Tensor &at) {
+  HD_CHECK(at.dtype() == DType::I64, runtime, "take(): Expected a long tensor for index, but got %s", scalar_name(at));
+  HD_CHECK(x.numel() || !at.numel(), index, "take(): tried to take from an empty tensor");
+  Tensor y = empty(at.shape(), x.dtype(), x.device());
+  if (!y.is_meta()) {
+    Tensor got;
+    NoGrad no;
+    got = read(checked_flat(x, at), {at});
+    copy_data(y, got);
+  }
+  Dims shape = x.shape();
+  return record(y, "TakeBackward0", {x}, {Keep{at}}, [shape](const Backward &b) -> TensorList {
+    return {put_of(zeros(shape, b.grad().dtype(), b.grad().device()), b.saved(0), b.grad(), true, false)};
+  });
+}
+Tensor put_of(const Tensor &x, const Tensor &at, const Tensor &source, bool accumulate, bool inplace) {
+  HD_CHECK(at.dtype() == DType::I64, runtime, "put_(): Expected a long tensor for index, but got %s", scalar_name(at));
+  HD_CHECK(x.dtype() == source.dtype(), runtime,
+           "put_(): self and source expected to have the same dtype, but got self.dtype = %s and source.dtype = %s",
+           scalar_name(x), scalar_name(source));
+  HD_CHECK(source.numel() == at.numel(), index,
+           "put_(): Expected source and index to have the same number of elements, but got source.numel() = %ld, "
+           "index.numel() = %ld",
+           long(source.numel()), long(at.numel()));
+  HD_CHECK(x.numel() || !at.numel(), index, "put_(): Expected self to be a non-empty tensor");
+  return write_into(
+      x, inplace, "PutBackward0", {source}, {Keep{at}},
+      [&](const Tensor &y) {
+        if (!at.numel()) return;
+        Tensor flat = checked_flat(y, at), from = apart(source, y);
+        write(flat, make_plan(flat, {flattened(at)}), flattened(from), accumulate);
+        if (!y.is_contiguous()) copy_data(y, with_shape(flat, y.shape()));
+      },
+      [accumulate, shape = source.shape()](const Backward &b) -> TensorList {
+        TensorList r(2);
+        Tensor at = b.saved(0);
+        if (b.wants(0))
+          r[0] = accumulate
+                     ? b.grad()
+                     : put_of(b.grad(), at, zeros(at.shape(), b.grad().dtype(), b.grad().device()), false, false);
+        if (b.wants(1)) r[1] = reshape(take(b.grad(), at), shape);
+        return r;
+      });
+}
+template <bool inplace> Tensor put(const Tensor &x, const Tensor &at, const Tensor &source, bool accumulate) {
+  return put_of(x, at, source, accumulate, inplace);
+}
+
+Tensor take_along_dim(const Tensor &x, const Tensor &at, std::optional<int64_t> dim) {
+  if (!dim) return gather(reshape(x, {-1}), 0, reshape(at, {-1}));
+  HD_CHECK(
+      x.dim() == at.dim(), runtime,
+      "torch.take_along_dim(): input and indices should have the same number of dimensions, but got %ld dimensions "
+      "for input, and %ld dimensions for indices",
+      long(x.dim()), long(at.dim()));
+  int64_t d = wrap_dim(*dim, x.dim());
+  if (!x.dim()) return gather(x, d, at);
+  Dims a = x.shape(), b = at.shape();
+  a[d] = b[d] = 1;
+  Broadcast all = broadcast(a, b);
+  if (all.clash >= 0)
+    throw Error(Raises::runtime,
+                text("The size of tensor a (%ld) must match the size of tensor b (%ld) at non-singleton dimension %d",
+                     long(a[all.clash]), long(b[all.clash]), all.clash),
+                "broadcast")
+        .in("take_along_dim")
+        .arg("input", x)
+        .arg("indices", at);
+  Dims xs = all.shape, is = all.shape;
+  xs[d] = x.shape()[d];
+  is[d] = at.shape()[d];
+  return gather(expand(x, xs), d, expand(at, is));
+}
+
+// ---- masks
+
+Tensor masked_fill_op(const Tensor &x, const Tensor &mask, const Operand &value) {
+  return masked_fill_of(x, mask, value, false);
+}
+Tensor masked_fill_inplace(const Tensor &x, const Tensor &mask, const Operand &value) {
+  return masked_fill_of(x, mask, value, true);
+}
+
+Dims broadcast_with(const Tensor &x, const Tensor &mask, const char *name) {
+  Broadcast all = broadcast(x.shape(), mask.shape());
+  if (all.clash >= 0) {
+    int64_t back = std::max(x.dim(), mask.dim()) - all.clash;
+    throw Error(Raises::runtime,
+                text("The size of tensor a (%ld) must match the size of tensor b (%ld) at non-singleton dimension %d",
+                     long(x.shape()[x.dim() - back]), long(mask.shape()[mask.dim() - back]), all.clash),
+                "broadcast")
+        .in(name)
+        .at(all.clash)
+        .arg("self", x)
+        .arg("mask", mask);
+  }
+  return all.shape;
+}
+// Calls f(offset in x) for every true element of the mask, in order; both have been expanded to `shape`.
+template <class F> void each_true(const Dims &shape, const Dims &x_strides, const Tensor &mask, F f) {
+  Dims ms = expanded_strides(mask.shape(), mask.strides(), shape);
+  const bool *m = mask.data<bool>();
+  Walk<2> w(shape, {&ms, &x_strides});
+  for (int64_t k = 0, n = numel(shape); k < n; ++k, w.next())
+    if (m[w.offset[0]]) f(w.offset[1]);
+}
+Tensor masked_scatter_of(const Tensor &x, const Tensor &mask, const Tensor &source, bool inplace);
+
+Tensor masked_select(const Tensor &x, const Tensor &mask) {
+  HD_CHECK(mask.dtype() == DType::Bool, runtime, "masked_select: expected BoolTensor for mask");
+  HD_CHECK(!x.is_meta(), not_implemented,
+           "masked_select: the number of results depends on the numbers, which meta does not have");
+  Dims shape = broadcast_with(x, mask, "masked_select");
+  Dims xs = expanded_strides(x.shape(), x.strides(), shape);
   Tensor y;
   {
-    NoGrad no;
-    y = scan(Scan::cumsum, to(x, sum_dtype(x, dtype)), dim);
+    LongWork unlocked(numel(shape));
+    int64_t n = 0;
+    if (mask.shape() == shape) n = count_of<bool>(mask);
+    else each_true(shape, xs, mask, [&](int64_t) { ++n; });
+    y = empty({n}, x.dtype());
+    by_size(x.itemsize(), [&]<class T>(Type<T>) {
+      const T *from = x.data<T>();
+      T *to = y.data<T>();
+      each_true(shape, xs, mask, [&](int64_t at) { *to++ = from[at]; });
+    });
   }
-  DType source = x.dtype();
-  return record(y, "CumsumBackward0", {x}, {}, [dim, source](const Backward &b) -> TensorList {
-    if (b.grad().dim() == 0) return {to(b.grad(), source)};
-    return {to(flip(cumsum(flip(b.grad(), {dim}), dim, std::nullopt), {dim}), source)};
+  Dims own = x.shape();
+  return record(y, "MaskedSelectBackward0", {x}, {Keep{mask}}, [own, shape](const Backward &b) -> TensorList {
+    return {sum_to(masked_scatter_of(zeros(shape, b.grad().dtype()), b.saved(0), b.grad(), false), own)};
   });
 }
 
+Tensor masked_scatter_of(const Tensor &given, const Tensor &mask, const Tensor &source, bool inplace) {
+  HD_CHECK(given.dtype() == source.dtype(), runtime,
+           "masked_scatter: expected self and source to have same dtypes but got%s and %s", scalar_name(given),
+           scalar_name(source));
+  HD_CHECK(mask.dtype() == DType::Bool, runtime,
+           "masked_scatter_ only supports boolean masks, but got mask with dtype %s", scalar_name(mask));
+  Dims shape = broadcast_with(given, mask, "masked_scatter");
+  HD_CHECK(!inplace || shape == given.shape(), runtime, "output with shape %s doesn't match the broadcast shape %s",
+           brackets(given.shape()).c_str(), brackets(shape).c_str());
+  Tensor x = shape == given.shape() ? given : expand(given, shape);
+  return write_into(
+      x, inplace, "MaskedScatterBackward0", {source}, {Keep{mask}},
+      [&](const Tensor &y) {
+        int64_t n = 0;
+        each_true(shape, y.strides(), mask, [&](int64_t) { ++n; });
+        HD_CHECK(n <= source.numel(), runtime, "Number of elements of source < number of ones in mask");
+        Tensor from = flattened(apart(source, y));
+        by_size(y.itemsize(), [&]<class T>(Type<T>) {
+          const T *next = from.data<T>();
+          T *to = y.data<T>();
+          each_true(shape, y.strides(), mask, [&](int64_t at) { to[at] = *next++; });
+        });
+      },
+      [shape = source.shape()](const Backward &b) -> TensorList {
+        TensorList r(2);
+        Tensor mask = b.saved(0);
+        if (b.wants(0)) r[0] = masked_fill(b.grad(), mask, number(Scalar(0)));
+        if (b.wants(1)) {
+          Tensor got = masked_select(b.grad(), mask);
+          r[1] = reshape(pad_to(got, {numel(shape)}), shape);
+        }
+        return r;
+      });
+}
+template <bool inplace> Tensor masked_scatter(const Tensor &x, const Tensor &mask, const Tensor &source) {
+  return masked_scatter_of(x, mask, source, inplace);
+}
+} // namespace
 } // namespace ops
+
+const OpTable &sort_ops();
+const OpTable &arrange_ops();
 
 const OpTable &index_ops() {
   using namespace ops;
-  static const OpTable t = {
-      def<index_select>("index_select", "input, dim, index, *, out=None"),
-      def<index_add>("index_add", "input, dim, index, source, *, alpha=1, out=None"),
-      def<index_add_>("index_add_", "input, dim, index, source, *, alpha=1", method),
-      def<index_copy>("index_copy", "input, dim, index, source, *, out=None"),
-      def<index_copy_>("index_copy_", "input, dim, index, source", method),
-      def<index_fill>("index_fill", "input, dim, index, value"),
-      def<index_fill_>("index_fill_", "input, dim, index, value", method),
-      def<embedding>("embedding", "weight, indices, padding_idx=-1, scale_grad_by_freq=False, sparse=False", function),
-      def<gather>("gather", "input, dim, index, *, out=None"),
-      def<scatter_add>("scatter_add", "input, dim, index, src, *, out=None"),
-      def<cumsum>("cumsum", "input, dim, *, dtype=None, out=None", both | inplace),
-  };
+  static const OpTable t = [] {
+    OpTable all = {
+        def<index_put>("index_put", "input, indices, values, accumulate=False"),
+        def<index_put_method>("index_put_", "input, indices, values, accumulate=False", both),
+        def<index_select>("index_select", "input, dim, index, *, out=None"),
+        def<index_add>("index_add", "input, dim, index, source, *, alpha=1, out=None"),
+        def<index_add_>("index_add_", "input, dim, index, source, *, alpha=1", method),
+        def<index_copy>("index_copy", "input, dim, index, source, *, out=None"),
+        def<index_copy_>("index_copy_", "input, dim, index, source", method),
+        def<index_fill>("index_fill", "input, dim, index, value"),
+        def<index_fill_>("index_fill_", "input, dim, index, value", method),
+        def<index_reduce<false>>("index_reduce", "input, dim, index, source, reduce, *, include_self=True, out=None"),
+        def<index_reduce<true>>("index_reduce_", "input, dim, index, source, reduce, *, include_self=True", method),
+        def<embedding>("embedding", "weight, indices, padding_idx=-1, scale_grad_by_freq=False, sparse=False",
+                       function),
+        def<gather_op>("gather", "input, dim, index, *, sparse_grad=False, out=None"),
+        def<scatter_src<false>>("scatter", "input, dim, index, src, *, reduce=None, out=None"),
+        def<scatter_number<false>>("scatter", "input, dim, index, value, *, reduce=None, out=None"),
+        def<scatter_src<true>>("scatter_", "input, dim, index, src, *, reduce=None", method),
+        def<scatter_number<true>>("scatter_", "input, dim, index, value, *, reduce=None", method),
+        def<scatter_add>("scatter_add", "input, dim, index, src, *, out=None"),
+        def<scatter_add_>("scatter_add_", "input, dim, index, src", method),
+        def<scatter_reduce<false>>("scatter_reduce", "input, dim, index, src, reduce, *, include_self=True, out=None"),
+        def<scatter_reduce<true>>("scatter_reduce_", "input, dim, index, src, reduce, *, include_self=True", method),
+        def<take>("take", "input, index, *, out=None"),
+        def<put<false>>("put", "input, index, source, accumulate=False"),
+        def<put<true>>("put_", "input, index, source, accumulate=False", method),
+        def<take_along_dim>("take_along_dim", "input, indices, dim=None, *, out=None"),
+        def<masked_fill_op>("masked_fill", "input, mask, value"),
+        def<masked_fill_inplace>("masked_fill_", "input, mask, value", method),
+        def<masked_select>("masked_select", "input, mask, *, out=None"),
+        def<masked_scatter<false>>("masked_scatter", "input, mask, source"),
+        def<masked_scatter<true>>("masked_scatter_", "input, mask, source", method),
+        def<nonzero_op>("nonzero", "input, *, as_tuple=False, out=None"),
+        def<nonzero>("argwhere", "input"),
+        def<where_true>("where", "condition", function),
+        def<count_nonzero>("count_nonzero", "input, dim=None"),
+    };
+    for (auto *more : {&sort_ops(), &arrange_ops()}) all.insert(all.end(), more->begin(), more->end());
+    return all;
+  }();
   return t;
 }
 

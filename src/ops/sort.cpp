@@ -1,0 +1,599 @@
+// Order: sort, topk, median, mode, unique, searches, counts.
+#include <algorithm>
+#include <numeric>
+
+#include "cpu/threads.h"
+#include "ops/all.h"
+#include "ops/element.h"
+
+namespace hadamard {
+namespace ops {
+namespace {
+
+constexpr int64_t grain = 8192; // elements a thread should get at least
+const char *scalar_name(const Tensor &t) { return info(t.dtype()).scalar; }
+
+// ---- keys: unsigned integers in the order of a sort
+
+template <class T>
+using Key = std::conditional_t<
+    sizeof(T) == 1, uint8_t,
+    std::conditional_t<sizeof(T) == 2, uint16_t, std::conditional_t<sizeof(T) == 4, uint32_t, uint64_t>>>;
+
+// Equal numbers have equal keys (-0 and 0, all NaNs); NaN is the largest.
+template <class T> Key<T> key_of(T x) {
+  using K = Key<T>;
+  constexpr K top = K(K(1) << (sizeof(K) * 8 - 1));
+  K k;
+  std::memcpy(&k, &x, sizeof k);
+  if constexpr (std::is_same_v<T, bool> || std::is_same_v<T, uint8_t>) return k;
+  else if constexpr (std::is_integral_v<T>) return K(k ^ top);
+  else {
+    if (is_nan(x)) return K(~K(0));
+    if (k == top) k = 0;
+    return K(k & top ? ~k : k | top);
+  }
+}
+
+template <class K> struct Item {
+  K key;
+  uint32_t at;
+  friend bool operator<(const Item &a, const Item &b) { return a.key < b.key || (a.key == b.key && a.at < b.at); }
+};
+
+// Stable: equal keys stay in the order they came. `spare` has room for n items.
+template <class K> void sort_items(Item<K> *items, Item<K> *spare, int64_t n) {
+  if (n < 256) {
+    std::sort(items, items + n); // the place is part of the order
+    return;
+  }
+  constexpr int digits = int(sizeof(K));
+  std::vector<uint32_t> count(size_t(digits) * 256);
+  for (int64_t i = 0; i < n; ++i)
+    for (int d = 0; d < digits; ++d) ++count[size_t(d) * 256 + (items[i].key >> (8 * d) & 255)];
+  Item<K> *from = items, *to = spare;
+  for (int d = 0; d < digits; ++d) {
+    uint32_t *c = &count[size_t(d) * 256], sum = 0;
+    if (c[from[0].key >> (8 * d) & 255] == n) continue; // all alike
+    for (int b = 0; b < 256; ++b) {
+      uint32_t here = c[b];
+      c[b] = sum;
+      sum += here;
+    }
+    for (int64_t i = 0; i < n; ++i) to[c[from[i].key >> (8 * d) & 255]++] = from[i];
+    std::swap(from, to);
+  }
+  if (from != items) std::memcpy(static_cast<void *>(items), from, size_t(n) * sizeof(Item<K>));
+}
+
+// ---- one dimension at a time
+
+// Calls f(x's line, offsets of the line in each of the results) for every line along dim; lines are shared by threads.
+struct LineWork {
+  Dims shape, strides[3];
+  int64_t count, length, step[3];
+};
+LineWork line_work(int64_t dim, const Tensor &x, const Tensor &y, const Tensor &z) {
+  LineWork w;
+  w.shape = x.shape();
+  w.length = x.shape()[dim];
+  w.shape.erase(size_t(dim));
+  w.count = numel(w.shape);
+  const Tensor *all[] = {&x, &y, &z};
+  for (int k = 0; k < 3; ++k) {
+    const Tensor &t = *all[k] ? *all[k] : x;
+    w.strides[k] = t.strides();
+    w.step[k] = t.strides()[dim];
+    w.strides[k].erase(size_t(dim));
+  }
+  return w;
+}
+template <class F> void each_line(const LineWork &w, F f) {
+  LongWork unlocked(w.count * w.length);
+  parallel_for(w.count, std::max<int64_t>(1, grain / std::max<int64_t>(1, w.length)), [&](long begin, long end) {
+    Walk<3> at(w.shape, {&w.strides[0], &w.strides[1], &w.strides[2]}, begin);
+    f(at, end - begin);
+  });
+}
+void check_length(int64_t n) {
+  HD_CHECK(n <= int64_t(UINT32_MAX), runtime, "sorting more than %ld elements along a dimension is not supported",
+           long(UINT32_MAX));
+}
+
+enum class Order : uint8_t { sort, top, kth, median, nanmedian };
+struct Choice {
+  Order order;
+  bool reverse = false; // the largest first
+  bool sorted = true;
+  int64_t k = 0;
+};
+
+// Fills `values` and `places` (x's shape but along dim) with what the choice picks of each line.
+void order_lines(const Tensor &x, int64_t dim, const Tensor &values, const Tensor &places, const Choice &c) {
+  LineWork w = line_work(dim, x, values, places);
+  int64_t n = w.length;
+  if (!n || !w.count) return;
+  check_length(n);
+  visit(x.dtype(), [&]<class T>(Type<T>) {
+    if constexpr (is_real_element<T>) {
+      using K = Key<T>;
+      each_line(w, [&](auto &at, int64_t lines) {
+        std::vector<Item<K>> items(static_cast<size_t>(n)), spare;
+        if (c.order == Order::sort && n >= 256) spare.resize(static_cast<size_t>(n));
+        for (int64_t l = 0; l < lines; ++l, at.next()) {
+          const T *from = x.data<T>() + at.offset[0];
+          T *v = values.data<T>() + at.offset[1];
+          int64_t *p = places.data<int64_t>() + at.offset[2], nans = 0;
+          for (int64_t i = 0; i < n; ++i) {
+            K k = key_of(from[i * w.step[0]]);
+            nans += is_nan(from[i * w.step[0]]);
+            items[size_t(i)] = {c.reverse ? K(~k) : k, uint32_t(i)};
+          }
+          auto b = items.begin();
+          auto put = [&](int64_t i, const Item<K> &item) {
+            v[i * w.step[1]] = from[item.at * w.step[0]];
+            p[i * w.step[2]] = item.at;
+          };
+          if (c.order == Order::sort) {
+            sort_items(items.data(), spare.data(), n);
+            for (int64_t i = 0; i < n; ++i) put(i, items[size_t(i)]);
+          } else if (c.order == Order::top) {
+            if (c.k * 16 <= n) std::partial_sort(b, b + c.k, items.end());
+            else if (c.k) {
+              std::nth_element(b, b + c.k - 1, items.end());
+              if (c.sorted) std::sort(b, b + c.k);
+            }
+            for (int64_t i = 0; i < c.k; ++i) put(i, items[size_t(i)]);
+          } else {
+            int64_t k = c.k;
+            if (c.order == Order::median) k = nans ? n - nans : (n - 1) / 2; // the first NaN
+            if (c.order == Order::nanmedian) k = nans < n ? (n - nans - 1) / 2 : 0;
+            std::nth_element(b, b + k, items.end());
+            put(0, items[size_t(k)]);
+          }
+        }
+      });
+    }
+  });
+}
+
+// The gradient of values picked along dim goes to where they came from.
+template <class... R>
+void record_picked(const Tensor &y, const Tensor &places, const Tensor &x, int64_t dim, const char *name, bool kept) {
+  Dims shape = x.shape();
+  record(y, name, {x}, {Keep{places}}, [=](const Backward &b) -> TensorList {
+    Tensor g = b.grad(), at = b.saved(0);
+    if (!kept && !shape.empty()) {
+      g = unsqueeze(g, dim);
+      at = unsqueeze(at, dim);
+    }
+    return {scatter_add(zeros(shape, g.dtype(), g.device()), dim, at, g)};
+  });
+}
+
+// ---- sort
+
+std::tuple<Tensor, Tensor> sorted(const Tensor &x, int64_t dim, bool descending, const char *name) {
+  HD_CHECK(!x.is_complex(), runtime, " Sort does not support complex dtypes on CPU");
+  dim = wrap_dim(dim, x.dim());
+  Tensor y = empty_like(x), places = empty_strided(y.shape(), y.strides(), DType::I64, x.device());
+  if (!x.is_meta()) {
+    Tensor from = at_least_1d(x);
+    order_lines(from, dim, at_least_1d(y), at_least_1d(places), {Order::sort, descending});
+  }
+  record_picked(y, places, x, dim, name, true);
+  return {y, places};
+}
+std::tuple<Tensor, Tensor> sort(const Tensor &x, int64_t dim, bool descending) {
+  return sorted(x, dim, descending, "SortBackward0");
+}
+std::tuple<Tensor, Tensor> sort_stable(const Tensor &x, std::optional<bool>, int64_t dim, bool descending) {
+  return sorted(x, dim, descending, "SortBackward1");
+}
+Tensor argsort(const Tensor &x, int64_t dim, bool descending) {
+  NoGrad no;
+  return std::get<1>(sort(x, dim, descending));
+}
+Tensor argsort_stable(const Tensor &x, bool, int64_t dim, bool descending) { return argsort(x, dim, descending); }
+Tensor msort(const Tensor &x) { return std::get<0>(sort(x, 0, false)); }
+
+std::tuple<Tensor, Tensor> topk(const Tensor &x, int64_t k, int64_t dim, bool largest, bool sorted) {
+  dim = wrap_dim(dim, x.dim());
+  HD_CHECK(k >= 0 && k <= (x.dim() ? x.shape()[dim] : 1), runtime, "selected index k out of range");
+  HD_CHECK(!x.is_complex(), runtime, " topk does not support complex dtypes on CPU");
+  HD_CHECK(x.dtype() != DType::Bool, runtime, "topk does not support bool dtypes on CPU");
+  Dims shape = x.shape();
+  if (x.dim()) shape[dim] = k;
+  Tensor y = empty(shape, x.dtype(), x.device()), places = empty(shape, DType::I64, x.device());
+  if (!x.is_meta())
+    order_lines(at_least_1d(x), dim, at_least_1d(y), at_least_1d(places),
+                {Order::top, largest, sorted, x.dim() ? k : 1});
+  record_picked(y, places, x, dim, "TopkBackward0", true);
+  return {y, places};
+}
+
+// ---- one of each line: kthvalue, median, mode
+
+void check_nonempty(const Tensor &x, int64_t dim, const char *name) {
+  HD_CHECK(!x.dim() || x.shape()[dim], index, "%s(): Expected reduction dim %ld to have non-zero size.", name,
+           long(dim));
+}
+Tensor without(const Tensor &t, int64_t dim) { // a contiguous t without its dimension of size 1
+  Dims shape = t.shape();
+  shape.erase(size_t(dim));
+  return with_shape(t, shape);
+}
+template <class F>
+std::tuple<Tensor, Tensor> pick(const Tensor &x, int64_t dim, bool keepdim, const char *node, F fill) {
+  Dims shape = x.shape();
+  if (x.dim()) shape[dim] = 1;
+  Tensor y = empty(shape, x.dtype(), x.device()), places = empty(shape, DType::I64, x.device());
+  if (!x.is_meta()) fill(at_least_1d(x), at_least_1d(y), at_least_1d(places));
+  if (!keepdim && x.dim()) {
+    y = without(y, dim);
+    places = without(places, dim);
+  }
+  record_picked(y, places, x, dim, node, keepdim);
+  return {y, places};
+}
+void check_ordered(const Tensor &x, const char *name) {
+  HD_CHECK(!x.is_complex() && x.dtype() != DType::Bool, not_implemented, "\"%s\" not implemented for '%s'", name,
+           scalar_name(x));
+}
+
+std::tuple<Tensor, Tensor> kthvalue(const Tensor &x, int64_t k, int64_t dim, bool keepdim) {
+  dim = wrap_dim(dim, x.dim());
+  check_nonempty(x, dim, "kthvalue");
+  HD_CHECK(k >= 1 && k <= (x.dim() ? x.shape()[dim] : 1), runtime,
+           "kthvalue(): selected number k out of range for dimension %ld", long(dim));
+  check_ordered(x, "kthvalue_cpu");
+  return pick(x, dim, keepdim, "KthvalueBackward0", [&](const Tensor &x, const Tensor &y, const Tensor &places) {
+    order_lines(x, dim, y, places, {Order::kth, false, true, k - 1});
+  });
+}
+template <Order order> std::tuple<Tensor, Tensor> median_dim(const Tensor &x, int64_t dim, bool keepdim) {
+  constexpr bool skip = order == Order::nanmedian;
+  dim = wrap_dim(dim, x.dim());
+  check_nonempty(x, dim, skip ? "nanmedian" : "median");
+  check_ordered(x, "median_cpu");
+  return pick(x, dim, keepdim, skip ? "NanmedianBackward1" : "MedianBackward1",
+              [&](const Tensor &x, const Tensor &y, const Tensor &places) { order_lines(x, dim, y, places, {order}); });
+}
+template <Order order> Tensor median_all(const Tensor &x) {
+  check_ordered(x, "median_cpu");
+  Tensor y = empty({}, x.dtype(), x.device()), place = empty({}, DType::I64);
+  if (!x.is_meta()) {
+    NoGrad no;
+    if (x.numel()) {
+      order_lines(reshape(x, {-1}), 0, at_least_1d(y), at_least_1d(place), {order});
+    } else {
+      fill_data(y, x.is_float() ? Scalar(std::nan("")) : Scalar(int64_t(INT64_MIN)));
+    }
+  }
+  Dims shape = x.shape();
+  return record(y, order == Order::nanmedian ? "NanmedianBackward0" : "MedianBackward0", {x}, {Keep{place}},
+                [shape](const Backward &b) -> TensorList {
+                  const Tensor &g = b.grad();
+                  Tensor flat = zeros({numel(shape)}, g.dtype(), g.device());
+                  if (flat.numel()) flat = scatter_add(flat, 0, reshape(b.saved(0), {1}), reshape(g, {1}));
+                  return {reshape(flat, shape)};
+                });
+}
+
+std::tuple<Tensor, Tensor> mode(const Tensor &x, int64_t dim, bool keepdim) {
+  dim = wrap_dim(dim, x.dim());
+  check_nonempty(x, dim, "mode");
+  HD_CHECK(!x.is_complex(), not_implemented, "\"mode_cpu\" not implemented for '%s'", scalar_name(x));
+  return pick(x, dim, keepdim, "ModeBackward0", [&](const Tensor &x, const Tensor &y, const Tensor &places) {
+    LineWork w = line_work(dim, x, y, places);
+    if (!w.count) return;
+    check_length(w.length);
+    visit(x.dtype(), [&]<class T>(Type<T>) {
+      if constexpr (is_real_element<T>)
+        each_line(w, [&](auto &at, int64_t lines) {
+          std::vector<Item<Key<T>>> items(size_t(w.length)), spare(size_t(w.length));
+          for (int64_t l = 0; l < lines; ++l, at.next()) {
+            const T *from = x.data<T>() + at.offset[0];
+            for (int64_t i = 0; i < w.length; ++i) items[size_t(i)] = {key_of(from[i * w.step[0]]), uint32_t(i)};
+            sort_items(items.data(), spare.data(), w.length);
+            // The smallest of the most frequent, where it stands last; a NaN equals nothing.
+            int64_t best = 0, most = 0, run = 0;
+            for (int64_t i = 0; i < w.length; ++i) {
+              bool same = i && items[size_t(i)].key == items[size_t(i) - 1].key &&
+                          !is_nan(from[items[size_t(i)].at * w.step[0]]);
+              run = same ? run + 1 : 1;
+              if (run > most) {
+                most = run;
+                best = i;
+              }
+            }
+            y.data<T>()[at.offset[1]] = from[items[size_t(best)].at * w.step[0]];
+            places.data<int64_t>()[at.offset[2]] = items[size_t(best)].at;
+          }
+        });
+    });
+  });
+}
+
+// ---- unique
+
+struct Runs {                 // rows in an order, split where neighbours differ
+  std::vector<int64_t> order; // empty: as they stand
+  std::vector<int64_t> first; // where each run begins, in that order
+};
+Tensor from_vector(const std::vector<int64_t> &v) {
+  Tensor t = empty({int64_t(v.size())}, DType::I64);
+  std::copy(v.begin(), v.end(), t.data<int64_t>());
+  return t;
+}
+Runs find_runs(const Tensor &x, int64_t rows, int64_t width, bool consecutive) {
+  Runs r;
+  visit(x.dtype(), [&]<class T>(Type<T>) {
+    const T *p = x.data<T>();
+    auto same = [&](int64_t a, int64_t b) {
+      for (int64_t j = 0; j < width; ++j)
+        if (!(wide(p[a * width + j]) == wide(p[b * width + j]))) return false;
+      return true;
+    };
+    auto place = [&](int64_t i) { return r.order.empty() ? i : r.order[size_t(i)]; };
+    if constexpr (is_real_element<T>)
+      if (!consecutive) {
+        r.order.resize(size_t(rows));
+        if (width == 1) {
+          check_length(rows);
+          std::vector<Item<Key<T>>> items(static_cast<size_t>(rows)), spare(static_cast<size_t>(rows));
+          for (int64_t i = 0; i < rows; ++i) items[size_t(i)] = {key_of(p[i]), uint32_t(i)};
+          sort_items(items.data(), spare.data(), rows);
+          for (int64_t i = 0; i < rows; ++i) r.order[size_t(i)] = items[size_t(i)].at;
+        } else {
+          std::iota(r.order.begin(), r.order.end(), int64_t(0));
+          std::sort(r.order.begin(), r.order.end(), [&](int64_t a, int64_t b) {
+            for (int64_t j = 0; j < width; ++j) {
+              T u = p[a * width + j], v = p[b * width + j];
+              if (before(u, v)) return true;
+              if (before(v, u)) return false;
+            }
+            return a < b;
+          });
+        }
+      }
+    for (int64_t i = 0; i < rows; ++i)
+      if (i == 0 || !same(place(i - 1), place(i))) r.first.push_back(i);
+  });
+  return r;
+}
+Value unique_rows(const Tensor &x, bool consecutive, bool inverse, bool counts, std::optional<int64_t> dim) {
+  HD_CHECK(consecutive || !x.is_complex(), not_implemented, "\"unique\" not implemented for '%s'", scalar_name(x));
+  HD_CHECK(!x.is_meta(), not_implemented,
+           "unique: the number of results depends on the numbers, which meta does not have");
+  NoGrad no;
+  Tensor rows = x;
+  int64_t d = 0;
+  if (dim) {
+    HD_CHECK(x.dim(), index, "Dimension specified as %ld but tensor has no dimensions", long(*dim));
+    d = wrap_dim(*dim, x.dim());
+    for (int64_t i = 0; i < x.dim(); ++i)
+      HD_CHECK(i == d || x.shape()[i], runtime,
+               "There are 0 sized dimensions, and they aren't selected, so unique cannot be applied");
+    rows = transpose(x, 0, d);
+  }
+  rows = contiguous(rows);
+  int64_t n = dim ? x.shape()[d] : x.numel(), width = dim && n ? x.numel() / n : 1;
+  LongWork unlocked(0);
+  Runs r = find_runs(rows, n, width, consecutive);
+  std::vector<int64_t> pick, back(inverse ? static_cast<size_t>(n) : 0), count;
+  auto place = [&](int64_t i) { return r.order.empty() ? i : r.order[size_t(i)]; };
+  for (size_t k = 0; k < r.first.size(); ++k) {
+    int64_t begin = r.first[k], end = k + 1 < r.first.size() ? r.first[k + 1] : n;
+    pick.push_back(place(begin));
+    count.push_back(end - begin);
+    if (inverse)
+      for (int64_t i = begin; i < end; ++i) back[size_t(place(i))] = int64_t(k);
+  }
+  Tensor at = from_vector(pick);
+  Tensor y = dim ? index_select(x, d, at) : index_select(alias(rows, {n}, {1}, rows->offset), 0, at);
+  if (!inverse && !counts) return y;
+  Tensors all{y};
+  if (inverse) {
+    Tensor i = from_vector(back);
+    all.push_back(dim ? i : with_shape(i, x.shape()));
+  }
+  if (counts) all.push_back(from_vector(count));
+  return all;
+}
+Value unique(const Tensor &x, bool, bool inverse, bool counts, std::optional<int64_t> dim) {
+  return unique_rows(x, false, inverse, counts, dim);
+}
+Value unique_consecutive(const Tensor &x, bool inverse, bool counts, std::optional<int64_t> dim) {
+  return unique_rows(x, true, inverse, counts, dim);
+}
+
+// ---- searches
+
+// Where each of values would be put into its line of `sorted` (through `sorter`, where given).
+Tensor search(const Tensor &sorted, const Tensor &values, const Tensor &sorter, bool right, bool out_int32) {
+  const Tensor pair[] = {sorted, values};
+  DType t = sorted.dtype() == values.dtype() ? sorted.dtype() : result_type(pair, 2);
+  HD_CHECK(!dtype_in(t, complexes), not_implemented, "\"searchsorted_out_cpu\" not implemented for '%s'",
+           info(t).scalar);
+  Tensor y = empty(values.shape(), DType::I64, values.device());
+  if (y.is_meta() || !y.numel()) return out_int32 ? to(y, DType::I32) : y;
+  NoGrad no;
+  Tensor s = contiguous(to(sorted, t)), v = contiguous(to(values, t)), order = sorter ? contiguous(sorter) : sorter;
+  int64_t n = s.shape()[s.dim() - 1], per = s.dim() == 1 ? v.numel() : v.shape()[v.dim() - 1];
+  LongWork unlocked(y.numel() * 8);
+  visit(t, [&]<class T>(Type<T>) {
+    if constexpr (is_real_element<T>)
+      parallel_for(v.numel(), 1024, [&](long begin, long end) {
+        for (long i = begin; i < end; ++i) {
+          int64_t line = i / per * n;
+          const T *p = s.data<T>() + line;
+          const int64_t *o = order ? order.data<int64_t>() + line : nullptr;
+          auto x = wide(v.data<T>()[i]);
+          int64_t low = 0, high = n;
+          while (low < high) {
+            int64_t middle = low + (high - low) / 2;
+            auto at = wide(p[o ? o[middle] : middle]);
+            if (right ? !(at > x) : !(at >= x)) low = middle + 1;
+            else high = middle;
+          }
+          y.data<int64_t>()[i] = low;
+        }
+      });
+  });
+  return out_int32 ? to(y, DType::I32) : y;
+}
+Tensor searchsorted(const Tensor &sorted, const Operand &values, bool out_int32, bool right,
+                    std::optional<std::string> side, const Tensor &sorter) {
+  const Tensor &v = values.t;
+  if (side) {
+    HD_CHECK(*side == "left" || *side == "right", runtime,
+             "torch.searchsorted(): side can only be 'left' or 'right' but got %s", side->c_str());
+    HD_CHECK(!(right && *side == "left"), runtime,
+             "torch.searchsorted(): side and right can't be set to opposites, got side of left while right was True");
+    right = *side == "right";
+  }
+  HD_CHECK(sorted.dim(), runtime,
+           "torch.searchsorted(): boundaries tensor should have positive dimension, but got 0 dimension");
+  HD_CHECK(sorted.dim() == 1 || v.dim(), runtime,
+           "torch.searchsorted(): input value can be a scalar only when boundaries tensor dimension is 1, but we got "
+           "boundaries tensor dim(%ld) and input value's dim(%ld) numel(%ld)",
+           long(sorted.dim()), long(v.dim()), long(v.numel()));
+  bool fits = sorted.dim() == 1 || sorted.dim() == v.dim();
+  for (int64_t d = 0; fits && sorted.dim() > 1 && d + 1 < sorted.dim(); ++d) fits = sorted.shape()[d] == v.shape()[d];
+  HD_CHECK(
+      fits, runtime,
+      "torch.searchsorted(): boundaries tensor should be 1 dimension or the first N-1 dimensions of boundaries tensor "
+      "and input value tensor must match, but we got boundaries tensor %s and input value tensor %s",
+      brackets(sorted.shape()).c_str(), brackets(v.shape()).c_str());
+  if (sorter) {
+    HD_CHECK(
+        sorter.shape() == sorted.shape(), runtime,
+        "torch.searchsorted(): boundary and sorter must have the same size, but got boundary tensor %sand got sorter "
+        "tensor %s",
+        brackets(sorted.shape()).c_str(), brackets(sorter.shape()).c_str());
+    HD_CHECK(sorter.dtype() == DType::I64, runtime,
+             "torch.searchsorted(): sorter must be a tensor of long dtype but got dtype %s", scalar_name(sorter));
+    if (!sorter.is_meta()) {
+      Tensor s = contiguous(sorter);
+      for (int64_t i = 0; i < s.numel(); ++i)
+        HD_CHECK(s.data<int64_t>()[i] >= 0 && s.data<int64_t>()[i] < s.shape()[s.dim() - 1], runtime,
+                 "torch.searchsorted(): sorter index out of range");
+    }
+  }
+  return search(sorted, v, sorter, right, out_int32);
+}
+Tensor bucketize(const Operand &values, const Tensor &boundaries, bool out_int32, bool right) {
+  HD_CHECK(boundaries.dim() == 1, runtime, "boundaries tensor must be 1 dimension, but got dim(%ld)",
+           long(boundaries.dim()));
+  return search(boundaries, values.t, {}, right, out_int32);
+}
+
+Tensor isin(const Operand &elements, const Operand &among, bool, bool invert) {
+  for (auto *t : {&elements.t, &among.t})
+    HD_CHECK(!t->is_complex() && t->dtype() != DType::Bool, runtime,
+             "Unsupported input type encountered for isin(): %s", scalar_name(*t));
+  const Tensor pair[] = {elements.t, among.t};
+  DType t = result_type(pair, 2);
+  NoGrad no;
+  Tensor x = to(elements.t, t), set = reshape(to(among.t, t), {-1});
+  if (!set.numel()) return full(x.shape(), Scalar(invert), DType::Bool, x.device());
+  set = std::get<0>(sort(set, 0, false));
+  // Found where the place before which it would go holds it.
+  Tensor at = minimum(search(set, x, {}, false, false), number(Scalar(set.numel() - 1)));
+  Tensor found = index(set, {at}) == x;
+  return invert ? logical_not(found) : found;
+}
+
+// ---- counts
+
+Tensor bincount(const Tensor &x, const Tensor &weights, int64_t minlength) {
+  HD_CHECK(minlength >= 0, runtime, "minlength should be >= 0");
+  HD_CHECK(dtype_in(x.dtype(), integers), not_implemented, "\"bincount_cpu\" not implemented for '%s'", scalar_name(x));
+  if (x.dim() == 1 && !x.numel()) return zeros({minlength}, DType::I64);
+  HD_CHECK(x.dim() == 1, runtime, "bincount only supports 1-d non-negative integral inputs.");
+  NoGrad no;
+  Tensor i = contiguous(to(x, DType::I64));
+  const int64_t *p = i.data<int64_t>();
+  auto [low, high] = std::minmax_element(p, p + i.numel());
+  HD_CHECK(*low >= 0, runtime, "bincount only supports 1-d non-negative integral inputs.");
+  HD_CHECK(!weights || (weights.dim() == 1 && weights.numel() == x.numel()), runtime,
+           "weights should be 1-d and have the same length as input");
+  HD_CHECK(*high < INT64_MAX, runtime, "numel: integer multiplication overflow");
+  int64_t n = std::max(minlength, *high + 1);
+  if (!weights) {
+    Tensor y = zeros({n}, DType::I64);
+    for (int64_t k = 0; k < i.numel(); ++k) ++y.data<int64_t>()[p[k]];
+    return y;
+  }
+  DType t = weights.dtype() == DType::F32 ? DType::F32 : DType::F64;
+  Tensor w = contiguous(to(weights, t)), y = zeros({n}, t);
+  if (t == DType::F32)
+    for (int64_t k = 0; k < i.numel(); ++k) y.data<float>()[p[k]] += w.data<float>()[k];
+  else
+    for (int64_t k = 0; k < i.numel(); ++k) y.data<double>()[p[k]] += w.data<double>()[k];
+  return y;
+}
+
+Tensor histc(const Tensor &x, int64_t bins, const Scalar &min, const Scalar &max) {
+  HD_CHECK(x.is_float(), not_implemented, "\"histogram_cpu\" not implemented for '%s'", scalar_name(x));
+  HD_CHECK(bins > 0, runtime, "torch.histogram(): bins must be > 0, but got %ld for dimension 0", long(bins));
+  NoGrad no;
+  double low = min.re, high = max.re;
+  Tensor v = contiguous(to(x, DType::F64));
+  const double *p = v.data<double>();
+  if (low == high && x.numel()) {
+    low = p[0];
+    high = p[0];
+    for (int64_t i = 0; i < v.numel(); ++i) {
+      low = p[i] < low || p[i] != p[i] ? p[i] : low;
+      high = p[i] > high || p[i] != p[i] ? p[i] : high;
+    }
+  }
+  HD_CHECK(std::isfinite(low) && std::isfinite(high), runtime, "torch.histc: range of [%g, %g] is not finite", low,
+           high);
+  if (low == high) {
+    low -= 1;
+    high += 1;
+  }
+  HD_CHECK(low < high, runtime, "torch.histc: max must be larger than min");
+  Tensor count = zeros({bins}, DType::I64);
+  for (int64_t i = 0; i < v.numel(); ++i)
+    if (p[i] >= low && p[i] <= high) {
+      int64_t k = int64_t((p[i] - low) / (high - low) * double(bins));
+      ++count.data<int64_t>()[std::min(k, bins - 1)];
+    }
+  return to(count, x.dtype());
+}
+} // namespace
+} // namespace ops
+
+const OpTable &sort_ops() {
+  using namespace ops;
+  static const OpTable t = {
+      def<sort>("sort", "input, dim=-1, descending=False, *, out=None -> (values, indices)"),
+      def<sort_stable>("sort", "input, *, stable, dim=-1, descending=False, out=None -> (values, indices)"),
+      def<argsort>("argsort", "input, dim=-1, descending=False"),
+      def<argsort_stable>("argsort", "input, *, stable, dim=-1, descending=False"),
+      def<msort>("msort", "input, *, out=None"),
+      def<topk>("topk", "input, k, dim=-1, largest=True, sorted=True, *, out=None -> (values, indices)"),
+      def<kthvalue>("kthvalue", "input, k, dim=-1, keepdim=False, *, out=None -> (values, indices)"),
+      def<median_all<Order::median>>("median", "input"),
+      def<median_dim<Order::median>>("median", "input, dim, keepdim=False, *, out=None -> (values, indices)"),
+      def<median_all<Order::nanmedian>>("nanmedian", "input"),
+      def<median_dim<Order::nanmedian>>("nanmedian", "input, dim, keepdim=False, *, out=None -> (values, indices)"),
+      def<mode>("mode", "input, dim=-1, keepdim=False, *, out=None -> (values, indices)"),
+      def<unique>("unique", "input, sorted=True, return_inverse=False, return_counts=False, dim=None"),
+      def<unique_consecutive>("unique_consecutive", "input, return_inverse=False, return_counts=False, dim=None"),
+      def<searchsorted>("searchsorted",
+                        "sorted_sequence, input, *, out_int32=False, right=False, side=None, sorter=None, out=None",
+                        function),
+      def<bucketize>("bucketize", "input, boundaries, *, out_int32=False, right=False, out=None", function),
+      def<isin>("isin", "elements, test_elements, *, assume_unique=False, invert=False, out=None", function),
+      def<bincount>("bincount", "input, weights=None, minlength=0"),
+      def<histc>("histc", "input, bins=100, min=0, max=0, *, out=None"),
+  };
+  return t;
+}
+
+} // namespace hadamard
