@@ -11,7 +11,9 @@ namespace hadamard {
 namespace {
 
 enum Slot { left, right, result, bias, slots };
-long stride(const Index &x, int slot) { return slot == left ? x.a : slot == right ? x.b : slot == result ? x.c : x.bias; }
+long stride(const Index &x, int slot) {
+  return slot == left ? x.a : slot == right ? x.b : slot == result ? x.c : x.bias;
+}
 
 // The indices that play one role, outermost first.
 struct Group {
@@ -26,7 +28,8 @@ struct Group {
   // Largest stride first, as seen by `slot`, so that runs in memory stay runs. Stable.
   void order(int slot) {
     for (int i = 1; i < count; ++i)
-      for (int j = i; j > 0 && stride(index[j - 1], slot) < stride(index[j], slot); --j) std::swap(index[j - 1], index[j]);
+      for (int j = i; j > 0 && stride(index[j - 1], slot) < stride(index[j], slot); --j)
+        std::swap(index[j - 1], index[j]);
   }
   // The one stride that walks the whole group in an operand; false when there is none.
   bool single(int slot, long &step) const {
@@ -54,8 +57,8 @@ long unique_elements(const Group &group, int slot) {
   return n;
 }
 
-// The only place where a route is chosen: a function of sizes, strides and dtype. The measurements behind the numbers are
-// those of benchmarks/ on AVX2; away from the borders the routes differ by less than a tenth.
+// The only place where a route is chosen: a function of sizes, strides and dtype. The measurements behind the numbers
+// are those of benchmarks/ on AVX2; away from the borders the routes differ by less than a tenth.
 struct Choice {
   Route route;
   const char *reason;
@@ -66,7 +69,8 @@ Choice choose(const Gemm &g) {
   if (g.m == 1 && g.n == 1) return {Route::dot, "one row and one column: a dot product"};
   if (g.n == 1 && (unit(g.a_k) || unit(g.a_m))) return {Route::gemv, "one column: bound by reading the matrix"};
   if (g.m == 1 && (unit(g.b_k) || unit(g.b_n))) return {Route::gemv, "one row: bound by reading the matrix"};
-  bool full_width = dtype_in(g.dtype, set_of(DType::F32) | set_of(DType::F64) | set_of(DType::I32) | set_of(DType::I64));
+  bool full_width =
+      dtype_in(g.dtype, set_of(DType::F32) | set_of(DType::F64) | set_of(DType::I32) | set_of(DType::I64));
   if (full_width && unit(g.b_n) && !g.b_k.offsets && !g.a_m.offsets && !g.a_k.offsets) {
     long width = size_of(g.dtype);
     if (g.m <= 16) return {Route::direct, "few rows: the right operand is used too seldom to be worth packing"};
@@ -104,10 +108,10 @@ Contraction::Contraction(DType dtype, DType result_dtype, const Index *indices, 
     int slot;
     Axis *axis;
   };
-  const Use uses[] = {{&batch, left, &gemm_.a_batch},    {&row, left, &gemm_.a_m},       {&summed, left, &gemm_.a_k},
-                      {&batch, right, &gemm_.b_batch},   {&summed, right, &gemm_.b_k},   {&column, right, &gemm_.b_n},
-                      {&batch, result, &gemm_.c_batch},  {&row, result, &gemm_.c_m},     {&column, result, &gemm_.c_n},
-                      {&batch, bias, &gemm_.bias_batch}, {&row, bias, &gemm_.bias_m},    {&column, bias, &gemm_.bias_n}};
+  const Use uses[] = {{&batch, left, &gemm_.a_batch},    {&row, left, &gemm_.a_m},     {&summed, left, &gemm_.a_k},
+                      {&batch, right, &gemm_.b_batch},   {&summed, right, &gemm_.b_k}, {&column, right, &gemm_.b_n},
+                      {&batch, result, &gemm_.c_batch},  {&row, result, &gemm_.c_m},   {&column, result, &gemm_.c_n},
+                      {&batch, bias, &gemm_.bias_batch}, {&row, bias, &gemm_.bias_m},  {&column, bias, &gemm_.bias_n}};
   long table = 0;
   for (const Use &u : uses) {
     u.axis->offsets = nullptr;

@@ -1,5 +1,5 @@
-// The plan of a product of two operands: which indices are rows, columns, summed or batch, how they lie in memory, which
-// route the kernels take and what it costs. Pure: looks at sizes, strides and dtype, never at data.
+// The plan of a product of two operands: which indices are rows, columns, summed or batch, how they lie in memory,
+// which route the kernels take and what it costs. Pure: looks at sizes, strides and dtype, never at data.
 #pragma once
 #include "cpu/level.h"
 

@@ -40,7 +40,8 @@ int main() {
     int count = int(pick(1, 6));
     long largest = count > 4 ? 5 : count > 2 ? 9 : 40;
     std::vector<Index> indices;
-    for (int i = 0; i < count; ++i) indices.push_back({Role(pick(0, 3)), pick(0, 30) ? pick(1, largest) : 0, 0, 0, 0, 0});
+    for (int i = 0; i < count; ++i)
+      indices.push_back({Role(pick(0, 3)), pick(0, 30) ? pick(1, largest) : 0, 0, 0, 0, 0});
     // Each operand lays its indices out in an order of its own.
     long sizes[4];
     auto lay = [&](long Index::*stride, bool (*has)(Role), bool repeats, long &size) {
@@ -56,12 +57,16 @@ int main() {
         size *= std::max(1L, x.size) + (pick(0, 5) == 0);
       }
     };
-    lay(&Index::a, [](Role r) { return r != Role::column; }, true, sizes[0]);
-    lay(&Index::b, [](Role r) { return r != Role::row; }, true, sizes[1]);
-    lay(&Index::c, [](Role r) { return r != Role::summed; }, false, sizes[2]);
-    lay(&Index::bias, [](Role r) { return r != Role::summed; }, true, sizes[3]);
-    std::vector<float> a(static_cast<size_t>(sizes[0])), b(static_cast<size_t>(sizes[1])), c(static_cast<size_t>(sizes[2])),
-        bias(static_cast<size_t>(sizes[3]));
+    lay(
+        &Index::a, [](Role r) { return r != Role::column; }, true, sizes[0]);
+    lay(
+        &Index::b, [](Role r) { return r != Role::row; }, true, sizes[1]);
+    lay(
+        &Index::c, [](Role r) { return r != Role::summed; }, false, sizes[2]);
+    lay(
+        &Index::bias, [](Role r) { return r != Role::summed; }, true, sizes[3]);
+    std::vector<float> a(static_cast<size_t>(sizes[0])), b(static_cast<size_t>(sizes[1])),
+        c(static_cast<size_t>(sizes[2])), bias(static_cast<size_t>(sizes[3]));
     for (auto *v : {&a, &b, &c, &bias})
       for (float &x : *v) x = float(pick(-4, 4)); // sums of small integers are exact, so that every route must agree
     Epilogue epilogue;
@@ -102,8 +107,8 @@ int main() {
     for (int route = -1; route < 7; ++route) {
       if (route >= 0) plan.force(Route(route));
       std::vector<float> got = c;
-      plan.run(reinterpret_cast<char *>(a.data()), reinterpret_cast<char *>(b.data()), reinterpret_cast<char *>(got.data()),
-               epilogue);
+      plan.run(reinterpret_cast<char *>(a.data()), reinterpret_cast<char *>(b.data()),
+               reinterpret_cast<char *>(got.data()), epilogue);
       ++plans;
       if (got != want) {
         std::printf("round %d route %d: %s\n", round, route, plan.explain().c_str());

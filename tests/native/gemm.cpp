@@ -221,8 +221,8 @@ void one(void (*gemm)(const Gemm &), const char *level, DType dtype, long batch,
             mine[size_t(c.at(z, i, j))] = true;
             Real got = get(result, c.memory.data() + c.at(z, i, j) * size_of(result));
             long double steps = route == Route::reference ? (long double)k / 4 : 2 * std::sqrt((long double)k);
-            long double allowed = eps * (2 + steps) * scale[at] + out_eps * std::abs(want[at]) +
-                                  (dtype == DType::F16 ? 6e-8L : 0);
+            long double allowed =
+                eps * (2 + steps) * scale[at] + out_eps * std::abs(want[at]) + (dtype == DType::F16 ? 6e-8L : 0);
             if (!(std::abs(got - want[at]) <= allowed) && wrong++ == 0)
               std::printf("  [%ld,%ld,%ld] got %Lg%+Lgi want %Lg%+Lgi allowed %Lg\n", z, i, j, got.real(), got.imag(),
                           want[at].real(), want[at].imag(), allowed);
