@@ -852,7 +852,7 @@ def solve_triangular(input, B, *, upper, left=True, unitriangular=False, out=Non
 
 
 def lstsq(input, b, rcond=None, *, driver=None):
-    """The X of least |A X - B|²: (solution, residuals, rank, singular_values) for A (…, m, n), B (…, m, k) or (…, m)."""
+    """(solution X, residuals, rank, singular_values) of least |A X - B|², for A (…, m, n) and B (…, m, k) or (…, m)."""
     name = "torch.linalg.lstsq"
     A, B = input, b
     _check_matrix(A, name)
@@ -973,7 +973,7 @@ def svdvals(A, *, driver=None, out=None):
 
 
 def eigh(A, UPLO="L", *, out=None):
-    """Eigenvalues, ascending, and orthonormal eigenvectors (columns) of Hermitian matrices, of which one triangle is read.
+    """Ascending eigenvalues and orthonormal eigenvectors (columns) of Hermitian matrices; one triangle is read.
 
     >>> import hadamard as H
     >>> H.linalg.eigh(H.tensor([[2.0, 0.0], [0.0, 1.0]])).eigenvalues
@@ -1043,7 +1043,7 @@ def lu(A, *, pivot=True, out=None):
 
 
 def lu_factor_ex(A, *, pivot=True, check_errors=False, out=None):
-    """L below and U on and above the diagonal in one matrix, the rows that were swapped (from 1), the first zero pivot."""
+    """L below and U from the diagonal in one matrix, the rows that were swapped (from 1), the first zero pivot."""
     _check_matrix(A, "torch.linalg.lu_factor_ex")
     _check_float(A, "torch.linalg.lu_factor_ex")
     _, L, U = lu(A, pivot=pivot)
