@@ -1,0 +1,291 @@
+"""Padding, interpolation and the rearranging of pixels and channels."""
+
+import math
+import warnings
+
+import hadamard as H
+
+
+def _constant(input, amounts, value):
+    # Negative amounts crop; the rest is copied into a tensor full of `value`.
+    sizes = list(input.shape)
+    x = input
+    places = []
+    for i in range(len(amounts) // 2):
+        dim = input.dim() - 1 - i
+        before, after = amounts[2 * i], amounts[2 * i + 1]
+        sizes[dim] += before + after
+        if sizes[dim] < 0:
+            raise RuntimeError(
+                f"The input size {input.shape[dim]}, plus negative padding {before} and {after} resulted in a negative "
+                f"output size, which is invalid. Check dimension {dim} of your input."
+            )
+        start, stop = max(0, -before), x.shape[dim] - max(0, -after)
+        if stop < start:
+            raise RuntimeError("narrow(): length must be non-negative.")
+        if (start, stop) != (0, x.shape[dim]):
+            x = x.narrow(dim, start, stop - start)
+        places.append((dim, max(0, before)))
+    if list(x.shape) == sizes:
+        return x.clone()
+    result = input.new_full(sizes, value)
+    inside = result
+    for dim, start in places:
+        inside = inside.narrow(dim, start, x.shape[dim])
+    inside.copy_(x)
+    return result
+
+
+def _mirror(length, before, after):
+    return [abs(i) if i < length else 2 * (length - 1) - i for i in range(-before, length + after)]
+
+
+def _nearest(length, before, after):
+    return [min(max(i, 0), length - 1) for i in range(-before, length + after)]
+
+
+def _wrap(length, before, after):
+    return [i % length for i in range(-before, length + after)]
+
+
+def _by_index(input, amounts, mode):
+    n = len(amounts) // 2
+    if n > 3 or input.dim() not in (n + 1, n + 2) or len(amounts) % 2:
+        raise NotImplementedError(
+            f"Padding size {len(amounts)} is not supported for {input.dim()}D input tensor.\n"
+            "Supported combinations for non-constant padding:\n"
+            "  - 2D or 3D input: padding size = 2 (pads last dimension)\n"
+            "  - 3D or 4D input: padding size = 4 (pads last 2 dimensions)\n"
+            "  - 4D or 5D input: padding size = 6 (pads last 3 dimensions)"
+        )
+    shape = list(input.shape)
+    for i in range(n):
+        dim = input.dim() - 1 - i
+        before, after = amounts[2 * i], amounts[2 * i + 1]
+        length = input.shape[dim]
+        if mode == "reflect" and (before >= length or after >= length):
+            raise RuntimeError(
+                f"Argument #{4 + 2 * i}: Padding size should be less than the corresponding input dimension, but got: "
+                f"padding ({before}, {after}) at dimension {dim} of input {shape}"
+            )
+        if mode == "circular" and (before > length or after > length):
+            raise RuntimeError("Padding value causes wrapping around more than once.")
+        rule = {"reflect": _mirror, "replicate": _nearest, "circular": _wrap}[mode]
+        index = rule(length, max(before, 0), max(after, 0))
+        # A negative amount crops.
+        index = index[max(0, -before) : len(index) - max(0, -after)]
+        if index != list(range(length)):
+            input = input.index_select(dim, H.tensor(index, device=input.device))
+    return input
+
+
+def pad(input, pad, mode="constant", value=None):
+    """Adds to the ends of the last dimensions: `pad` is (before, after) of the last, then of the one before it, …
+
+    Negative amounts crop. `mode` is "constant" (filled with `value`, 0 by default), "reflect", "replicate" or
+    "circular".
+
+    >>> import hadamard as H
+    >>> F.pad(H.tensor([[1.0, 2.0, 3.0]]), (1, 2))
+    tensor([[0., 1., 2., 3., 0., 0.]])
+    """
+    amounts = list(pad)
+    if len(amounts) % 2:
+        raise RuntimeError("Padding length must be divisible by 2")
+    if len(amounts) // 2 > input.dim():
+        raise RuntimeError(
+            "Padding length should be less than or equal to two times the input dimension but got padding length "
+            f"{len(amounts)} and input of dimension {input.dim()}"
+        )
+    if mode == "constant":
+        return _constant(input, amounts, 0.0 if value is None else value)
+    if value is not None and value != 0:
+        raise RuntimeError(f'Padding mode "{mode}" doesn\'t take in value argument')
+    if mode not in ("reflect", "replicate", "circular"):
+        raise NotImplementedError(f"Unrecognised padding mode {mode}")
+    return _by_index(input, amounts, mode)
+
+
+def _scales(input, size, scale_factor, recompute):
+    spatial = input.shape[2:]
+    n = len(spatial)
+    if size is not None:
+        size = list(size) if isinstance(size, (tuple, list)) else [size] * n
+        if len(size) != n:
+            raise ValueError(
+                "Input and output must have the same number of spatial dimensions, but got input with spatial "
+                f"dimensions of {list(spatial)} and output size of {size}. Please provide input tensor in (N, C, d1, "
+                "d2, ...,dK) format and output size in (o1, o2, ...,oK) format."
+            )
+        return size, [None] * n
+    if scale_factor is None:
+        raise ValueError("either size or scale_factor should be defined")
+    factors = list(scale_factor) if isinstance(scale_factor, (tuple, list)) else [scale_factor] * n
+    if len(factors) != n:
+        raise ValueError(
+            "Input and scale_factor must have the same number of spatial dimensions, but got input with spatial "
+            f"dimensions of {list(spatial)} and scale_factor of shape {factors}. Please provide input tensor in (N, C, "
+            "d1, d2, ...,dK) format and scale_factor in (s1, s2, ...,sK) format."
+        )
+    size = [math.floor(float(length) * f) for length, f in zip(spatial, factors, strict=True)]
+    return size, [None] * n if recompute else [float(f) for f in factors]
+
+
+def _source(out, length, factor, align_corners, like):
+    # Where in the input the centre of each output element lies.
+    o = H.arange(out, dtype=like.dtype, device=like.device)
+    if align_corners:
+        return o * ((length - 1) / (out - 1) if out > 1 else 0.0)
+    step = length / out if factor is None else 1.0 / factor
+    return (o + 0.5) * step - 0.5
+
+
+def _taps_linear(at, length):
+    at = at.clamp(min=0)
+    low = at.floor().long().clamp(max=length - 1)
+    high = (low + 1).clamp(max=length - 1)
+    t = at - low
+    return [(low, 1 - t), (high, t)]
+
+
+def _taps_cubic(at, length):
+    a = -0.75
+    low = at.floor()
+    t = at - low
+
+    def near(x):
+        return ((a + 2) * x - (a + 3)) * x * x + 1
+
+    def far(x):
+        return ((a * x - 5 * a) * x + 8 * a) * x - 4 * a
+
+    weights = [far(t + 1), near(t), near(1 - t), far(2 - t)]
+    base = low.long()
+    return [((base + k - 1).clamp(0, length - 1), w) for k, w in enumerate(weights)]
+
+
+def _along(x, dim, taps):
+    shape = [1] * x.dim()
+    shape[dim] = -1
+    total = None
+    for index, weight in taps:
+        part = x.index_select(dim, index) * weight.view(shape)
+        total = part if total is None else total + part
+    return total
+
+
+_LINEAR = {"linear": 3, "bilinear": 4, "trilinear": 5, "bicubic": 4}
+
+
+def interpolate(
+    input,
+    size=None,
+    scale_factor=None,
+    mode="nearest",
+    align_corners=None,
+    recompute_scale_factor=None,
+    antialias=False,
+):
+    """Resizes the dimensions from 2 on to `size` or by `scale_factor`.
+
+    `mode` is "nearest", "nearest-exact", "linear" (3-D), "bilinear" or "bicubic" (4-D), "trilinear" (5-D) or "area".
+    """
+    if mode in ("nearest", "area", "nearest-exact"):
+        if align_corners is not None:
+            raise ValueError(
+                "align_corners option can only be set with the interpolating modes: linear | bilinear | bicubic | "
+                "trilinear"
+            )
+    elif mode in _LINEAR:
+        if input.dim() != _LINEAR[mode]:
+            raise NotImplementedError(f"Got {input.dim()}D input, but {mode} mode needs {_LINEAR[mode]}D input")
+    else:
+        raise NotImplementedError(
+            "Input Error: Only 3D, 4D and 5D input Tensors supported "
+            f"(got {input.dim()}D) for the modes: nearest | linear | bilinear | bicubic | trilinear | area | "
+            f"nearest-exact (got {mode})"
+        )
+    if antialias:
+        raise NotImplementedError("interpolate: antialias=True is not supported")
+    if size is not None and scale_factor is not None:
+        raise ValueError("only one of size or scale_factor should be defined")
+    sizes, factors = _scales(input, size, scale_factor, recompute_scale_factor)
+    if mode == "area":
+        from ._pool import _adaptive, _mean
+
+        return _adaptive("interpolate", input, len(sizes), sizes, _mean)
+    x = input
+    for i, (out, factor) in enumerate(zip(sizes, factors, strict=True)):
+        dim = 2 + i
+        length = input.shape[dim]
+        if mode.startswith("nearest"):
+            step = length / out if factor is None else 1.0 / factor
+            shift = 0.5 if mode == "nearest-exact" else 0.0
+            index = [min(int((o + shift) * step), length - 1) for o in range(out)]
+            if index != list(range(length)):
+                x = x.index_select(dim, H.tensor(index, device=input.device))
+            continue
+        taps = _taps_cubic if mode == "bicubic" else _taps_linear
+        x = _along(x, dim, taps(_source(out, length, factor, bool(align_corners), input), length))
+    return x
+
+
+def upsample(input, size=None, scale_factor=None, mode="nearest", align_corners=None):
+    """Deprecated: use `interpolate`."""
+    warnings.warn("`nn.functional.upsample` is deprecated. Use `nn.functional.interpolate` instead.", stacklevel=2)
+    return interpolate(input, size, scale_factor, mode, align_corners)
+
+
+def upsample_nearest(input, size=None, scale_factor=None):
+    """Deprecated: use `interpolate`."""
+    warnings.warn(
+        "`nn.functional.upsample_nearest` is deprecated. Use `nn.functional.interpolate` instead.", stacklevel=2
+    )
+    return interpolate(input, size, scale_factor, mode="nearest")
+
+
+def upsample_bilinear(input, size=None, scale_factor=None):
+    """Deprecated: use `interpolate`."""
+    warnings.warn(
+        "`nn.functional.upsample_bilinear` is deprecated. Use `nn.functional.interpolate` instead.", stacklevel=2
+    )
+    return interpolate(input, size, scale_factor, mode="bilinear", align_corners=True)
+
+
+def pixel_shuffle(input, upscale_factor):
+    """(…, C · r², H, W) to (…, C, H · r, W · r)."""
+    r = upscale_factor
+    *lead, channels, height, width = input.shape
+    if channels % (r * r):
+        raise RuntimeError(
+            "pixel_shuffle expects its input's 'channel' dimension to be divisible by the square of upscale_factor, "
+            f"but input.size(-3)={channels} is not divisible by {r * r}"
+        )
+    c = channels // (r * r)
+    x = input.reshape(-1, c, r, r, height, width).permute(0, 1, 4, 2, 5, 3)
+    return x.reshape(*lead, c, height * r, width * r)
+
+
+def pixel_unshuffle(input, downscale_factor):
+    """(…, C, H · r, W · r) to (…, C · r², H, W)."""
+    r = downscale_factor
+    *lead, c, height, width = input.shape
+    for size, which in ((height, "height"), (width, "width")):
+        if size % r:
+            place = -2 if which == "height" else -1
+            raise RuntimeError(
+                f"pixel_unshuffle expects {which} to be divisible by downscale_factor, but input.size({place})={size} "
+                f"is not divisible by {r}"
+            )
+    x = input.reshape(-1, c, height // r, r, width // r, r).permute(0, 1, 3, 5, 2, 4)
+    return x.reshape(*lead, c * r * r, height // r, width // r)
+
+
+def channel_shuffle(input, groups):
+    """The channels of (N, C, …) reordered so that each of `groups` contributes in turn."""
+    if input.size(1) % groups:
+        raise RuntimeError(
+            f"Number of channels must be divisible by groups. Got {input.size(1)} channels and {groups} groups."
+        )
+    x = input.reshape(input.size(0), groups, input.size(1) // groups, *input.shape[2:])
+    return x.transpose(1, 2).reshape(input.shape)

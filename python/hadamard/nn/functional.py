@@ -1,0 +1,1213 @@
+"""The functions behind the layers: activations, losses, products with weights, pooling, padding, attention."""
+
+import math
+import warnings
+
+import hadamard as H
+from hadamard import _C
+
+from . import _attention, _pool, _reduction, _resize
+from ._tuples import _pair, _single, _triple
+
+# Products with weights
+
+linear = _C.linear
+bilinear = _C.bilinear
+
+
+def _same_padding(input, weight, padding, dilation, stride, spatial):
+    # "same" pads so that the size stays; where the sides cannot be equal the end gets one more.
+    if padding == "valid":
+        return input, 0
+    if padding != "same":
+        raise RuntimeError(f"Invalid padding string: '{padding}'")
+    if any(s != 1 for s in spatial(stride)):
+        raise RuntimeError("padding='same' is not supported for strided convolutions")
+    totals = [d * (k - 1) for d, k in zip(spatial(dilation), weight.shape[2:], strict=True)]
+    if any(t % 2 for t in totals):
+        ends = [n for t in reversed(totals) for n in (0, t % 2)]
+        input = pad(input, ends)
+    return input, tuple(t // 2 for t in totals)
+
+
+def conv1d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
+    """Convolution of (N, C, L), or (C, L), with weights (O, C / groups, K); `padding` may be "valid" or "same".
+
+    >>> import hadamard as H
+    >>> F.conv1d(H.ones(1, 2, 5), H.ones(3, 2, 3)).shape
+    torch.Size([1, 3, 3])
+    """
+    if isinstance(padding, str):
+        input, padding = _same_padding(input, weight, padding, dilation, stride, _single)
+    return _C.conv1d(input, weight, bias, stride, padding, dilation, groups)
+
+
+def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
+    """Convolution of (N, C, H, W), or (C, H, W), with weights (O, C / groups, K, K); `padding` as in conv1d.
+
+    >>> import hadamard as H
+    >>> F.conv2d(H.ones(1, 2, 5, 5), H.ones(3, 2, 3, 3), padding=1).shape
+    torch.Size([1, 3, 5, 5])
+    """
+    if isinstance(padding, str):
+        input, padding = _same_padding(input, weight, padding, dilation, stride, _pair)
+    return _C.conv2d(input, weight, bias, stride, padding, dilation, groups)
+
+
+def conv3d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
+    """Convolution of (N, C, D, H, W), or (C, D, H, W): a sum of 2-D convolutions over the kernel's depth."""
+    if isinstance(padding, str):
+        input, padding = _same_padding(input, weight, padding, dilation, stride, _triple)
+    if input.dim() == 4:
+        return conv3d(input.unsqueeze(0), weight, bias, stride, padding, dilation, groups).squeeze(0)
+    stride, padding, dilation = _triple(stride), _triple(padding), _triple(dilation)
+    if input.dim() != 5 or weight.dim() != 5 or input.size(1) != weight.size(1) * groups:
+        raise RuntimeError(
+            f"Given groups={groups}, weight of size {list(weight.shape)}, expected input{list(input.shape)} to have "
+            f"{weight.size(1) * groups} channels, but got {input.size(1)} channels instead"
+        )
+    if padding[0]:
+        input = pad(input, (0, 0, 0, 0, padding[0], padding[0]))
+    batch, channels, depth, height, width = input.shape
+    out_depth = (depth - dilation[0] * (weight.size(2) - 1) - 1) // stride[0] + 1
+    total = None
+    for k in range(weight.size(2)):
+        start = k * dilation[0]
+        slab = input[:, :, start : start + (out_depth - 1) * stride[0] + 1 : stride[0]]
+        slab = slab.transpose(1, 2).reshape(batch * out_depth, channels, height, width)
+        y = _C.conv2d(slab, weight[:, :, k], None, stride[1:], padding[1:], dilation[1:], groups)
+        total = y if total is None else total + y
+    total = total.reshape(batch, out_depth, *total.shape[1:]).transpose(1, 2)
+    return total if bias is None else total + bias.view(-1, 1, 1, 1)
+
+
+def conv_transpose1d(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
+    """The gradient of conv1d as a layer: (N, C, L) with weights (C, O / groups, K)."""
+    y = conv_transpose2d(
+        input.unsqueeze(-2),
+        weight.unsqueeze(-2),
+        bias,
+        (1, *_single(stride)),
+        (0, *_single(padding)),
+        (0, *_single(output_padding)),
+        groups,
+        (1, *_single(dilation)),
+    )
+    return y.squeeze(-2)
+
+
+def conv_transpose2d(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
+    """The gradient of conv2d as a layer: (N, C, H, W) with weights (C, O / groups, K, K).
+
+    Every input element adds its multiple of the kernel to the output, where `fold` puts it.
+
+    >>> import hadamard as H
+    >>> F.conv_transpose2d(H.ones(1, 2, 3, 3), H.ones(2, 4, 2, 2), stride=2).shape
+    torch.Size([1, 4, 6, 6])
+    """
+    if input.dim() == 3:
+        args = (weight, bias, stride, padding, output_padding, groups, dilation)
+        return conv_transpose2d(input.unsqueeze(0), *args).squeeze(0)
+    stride, padding, dilation = _pair(stride), _pair(padding), _pair(dilation)
+    output_padding = _pair(output_padding)
+    if input.dim() != 4 or input.size(1) != weight.size(0):
+        raise RuntimeError(
+            f"Given transposed=True, weight of size {list(weight.shape)}, expected input{list(input.shape)} to have "
+            f"{weight.size(0)} channels, but got {input.size(1)} channels instead"
+        )
+    for extra, s, d in zip(output_padding, stride, dilation, strict=True):
+        if extra >= max(s, d):
+            raise RuntimeError(
+                "output padding must be smaller than either stride or dilation, but got "
+                f"output_padding_height: {output_padding[0]} output_padding_width: {output_padding[1]} "
+                f"stride_height: {stride[0]} stride_width: {stride[1]} "
+                f"dilation_height: {dilation[0]} dilation_width: {dilation[1]}"
+            )
+    batch, channels = input.shape[:2]
+    kernel = tuple(weight.shape[2:])
+    size = [
+        (n - 1) * s - 2 * p + d * (k - 1) + extra + 1
+        for n, s, p, d, k, extra in zip(input.shape[2:], stride, padding, dilation, kernel, output_padding, strict=True)
+    ]
+    x = input.reshape(batch, groups, channels // groups, -1)
+    w = weight.reshape(groups, channels // groups, -1)
+    columns = w.transpose(1, 2) @ x
+    # The rows that output_padding adds belong to no kernel position, so fold sees a size that fits exactly.
+    exact = [n - extra for n, extra in zip(size, output_padding, strict=True)]
+    y = fold(columns.reshape(batch, -1, columns.size(-1)), _grown(exact, padding), kernel, dilation, 0, stride)
+    y = _crop_and_extend(y, padding, output_padding)
+    return y if bias is None else y + bias.view(-1, 1, 1)
+
+
+def _grown(size, padding):
+    return [n + 2 * p for n, p in zip(size, padding, strict=True)]
+
+
+def _crop_and_extend(y, padding, output_padding):
+    # The end is cropped by less where output_padding asks for more rows, which lie in the full result or are zero.
+    ends = [n for p, extra in reversed(list(zip(padding, output_padding, strict=True))) for n in (-p, extra - p)]
+    return pad(y, ends) if any(ends) else y
+
+
+def unfold(input, kernel_size, dilation=1, padding=0, stride=1):
+    """The patches of (N, C, H, W) as columns: (N, C · K · K, number of patches).
+
+    >>> import hadamard as H
+    >>> F.unfold(H.ones(1, 3, 4, 4), 2).shape
+    torch.Size([1, 12, 9])
+    """
+    return _C.im2col(input, _pair(kernel_size), _pair(dilation), _pair(padding), _pair(stride))
+
+
+def fold(input, output_size, kernel_size, dilation=1, padding=0, stride=1):
+    """The opposite of `unfold`: columns (N, C · K · K, L) summed where they overlap into (N, C, *output_size)."""
+    return _C.col2im(input, _pair(output_size), _pair(kernel_size), _pair(dilation), _pair(padding), _pair(stride))
+
+
+def embedding(input, weight, padding_idx=None, max_norm=None, norm_type=2.0, scale_grad_by_freq=False, sparse=False):
+    """The rows of `weight` at the indices `input`: shape (*input.shape, weight.size(1)).
+
+    The row `padding_idx` gets no gradient; with `max_norm` the rows used are first scaled down to that norm, in
+    place. IndexError for an index outside.
+
+    >>> import hadamard as H
+    >>> F.embedding(H.tensor([2, 0]), H.eye(3))
+    tensor([[0., 0., 1.],
+            [1., 0., 0.]])
+    """
+    if padding_idx is None:
+        padding_idx = -1
+    else:
+        if padding_idx >= weight.size(0) or padding_idx < -weight.size(0):
+            raise AssertionError("Padding_idx must be within num_embeddings")
+        if padding_idx < 0:
+            padding_idx += weight.size(0)
+    if max_norm is not None:
+        with H.no_grad():
+            used = input.reshape(-1).unique()
+            rows = weight.detach()[used]
+            norms = rows.norm(norm_type, dim=1, keepdim=True)
+            weight.detach()[used] = H.where(norms > max_norm, rows * (max_norm / (norms + 1e-7)), rows)
+    return _C.embedding(weight, input, padding_idx, scale_grad_by_freq, sparse)
+
+
+def embedding_bag(
+    input,
+    weight,
+    offsets=None,
+    max_norm=None,
+    norm_type=2,
+    scale_grad_by_freq=False,
+    mode="mean",
+    sparse=False,
+    per_sample_weights=None,
+    include_last_offset=False,
+    padding_idx=None,
+):
+    """Sums, means or maxima over bags of rows of `weight`: a bag is a row of a 2-D `input`, or in a 1-D one
+    what lies between two of `offsets`."""
+    if weight.dim() != 2:
+        raise ValueError(f"weight has to be a 2D Tensor, but got Tensor of dimension {weight.dim()}")
+    if per_sample_weights is not None and input.size() != per_sample_weights.size():
+        raise ValueError(
+            f"embedding_bag: If per_sample_weights ({per_sample_weights.shape}) is not None, then it must have the "
+            f"same shape as the input ({input.shape})"
+        )
+    if mode not in ("sum", "mean", "max"):
+        raise ValueError("mode has to be one of sum, mean or max")
+    if per_sample_weights is not None and mode != "sum":
+        raise NotImplementedError(
+            "embedding_bag: per_sample_weights was not None. per_sample_weights is only supported for mode='sum' "
+            f"(got mode='{mode}'). Please open a feature request on GitHub."
+        )
+    if input.dim() == 2:
+        if offsets is not None:
+            raise ValueError(
+                "if input is 2D, then offsets has to be None, as input is treated is a mini-batch of fixed length "
+                f"sequences. However, found offsets of type {type(offsets)}"
+            )
+        bounds = [i * input.size(1) for i in range(input.size(0) + 1)]
+        input = input.reshape(-1)
+        if per_sample_weights is not None:
+            per_sample_weights = per_sample_weights.reshape(-1)
+    elif input.dim() == 1:
+        if offsets is None:
+            raise ValueError("offsets has to be a 1D Tensor but got None")
+        if offsets.dim() != 1:
+            raise ValueError("offsets has to be a 1D Tensor")
+        bounds = offsets.tolist()
+        if not include_last_offset:
+            bounds.append(input.numel())
+    else:
+        raise ValueError(f"input has to be 1D or 2D Tensor, but got Tensor of dimension {input.dim()}")
+    rows = embedding(input, weight, padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse)
+    if per_sample_weights is not None:
+        rows = rows * per_sample_weights.unsqueeze(-1)
+    keep = None
+    if padding_idx is not None:
+        keep = input != (padding_idx % weight.size(0))
+    bags = []
+    for start, stop in zip(bounds, bounds[1:], strict=False):
+        bag = rows[start:stop]
+        if keep is not None:
+            bag = bag[keep[start:stop]]
+        if bag.size(0) == 0:
+            bags.append(rows.new_zeros(weight.size(1)))
+        elif mode == "max":
+            bags.append(bag.max(0).values)
+        else:
+            bags.append(bag.sum(0) if mode == "sum" else bag.mean(0))
+    return H.stack(bags) if bags else rows.new_zeros(0, weight.size(1))
+
+
+def one_hot(tensor, num_classes=-1):
+    """int64 indices of any shape to int64 zeros and ones with one more dimension of size `num_classes`.
+
+    >>> import hadamard as H
+    >>> F.one_hot(H.tensor([0, 2]))
+    tensor([[1, 0, 0],
+            [0, 0, 1]])
+    """
+    if tensor.dtype != H.int64:
+        raise RuntimeError("one_hot is only applicable to index tensor of type LongTensor.")
+    if tensor.numel() == 0:
+        if num_classes <= 0:
+            raise RuntimeError("Can not infer total number of classes from empty tensor.")
+        return tensor.new_zeros((*tensor.shape, num_classes))
+    if tensor.min().item() < 0:
+        raise RuntimeError("Class values must be non-negative.")
+    largest = tensor.max().item()
+    if num_classes == -1:
+        num_classes = largest + 1
+    elif num_classes < 1:
+        raise RuntimeError("num_classes should be positive")
+    elif largest >= num_classes:
+        raise RuntimeError("Class values must be smaller than num_classes.")
+    return tensor.new_zeros((*tensor.shape, num_classes)).scatter_(-1, tensor.unsqueeze(-1), 1)
+
+
+# Activations. In place, the result is computed from a copy: gradients need the values that are written over.
+
+gelu = _C.gelu
+sigmoid = _C.sigmoid
+tanh = _C.tanh
+logsigmoid = _C.log_sigmoid
+hardshrink = _C.hardshrink
+softshrink = _C.softshrink
+softplus = _C.softplus
+prelu = _C.prelu
+
+
+def relu(input, inplace=False):
+    """max(x, 0).
+
+    >>> import hadamard as H
+    >>> F.relu(H.tensor([-1.0, 2.0]))
+    tensor([0., 2.])
+    """
+    return _C.relu_(input) if inplace else _C.relu(input)
+
+
+def relu_(input):
+    """`relu` in place."""
+    return _C.relu_(input)
+
+
+def threshold(input, threshold, value, inplace=False):
+    """x where x > threshold, elsewhere `value`."""
+    if inplace:
+        return input.copy_(_C.threshold(input.clone(), threshold, value))
+    return _C.threshold(input, threshold, value)
+
+
+def threshold_(input, threshold, value):
+    """`threshold` in place."""
+    return input.copy_(_C.threshold(input.clone(), threshold, value))
+
+
+def hardtanh(input, min_val=-1.0, max_val=1.0, inplace=False):
+    """x cut off at `min_val` and `max_val`."""
+    if min_val > max_val:
+        raise ValueError("min_val cannot be greater than max_val")
+    if inplace:
+        return input.copy_(_C.hardtanh(input.clone(), min_val, max_val))
+    return _C.hardtanh(input, min_val, max_val)
+
+
+def hardtanh_(input, min_val=-1.0, max_val=1.0):
+    """`hardtanh` in place."""
+    return hardtanh(input, min_val, max_val, inplace=True)
+
+
+def relu6(input, inplace=False):
+    """min(max(x, 0), 6)."""
+    if inplace:
+        return input.copy_(_C.relu6(input.clone()))
+    return _C.relu6(input)
+
+
+def elu(input, alpha=1.0, inplace=False):
+    """x where x > 0, elsewhere alpha · (exp(x) - 1)."""
+    if inplace:
+        return input.copy_(_C.elu(input.clone(), alpha))
+    return _C.elu(input, alpha)
+
+
+def elu_(input, alpha=1.0):
+    """`elu` in place."""
+    return elu(input, alpha, inplace=True)
+
+
+def selu(input, inplace=False):
+    """scale · elu(x, alpha) with the two constants of Klambauer et al., 2017."""
+    if inplace:
+        return input.copy_(_C.selu(input.clone()))
+    return _C.selu(input)
+
+
+def selu_(input):
+    """`selu` in place."""
+    return selu(input, inplace=True)
+
+
+def celu(input, alpha=1.0, inplace=False):
+    """max(x, 0) + min(0, alpha · (exp(x / alpha) - 1))."""
+    if inplace:
+        return input.copy_(_C.celu(input.clone(), alpha))
+    return _C.celu(input, alpha)
+
+
+def celu_(input, alpha=1.0):
+    """`celu` in place."""
+    return celu(input, alpha, inplace=True)
+
+
+def leaky_relu(input, negative_slope=0.01, inplace=False):
+    """x where x > 0, elsewhere negative_slope · x."""
+    if inplace:
+        return input.copy_(_C.leaky_relu(input.clone(), negative_slope))
+    return _C.leaky_relu(input, negative_slope)
+
+
+def leaky_relu_(input, negative_slope=0.01):
+    """`leaky_relu` in place."""
+    return leaky_relu(input, negative_slope, inplace=True)
+
+
+def rrelu(input, lower=1.0 / 8, upper=1.0 / 3, training=False, inplace=False):
+    """leaky_relu with slopes drawn from U(lower, upper) in training, their mean otherwise."""
+    if training:
+        slope = H.where(input.detach() > 0, 1.0, H.empty_like(input.detach()).uniform_(lower, upper))
+        y = input * slope
+    else:
+        y = _C.leaky_relu(input.clone() if inplace else input, (lower + upper) / 2)
+    return input.copy_(y) if inplace else y
+
+
+def rrelu_(input, lower=1.0 / 8, upper=1.0 / 3, training=False):
+    """`rrelu` in place."""
+    return rrelu(input, lower, upper, training, inplace=True)
+
+
+def silu(input, inplace=False):
+    """x · sigmoid(x)."""
+    if inplace:
+        return input.copy_(_C.silu(input.clone()))
+    return _C.silu(input)
+
+
+def mish(input, inplace=False):
+    """x · tanh(softplus(x))."""
+    if inplace:
+        return input.copy_(_C.mish(input.clone()))
+    return _C.mish(input)
+
+
+def hardsigmoid(input, inplace=False):
+    """relu6(x + 3) / 6."""
+    if inplace:
+        return input.copy_(_C.hardsigmoid(input.clone()))
+    return _C.hardsigmoid(input)
+
+
+def hardswish(input, inplace=False):
+    """x · relu6(x + 3) / 6."""
+    if inplace:
+        return input.copy_(_C.hardswish(input.clone()))
+    return _C.hardswish(input)
+
+
+def tanhshrink(input):
+    """x - tanh(x)."""
+    return input - input.tanh()
+
+
+def softsign(input):
+    """x / (1 + |x|)."""
+    return input / (input.abs() + 1)
+
+
+def glu(input, dim=-1):
+    """The first half of `dim` times the sigmoid of the second."""
+    if input.dim() == 0:
+        raise RuntimeError("glu does not support scalars because halving size must be even")
+    if input.size(dim) % 2:
+        raise RuntimeError(
+            f"Halving dimension must be even, but dimension {dim % input.dim()} is size {input.size(dim)}"
+        )
+    a, b = input.chunk(2, dim)
+    return a * b.sigmoid()
+
+
+def _implicit_dim(name, ndim, stacklevel):
+    warnings.warn(
+        f"Implicit dimension choice for {name} has been deprecated. Change the call to include dim=X as an argument.",
+        stacklevel=stacklevel,
+    )
+    return 0 if ndim in (0, 1, 3) else 1
+
+
+def softmax(input, dim=None, _stacklevel=3, dtype=None):
+    """exp(x) / sum(exp(x)) along `dim`; with `dtype` the input is converted first.
+
+    >>> import hadamard as H
+    >>> F.softmax(H.zeros(2, 2), dim=1)
+    tensor([[0.5000, 0.5000],
+            [0.5000, 0.5000]])
+    """
+    if dim is None:
+        dim = _implicit_dim("softmax", input.dim(), _stacklevel)
+    return _C.softmax(input, dim) if dtype is None else _C.softmax(input, dim, dtype=dtype)
+
+
+def softmin(input, dim=None, _stacklevel=3, dtype=None):
+    """softmax(-x) along `dim`."""
+    if dim is None:
+        dim = _implicit_dim("softmin", input.dim(), _stacklevel)
+    return _C.softmax(-input, dim) if dtype is None else _C.softmax(-input, dim, dtype=dtype)
+
+
+def log_softmax(input, dim=None, _stacklevel=3, dtype=None):
+    """log(softmax(x)) along `dim`, computed without overflow."""
+    if dim is None:
+        dim = _implicit_dim("log_softmax", input.dim(), _stacklevel)
+    return _C.log_softmax(input, dim) if dtype is None else _C.log_softmax(input, dim, dtype=dtype)
+
+
+def gumbel_softmax(logits, tau=1, hard=False, eps=1e-10, dim=-1):
+    """A sample from the Gumbel-softmax distribution; with `hard` one-hot forward and soft backward."""
+    if eps != 1e-10:
+        warnings.warn("`eps` parameter is deprecated and has no effect.", stacklevel=2)
+    noise = -H.empty_like(logits).exponential_().log()
+    soft = ((logits + noise) / tau).softmax(dim)
+    if not hard:
+        return soft
+    index = soft.max(dim, keepdim=True).indices
+    return H.zeros_like(logits).scatter_(dim, index, 1.0) - soft.detach() + soft
+
+
+# Dropout
+
+
+def _check_p(p):
+    if p < 0.0 or p > 1.0:
+        raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
+
+
+def dropout(input, p=0.5, training=True, inplace=False):
+    """In training, each element becomes zero with probability `p`, the others grow by 1 / (1 - p).
+
+    >>> import hadamard as H
+    >>> F.dropout(H.ones(3), training=False)
+    tensor([1., 1., 1.])
+    """
+    if p < 0.0 or p > 1.0:
+        raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
+    if inplace:
+        return input.copy_(_C.dropout(input.clone(), p, training))
+    return _C.dropout(input, p, training)
+
+
+def _masked(input, p, training, inplace, *, channels, alpha):
+    # `channels`: one draw for each map of a channel. `alpha`: keep mean and variance of SELU's output.
+    _check_p(p)
+    if not training or p == 0 or input.numel() == 0:
+        return input
+    if p == 1 and not alpha:
+        y = input * H.zeros_like(input)
+        return input.copy_(y) if inplace else y
+    if channels:
+        noise = input.new_empty((*input.shape[:2], *(1,) * (input.dim() - 2)))
+    else:
+        noise = H.empty_like(input.detach())
+    noise.bernoulli_(1 - p)
+    if not alpha:
+        y = input * noise.div_(1 - p)
+    else:
+        a = 1.7580993408473766
+        scale = 1 / math.sqrt((a * a * p + 1) * (1 - p)) if p < 1 else 0.0
+        shift = (noise - 1) * (a * scale) + a * scale * p
+        y = input * (noise * scale) + shift
+    return input.copy_(y) if inplace else y
+
+
+def alpha_dropout(input, p=0.5, training=False, inplace=False):
+    """Dropout that keeps the mean and variance of self-normalising networks (Klambauer et al., 2017)."""
+    return _masked(input, p, training, inplace, channels=False, alpha=True)
+
+
+def feature_alpha_dropout(input, p=0.5, training=False, inplace=False):
+    """`alpha_dropout` of whole channels."""
+    return _masked(input, p, training, inplace, channels=True, alpha=True)
+
+
+def dropout1d(input, p=0.5, training=True, inplace=False):
+    """Dropout of whole channels of (N, C, L) or (C, L)."""
+    _check_p(p)
+    if input.dim() not in (2, 3):
+        raise RuntimeError(
+            f"dropout1d: Expected 2D or 3D input, but received a {input.dim()}D input. Note that dropout1d exists to "
+            "provide channel-wise dropout on inputs with 1 spatial dimension, a channel dimension, and an optional "
+            "batch dimension (i.e. 2D or 3D inputs)."
+        )
+    if input.dim() == 2:
+        y = _masked(input.unsqueeze(0), p, training, inplace, channels=True, alpha=False)
+        return input if inplace else y.squeeze(0)
+    return _masked(input, p, training, inplace, channels=True, alpha=False)
+
+
+def dropout2d(input, p=0.5, training=True, inplace=False):
+    """Dropout of whole channels of (N, C, H, W); a 3-D input is taken as (N, C, L), with a warning."""
+    _check_p(p)
+    if input.dim() not in (3, 4):
+        warnings.warn(
+            f"dropout2d: Received a {input.dim()}-D input to dropout2d, which is deprecated and will result in an "
+            "error in a future release. To retain the behavior and silence this warning, please use dropout instead. Note "
+            "that dropout2d exists to provide channel-wise dropout on inputs with 2 spatial dimensions, a channel "
+            "dimension, and an optional batch dimension (i.e. 3D or 4D inputs).",
+            stacklevel=2,
+        )
+    if input.dim() == 3:
+        warnings.warn(
+            "dropout2d: Received a 3D input to dropout2d and assuming that channel-wise 1D dropout behavior is desired "
+            "- input is interpreted as shape (N, C, L), where C is the channel dim. This behavior will change in a "
+            "future release to interpret the input as one without a batch dimension, i.e. shape (C, H, W). To maintain "
+            "the 1D channel-wise dropout behavior, please switch to using dropout1d instead.",
+            stacklevel=2,
+        )
+    return _masked(input, p, training, inplace, channels=True, alpha=False)
+
+
+def dropout3d(input, p=0.5, training=True, inplace=False):
+    """Dropout of whole channels of (N, C, D, H, W) or (C, D, H, W)."""
+    _check_p(p)
+    if input.dim() not in (4, 5):
+        warnings.warn(
+            f"dropout3d: Received a {input.dim()}-D input to dropout3d, which is deprecated and will result in an "
+            "error in a future release. To retain the behavior and silence this warning, please use dropout instead. Note "
+            "that dropout3d exists to provide channel-wise dropout on inputs with 3 spatial dimensions, a channel "
+            "dimension, and an optional batch dimension (i.e. 4D or 5D inputs).",
+            stacklevel=2,
+        )
+    if input.dim() == 4:
+        y = _masked(input.unsqueeze(0), p, training, inplace, channels=True, alpha=False)
+        return input if inplace else y.squeeze(0)
+    return _masked(input, p, training, inplace, channels=True, alpha=False)
+
+
+# Normalisation
+
+
+def _check_more_than_one_value(size):
+    values = size[0] * math.prod(size[2:])
+    if values == 1:
+        raise ValueError(f"Expected more than 1 value per channel when training, got input size {size}")
+
+
+def batch_norm(input, running_mean, running_var, weight=None, bias=None, training=False, momentum=0.1, eps=1e-5):
+    """(x - mean) / sqrt(var + eps) · weight + bias over all dimensions but 1, where the channels are.
+
+    In training the batch's own mean and variance are used, and the running ones, if given, move towards them by
+    `momentum`, in place; otherwise the running ones are used.
+    """
+    if training:
+        if eps <= 0.0:
+            raise ValueError(f"batch_norm eps must be positive during training, but got {eps}")
+        _check_more_than_one_value(input.size())
+    elif eps < 0.0:
+        raise ValueError(f"batch_norm eps must be non-negative, but got {eps}")
+    return _C.batch_norm(input, weight, bias, running_mean, running_var, training, momentum, eps, False)
+
+
+def instance_norm(
+    input,
+    running_mean=None,
+    running_var=None,
+    weight=None,
+    bias=None,
+    use_input_stats=True,
+    momentum=0.1,
+    eps=1e-5,
+):
+    """`batch_norm` of each sample by itself: the statistics are over the dimensions from 2 on."""
+    if use_input_stats and math.prod(input.shape[2:]) == 1:
+        raise ValueError(f"Expected more than 1 spatial element when training, got input size {input.size()}")
+    if not use_input_stats:
+        return _C.batch_norm(input, weight, bias, running_mean, running_var, False, momentum, eps, False)
+    dims = tuple(range(2, input.dim()))
+    mean = input.mean(dims, keepdim=True)
+    var = input.var(dims, correction=0, keepdim=True)
+    if running_mean is not None or running_var is not None:
+        with H.no_grad():
+            count = math.prod(input.shape[2:])
+            unbiased = var.mean(0).flatten() * (count / (count - 1))
+            for running, now in ((running_mean, mean.mean(0).flatten()), (running_var, unbiased)):
+                if running is not None:
+                    running.mul_(1 - momentum).add_(now * momentum)
+    y = (input - mean) * (var + eps).rsqrt()
+    return _affine(y, weight, bias, (-1, *(1,) * len(dims)))
+
+
+def _affine(y, weight, bias, shape):
+    if weight is not None:
+        y = y * weight.view(shape)
+    return y if bias is None else y + bias.view(shape)
+
+
+def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5):
+    """(x - mean) / sqrt(var + eps) · weight + bias over the last dimensions, which are `normalized_shape`.
+
+    >>> import hadamard as H
+    >>> F.layer_norm(H.tensor([[1.0, 3.0]]), (2,))
+    tensor([[-1.0000,  1.0000]])
+    """
+    return _C.layer_norm(input, normalized_shape, weight, bias, eps, False)
+
+
+def rms_norm(input, normalized_shape, weight=None, eps=None):
+    """x / sqrt(mean(x²) + eps) · weight over the last dimensions, which are `normalized_shape`.
+
+    `eps` is by default the smallest step of the dtype from 1.
+    """
+    shape = tuple(normalized_shape)
+    if tuple(input.shape[input.dim() - len(shape) :]) != shape:
+        expected = ", ".join(str(n) for n in shape)
+        raise RuntimeError(
+            f"Given normalized_shape=[{expected}], expected input with shape [*, {expected}], but got input of size"
+            f"{list(input.shape)}"
+        )
+    # Half the bits of a number would not do for the sum of squares.
+    x = input.float() if input.dtype in (H.float16, H.bfloat16) else input
+    if eps is None:
+        eps = H.finfo(x.dtype).eps
+    dims = tuple(range(-len(shape), 0))
+    y = x * ((x * x).mean(dims, keepdim=True) + eps).rsqrt()
+    if weight is not None:
+        y = y * weight
+    return y.to(input.dtype) if y.dtype != input.dtype and x is not input else y
+
+
+def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
+    """`layer_norm` of each sample and each of `num_groups` groups of channels; weight and bias are per channel."""
+    if input.dim() < 2:
+        raise RuntimeError(f"Expected at least 2 dimensions for input tensor but received {input.dim()}")
+    batch, channels = input.shape[:2]
+    if channels % num_groups:
+        raise RuntimeError(
+            "Expected number of channels in input to be divisible by num_groups, but got input of shape "
+            f"{list(input.shape)} and num_groups={num_groups}"
+        )
+    _check_more_than_one_value([batch * channels // num_groups, num_groups, *input.shape[2:]])
+    grouped = input.reshape(batch, num_groups, -1)
+    y = _C.layer_norm(grouped, grouped.shape[2:], None, None, eps, False).reshape(input.shape)
+    return _affine(y, weight, bias, (-1, *(1,) * (input.dim() - 2)))
+
+
+def local_response_norm(input, size, alpha=1e-4, beta=0.75, k=1.0):
+    """x / (k + alpha · mean of x² over `size` neighbouring channels) ** beta."""
+    dim = input.dim()
+    if dim < 3:
+        raise ValueError(f"Expected 3D or higher dimensionality                          input (got {dim} dimensions)")
+    if input.numel() == 0:
+        return input
+    squares = input * input
+    padded = pad(squares, (*(0, 0) * (dim - 2), size // 2, (size - 1) // 2))
+    mean = padded.unfold(1, size, 1).mean(-1)
+    return input / (mean * alpha + k) ** beta
+
+
+def normalize(input, p=2.0, dim=1, eps=1e-12, out=None):
+    """x / max(norm(x, p), eps) along `dim`.
+
+    >>> import hadamard as H
+    >>> F.normalize(H.tensor([[3.0, 4.0]]))
+    tensor([[0.6000, 0.8000]])
+    """
+    length = input.norm(p, dim, keepdim=True).clamp_min(eps).expand_as(input)
+    return H.div(input, length, out=out) if out is not None else input / length
+
+
+# Losses
+
+
+def _reduced(loss, reduction):
+    if reduction == "mean":
+        return loss.mean()
+    if reduction == "sum":
+        return loss.sum()
+    if reduction == "none":
+        return loss
+    raise ValueError(f"{reduction} is not a valid value for reduction")
+
+
+def _weighted(loss, weight, input, reduction):
+    # The mean of a weighted loss divides by the sum of the weights.
+    if weight.size() != input.size():
+        raise ValueError("Weights and input must have the same size.")
+    loss = loss * weight
+    return loss.sum() / weight.sum() if reduction == "mean" else _reduced(loss, reduction)
+
+
+def _warn_sizes(input, target):
+    if target.size() != input.size():
+        warnings.warn(
+            f"Using a target size ({target.size()}) that is different to the input size ({input.size()}). This will "
+            "likely lead to incorrect results due to broadcasting. Please ensure they have the same size.",
+            stacklevel=3,
+        )
+
+
+def mse_loss(input, target, size_average=None, reduce=None, reduction="mean", weight=None):
+    """(x - y)², averaged, summed or as it is ("none"); warns when the sizes differ.
+
+    >>> import hadamard as H
+    >>> F.mse_loss(H.tensor([1.0, 2.0]), H.tensor([1.0, 4.0]))
+    tensor(2.)
+    """
+    _warn_sizes(input, target)
+    if size_average is not None or reduce is not None:
+        reduction = _reduction.legacy_get_string(size_average, reduce)
+    difference = input - target
+    loss = difference * difference
+    return _reduced(loss, reduction) if weight is None else _weighted(loss, weight, input, reduction)
+
+
+def l1_loss(input, target, size_average=None, reduce=None, reduction="mean", weight=None):
+    """|x - y|, averaged, summed or as it is ("none"); warns when the sizes differ."""
+    _warn_sizes(input, target)
+    if size_average is not None or reduce is not None:
+        reduction = _reduction.legacy_get_string(size_average, reduce)
+    loss = (input - target).abs()
+    return _reduced(loss, reduction) if weight is None else _weighted(loss, weight, input, reduction)
+
+
+def smooth_l1_loss(input, target, size_average=None, reduce=None, reduction="mean", beta=1.0):
+    """½ d² / beta where d = |x - y| < beta, elsewhere d - ½ beta; warns when the sizes differ."""
+    _warn_sizes(input, target)
+    if size_average is not None or reduce is not None:
+        reduction = _reduction.legacy_get_string(size_average, reduce)
+    if beta < 0:
+        raise RuntimeError("smooth_l1_loss does not support negative values for beta.")
+    d = (input - target).abs()
+    if beta == 0:
+        return _reduced(d, reduction)
+    return _reduced(H.where(d < beta, 0.5 * d * d / beta, d - 0.5 * beta), reduction)
+
+
+def huber_loss(input, target, reduction="mean", delta=1.0, weight=None):
+    """½ d² where d = |x - y| ≤ delta, elsewhere delta · (d - ½ delta); warns when the sizes differ."""
+    _warn_sizes(input, target)
+    if delta <= 0:
+        raise RuntimeError("huber_loss does not support non-positive values for delta.")
+    d = (input - target).abs()
+    loss = H.where(d <= delta, 0.5 * d * d, delta * (d - 0.5 * delta))
+    return _reduced(loss, reduction) if weight is None else _weighted(loss, weight, input, reduction)
+
+
+def cross_entropy(
+    input,
+    target,
+    weight=None,
+    size_average=None,
+    ignore_index=-100,
+    reduce=None,
+    reduction="mean",
+    label_smoothing=0.0,
+):
+    """-log(softmax(input)) at the class `target`: logits (C,), (N, C) or (N, C, d…), int64 classes of the shape
+    without C, or probabilities of the shape of `input`.
+
+    `weight` (C,) weighs the classes, `ignore_index` is a class that counts for nothing.
+
+    >>> import hadamard as H
+    >>> F.cross_entropy(H.zeros(2, 4), H.tensor([0, 3]))
+    tensor(1.3863)
+    """
+    if size_average is not None or reduce is not None:
+        reduction = _reduction.legacy_get_string(size_average, reduce)
+    return _C.cross_entropy_loss(input, target, weight, _reduction.get_enum(reduction), ignore_index, label_smoothing)
+
+
+def nll_loss(input, target, weight=None, size_average=None, ignore_index=-100, reduce=None, reduction="mean"):
+    """-input at the class `target`, for log-probabilities of the shapes that `cross_entropy` takes."""
+    if size_average is not None or reduce is not None:
+        reduction = _reduction.legacy_get_string(size_average, reduce)
+    number = _reduction.get_enum(reduction)
+    if input.dim() <= 2:
+        return _C.nll_loss(input, target, weight, number, ignore_index)
+    if target.shape != (input.shape[0], *input.shape[2:]):
+        raise RuntimeError(f"Expected target size {[input.shape[0], *input.shape[2:]]}, got {list(target.shape)}")
+    flat = input.movedim(1, -1).reshape(-1, input.size(1))
+    loss = _C.nll_loss(flat, target.reshape(-1), weight, number, ignore_index)
+    return loss.view(target.shape) if reduction == "none" else loss
+
+
+def _bce_node():
+    # log(0) is cut off at -100, but its gradient is not: it is that of the uncut loss with its denominator cut off.
+    class BinaryCrossEntropy(H.autograd.Function):
+        @staticmethod
+        def forward(ctx, input, target):
+            ctx.save_for_backward(input, target)
+            return (target - 1) * (-input).log1p().clamp_min(-100) - target * input.log().clamp_min(-100)
+
+        @staticmethod
+        def backward(ctx, grad):
+            input, target = ctx.saved_tensors
+            grad_input = grad_target = None
+            if ctx.needs_input_grad[0]:
+                grad_input = grad * (input - target) / ((1 - input) * input).clamp_min(1e-12)
+            if ctx.needs_input_grad[1]:
+                grad_target = grad * ((-input).log1p().clamp_min(-100) - input.log().clamp_min(-100))
+            return grad_input, grad_target
+
+    return BinaryCrossEntropy.apply
+
+
+_bce = None
+
+
+def binary_cross_entropy(input, target, weight=None, size_average=None, reduce=None, reduction="mean"):
+    """-(y · log(x) + (1 - y) · log(1 - x)) for probabilities x, with logarithms cut off at -100.
+
+    ValueError when the sizes differ, RuntimeError for values outside [0, 1].
+    """
+    global _bce
+    if size_average is not None or reduce is not None:
+        reduction = _reduction.legacy_get_string(size_average, reduce)
+    if target.size() != input.size():
+        raise ValueError(
+            f"Using a target size ({target.size()}) that is different to the input size ({input.size()}) is deprecated."
+            " Please ensure they have the same size."
+        )
+    if not ((input >= 0) & (input <= 1)).all():
+        raise RuntimeError("all elements of input should be between 0 and 1")
+    if not ((target >= 0) & (target <= 1)).all():
+        raise RuntimeError("all elements of target should be between 0 and 1")
+    if _bce is None:
+        _bce = _bce_node()
+    loss = _bce(input, target)
+    return _reduced(loss if weight is None else loss * weight, reduction)
+
+
+def binary_cross_entropy_with_logits(
+    input, target, weight=None, size_average=None, reduce=None, reduction="mean", pos_weight=None
+):
+    """`binary_cross_entropy` of sigmoid(input), computed without saturating; `pos_weight` weighs the ones.
+
+    >>> import hadamard as H
+    >>> F.binary_cross_entropy_with_logits(H.zeros(2), H.ones(2))
+    tensor(0.6931)
+    """
+    if size_average is not None or reduce is not None:
+        reduction = _reduction.legacy_get_string(size_average, reduce)
+    if target.size() != input.size():
+        raise ValueError(f"Target size ({target.size()}) must be the same as input size ({input.size()})")
+    log_p = _C.log_sigmoid(input)
+    if pos_weight is not None:
+        log_p = log_p * ((pos_weight - 1) * target + 1)
+    loss = (1 - target) * input - log_p
+    return _reduced(loss if weight is None else loss * weight, reduction)
+
+
+def kl_div(input, target, size_average=None, reduce=None, reduction="mean", log_target=False):
+    """y · (log(y) - x) for log-probabilities x; `reduction` may also be "batchmean"."""
+    if size_average is not None or reduce is not None:
+        reduction = _reduction.legacy_get_string(size_average, reduce)
+    elif reduction == "mean":
+        warnings.warn(
+            "reduction: 'mean' divides the total loss by both the batch size and the support size.'batchmean' divides "
+            "only by the batch size, and aligns with the KL div math definition.'mean' will be changed to behave the "
+            "same as 'batchmean' in the next major release.",
+            stacklevel=2,
+        )
+    if log_target:
+        loss = target.exp() * (target - input)
+    else:
+        loss = H.xlogy(target, target) - target * input
+    if reduction == "batchmean":
+        return loss.sum() / input.size(0) if input.dim() else loss.sum()
+    return _reduced(loss, reduction)
+
+
+def poisson_nll_loss(
+    input, target, log_input=True, full=False, size_average=None, eps=1e-8, reduce=None, reduction="mean"
+):
+    """exp(x) - y · x, or x - y · log(x + eps) if not `log_input`; `full` adds Stirling's term."""
+    if size_average is not None or reduce is not None:
+        reduction = _reduction.legacy_get_string(size_average, reduce)
+    if reduction not in ("none", "mean", "sum"):
+        raise ValueError(reduction + " is not a valid value for reduction")
+    if log_input:
+        loss = input.exp() - target * input
+    else:
+        loss = input - target * (input + eps).log()
+    if full:
+        stirling = target * target.log() - target + 0.5 * (2 * math.pi * target).log()
+        loss = loss + stirling.masked_fill(target <= 1, 0)
+    return _reduced(loss, reduction)
+
+
+def gaussian_nll_loss(input, target, var, full=False, eps=1e-6, reduction="mean"):
+    """½ (log(var) + (x - y)² / var), with `var` of the input's shape, without or with 1 as last dimension."""
+    if isinstance(var, float):
+        if var < 0:
+            raise ValueError("var has negative entry/entries")
+        var = var * H.ones_like(input)
+    elif (var < 0).any():
+        raise ValueError("var has negative entry/entries")
+    if var.size() != input.size():
+        if input.size()[:-1] == var.size():
+            var = var.unsqueeze(-1)
+        elif input.size()[:-1] != var.size()[:-1] or var.size(-1) != 1:
+            raise ValueError("var is of incorrect size")
+    if reduction not in ("none", "mean", "sum"):
+        raise ValueError(reduction + " is not valid")
+    var = var.clone()
+    with H.no_grad():
+        var.clamp_(min=eps)
+    loss = 0.5 * (var.log() + (input - target) ** 2 / var)
+    if full:
+        loss = loss + 0.5 * math.log(2 * math.pi)
+    return _reduced(loss, reduction)
+
+
+def margin_ranking_loss(input1, input2, target, margin=0, size_average=None, reduce=None, reduction="mean"):
+    """max(0, -y · (x1 - x2) + margin), where y is 1 or -1."""
+    if size_average is not None or reduce is not None:
+        reduction = _reduction.legacy_get_string(size_average, reduce)
+    if input1.dim() != input2.dim() or input1.dim() != target.dim():
+        raise RuntimeError(
+            "margin_ranking_loss : All input tensors should have same dimension but got sizes: "
+            f"input1: {input1.size()}, input2: {input2.size()}, target: {target.size()} "
+        )
+    return _reduced((-target * (input1 - input2) + margin).clamp_min(0), reduction)
+
+
+def hinge_embedding_loss(input, target, margin=1.0, size_average=None, reduce=None, reduction="mean"):
+    """x where y is 1, max(0, margin - x) where y is -1."""
+    if size_average is not None or reduce is not None:
+        reduction = _reduction.legacy_get_string(size_average, reduce)
+    zero = H.zeros_like(input)
+    loss = H.where(target == 1, zero, (margin - input).clamp_min(0)) + H.where(target == -1, zero, input)
+    return _reduced(loss, reduction)
+
+
+def cosine_embedding_loss(input1, input2, target, margin=0, size_average=None, reduce=None, reduction="mean"):
+    """1 - cos(x1, x2) where y is 1, max(0, cos - margin) where y is -1; x are (N, D) or (D,), y is (N,) or 0-d."""
+    if size_average is not None or reduce is not None:
+        reduction = _reduction.legacy_get_string(size_average, reduce)
+    if target.dim() not in (0, 1):
+        raise RuntimeError("0D or 1D target tensor expected, multi-target not supported")
+    dim = target.dim()
+    if input1.dim() != dim + 1 or input2.dim() != dim + 1:
+        raise RuntimeError(
+            f"{dim}D target tensor expects {dim + 1}D input tensors, but found inputs with sizes "
+            f"{list(input1.size())} and {list(input2.size())}."
+        )
+    product = (input1 * input2).sum(dim)
+    length1 = (input1 * input1).sum(dim) + 1e-8
+    length2 = (input2 * input2).sum(dim) + 1e-8
+    cosine = product / (length1 * length2).sqrt()
+    zero = H.zeros_like(cosine)
+    loss = H.where(target == 1, 1 - cosine, zero) + H.where(target == -1, (cosine - margin).clamp_min(0), zero)
+    return _reduced(loss, reduction)
+
+
+def soft_margin_loss(input, target, size_average=None, reduce=None, reduction="mean"):
+    """log(1 + exp(-y · x)), where y is 1 or -1."""
+    if size_average is not None or reduce is not None:
+        reduction = _reduction.legacy_get_string(size_average, reduce)
+    return _reduced((-target * input).exp().log1p(), reduction)
+
+
+def multilabel_soft_margin_loss(input, target, weight=None, size_average=None, reduce=None, reduction="mean"):
+    """The mean over the classes of `binary_cross_entropy_with_logits`."""
+    if size_average is not None or reduce is not None:
+        reduction = _reduction.legacy_get_string(size_average, reduce)
+    loss = -(target * _C.log_sigmoid(input) + (1 - target) * _C.log_sigmoid(-input))
+    if weight is not None:
+        loss = loss * weight
+    return _reduced(loss.mean(-1), reduction)
+
+
+def multi_margin_loss(input, target, p=1, margin=1.0, weight=None, size_average=None, reduce=None, reduction="mean"):
+    """mean over i ≠ y of max(0, margin - x[y] + x[i])ᵖ for scores (N, C) or (C,) and classes y."""
+    if size_average is not None or reduce is not None:
+        reduction = _reduction.legacy_get_string(size_average, reduce)
+    if p != 1 and p != 2:
+        raise ValueError("only p == 1 and p == 2 supported")
+    if weight is not None and weight.dim() != 1:
+        raise ValueError("weight must be one-dimensional")
+    x, y = (input.unsqueeze(0), target.reshape(1)) if input.dim() == 1 else (input, target)
+    index = y.unsqueeze(1)
+    z = (margin - x.gather(1, index) + x).clamp_min(0)
+    if p == 2:
+        z = z * z
+    if weight is not None:
+        z = z * weight[y].unsqueeze(1)
+    own = H.zeros_like(x, dtype=H.bool).scatter_(1, index, True)
+    loss = z.masked_fill(own, 0).sum(1) / x.size(1)
+    return _reduced(loss if input.dim() == 2 else loss.squeeze(0), reduction)
+
+
+def multilabel_margin_loss(input, target, size_average=None, reduce=None, reduction="mean"):
+    """Hinge loss of every label against every other class; `target` lists the labels of a sample, then -1."""
+    if size_average is not None or reduce is not None:
+        reduction = _reduction.legacy_get_string(size_average, reduce)
+    x, y = (input.unsqueeze(0), target.unsqueeze(0)) if input.dim() == 1 else (input, target)
+    listed = (y >= 0).to(H.int64).cumprod(1).bool()
+    index = y.masked_fill(~listed, 0)
+    is_label = H.zeros_like(x).scatter_add_(1, index, listed.to(x.dtype)) > 0
+    z = (1 - x.gather(1, index).unsqueeze(2) + x.unsqueeze(1)).clamp_min(0)
+    counted = listed.unsqueeze(2) & ~is_label.unsqueeze(1)
+    loss = z.masked_fill(~counted, 0).sum((1, 2)) / x.size(1)
+    return _reduced(loss if input.dim() == 2 else loss.squeeze(0), reduction)
+
+
+def triplet_margin_loss(
+    anchor,
+    positive,
+    negative,
+    margin=1.0,
+    p=2,
+    eps=1e-6,
+    swap=False,
+    size_average=None,
+    reduce=None,
+    reduction="mean",
+):
+    """max(0, d(anchor, positive) - d(anchor, negative) + margin) with the p-norm as distance d."""
+    if size_average is not None or reduce is not None:
+        reduction = _reduction.legacy_get_string(size_average, reduce)
+    if margin <= 0:
+        raise ValueError(f"margin must be greater than 0, got {margin}")
+
+    def distance(a, b):
+        return pairwise_distance(a, b, p, eps)
+
+    return _triplet(distance, anchor, positive, negative, margin, swap, reduction)
+
+
+def _triplet(distance, anchor, positive, negative, margin, swap, reduction):
+    if not anchor.dim() == positive.dim() == negative.dim():
+        raise RuntimeError(
+            "The anchor, positive, and negative tensors are expected to have the same number of dimensions, but got: "
+            f"anchor {anchor.dim()}D, positive {positive.dim()}D, and negative {negative.dim()}D inputs"
+        )
+    near, far = distance(anchor, positive), distance(anchor, negative)
+    if swap:
+        far = H.minimum(far, distance(positive, negative))
+    return _reduced((margin + near - far).clamp_min(0), reduction)
+
+
+def triplet_margin_with_distance_loss(
+    anchor, positive, negative, *, distance_function=None, margin=1.0, swap=False, reduction="mean"
+):
+    """`triplet_margin_loss` with any function as distance, by default `pairwise_distance`."""
+    if reduction not in ("mean", "sum", "none"):
+        raise ValueError(f"{reduction} is not a valid value for reduction")
+    if margin <= 0:
+        raise ValueError(f"margin must be greater than 0, got {margin}")
+    distance = pairwise_distance if distance_function is None else distance_function
+    return _triplet(distance, anchor, positive, negative, margin, swap, reduction)
+
+
+# Distances
+
+
+def cosine_similarity(x1, x2, dim=1, eps=1e-8):
+    """sum(x1 · x2) / (max(‖x1‖, eps) · max(‖x2‖, eps)) along `dim`.
+
+    >>> import hadamard as H
+    >>> F.cosine_similarity(H.tensor([1.0, 2.0, 3.0]), H.tensor([4.0, 5.0, 6.0]), dim=0)
+    tensor(0.9746)
+    """
+    if not (x1.is_floating_point() and x2.is_floating_point()):
+        common = H.result_type(x1, x2)
+        if not common.is_floating_point:
+            raise RuntimeError(f"expected common dtype to be floating point, yet common dtype is {_scalar(common)}")
+        x1, x2 = x1.to(common), x2.to(common)
+    x1, x2 = H.broadcast_tensors(x1, x2)
+    length1 = H.linalg.vector_norm(x1, 2, dim, keepdim=True).clamp_min(eps)
+    length2 = H.linalg.vector_norm(x2, 2, dim, keepdim=True).clamp_min(eps)
+    return ((x1 / length1) * (x2 / length2)).sum(dim)
+
+
+_SCALAR_NAMES = {"int64": "Long", "int32": "Int", "int16": "Short", "int8": "Char", "uint8": "Byte", "bool": "Bool"}
+
+
+def _scalar(dtype):
+    return _SCALAR_NAMES.get(str(dtype).rpartition(".")[2], str(dtype))
+
+
+def pairwise_distance(x1, x2, p=2.0, eps=1e-6, keepdim=False):
+    """The p-norm of x1 - x2 + eps along the last dimension."""
+    return H.linalg.vector_norm(x1 - x2 + eps, p, -1, keepdim)
+
+
+def pdist(input, p=2):
+    """The p-norm distance of every pair of rows: (N, D) to (N · (N - 1) / 2,)."""
+    i, j = H.triu_indices(input.size(0), input.size(0), 1)
+    return H.linalg.vector_norm(input[i] - input[j], p, -1)
+
+
+# Pooling
+
+avg_pool1d = _pool.avg_pool1d
+avg_pool2d = _pool.avg_pool2d
+avg_pool3d = _pool.avg_pool3d
+max_pool1d = _pool.max_pool1d
+max_pool2d = _pool.max_pool2d
+max_pool3d = _pool.max_pool3d
+max_pool1d_with_indices = _pool.max_pool1d_with_indices
+max_pool2d_with_indices = _pool.max_pool2d_with_indices
+max_pool3d_with_indices = _pool.max_pool3d_with_indices
+max_unpool1d = _pool.max_unpool1d
+max_unpool2d = _pool.max_unpool2d
+max_unpool3d = _pool.max_unpool3d
+lp_pool1d = _pool.lp_pool1d
+lp_pool2d = _pool.lp_pool2d
+lp_pool3d = _pool.lp_pool3d
+adaptive_avg_pool1d = _pool.adaptive_avg_pool1d
+adaptive_avg_pool2d = _pool.adaptive_avg_pool2d
+adaptive_avg_pool3d = _pool.adaptive_avg_pool3d
+adaptive_max_pool1d = _pool.adaptive_max_pool1d
+adaptive_max_pool2d = _pool.adaptive_max_pool2d
+adaptive_max_pool3d = _pool.adaptive_max_pool3d
+
+# Padding and size
+
+pad = _resize.pad
+interpolate = _resize.interpolate
+upsample = _resize.upsample
+upsample_nearest = _resize.upsample_nearest
+upsample_bilinear = _resize.upsample_bilinear
+pixel_shuffle = _resize.pixel_shuffle
+pixel_unshuffle = _resize.pixel_unshuffle
+channel_shuffle = _resize.channel_shuffle
+native_channel_shuffle = _resize.channel_shuffle
+
+# Attention
+
+scaled_dot_product_attention = _attention.scaled_dot_product_attention
+multi_head_attention_forward = _attention.multi_head_attention_forward

@@ -1,0 +1,36 @@
+"""Distances and similarities as layers."""
+
+from .. import functional as F
+from .module import Module
+
+__all__ = ["CosineSimilarity", "PairwiseDistance"]
+
+
+class PairwiseDistance(Module):
+    """The p-norm of x1 - x2 + eps along the last dimension."""
+
+    def __init__(self, p=2.0, eps=1e-6, keepdim=False):
+        super().__init__()
+        self.norm = p
+        self.eps = eps
+        self.keepdim = keepdim
+
+    def forward(self, x1, x2):
+        return F.pairwise_distance(x1, x2, self.norm, self.eps, self.keepdim)
+
+
+class CosineSimilarity(Module):
+    """sum(x1 · x2) / (max(‖x1‖, eps) · max(‖x2‖, eps)) along `dim`.
+
+    >>> import hadamard as H
+    >>> H.nn.CosineSimilarity(dim=0)(H.tensor([1.0, 0.0]), H.tensor([1.0, 1.0]))
+    tensor(0.7071)
+    """
+
+    def __init__(self, dim=1, eps=1e-8):
+        super().__init__()
+        self.dim = dim
+        self.eps = eps
+
+    def forward(self, x1, x2):
+        return F.cosine_similarity(x1, x2, self.dim, self.eps)

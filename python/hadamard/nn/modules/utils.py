@@ -1,0 +1,5 @@
+"""torch's place for the helpers that repeat numbers into tuples."""
+
+from .._tuples import _ntuple, _pair, _quadruple, _reverse_repeat_tuple, _single, _triple
+
+__all__ = ["_ntuple", "_pair", "_quadruple", "_reverse_repeat_tuple", "_single", "_triple"]
