@@ -788,18 +788,12 @@ class _Machine:
         return line.decode()
 
     def run(self):
-        ops = _OPS
-        stack = self.stack
-        while True:
-            code = self.read(1)[0]
-            op = ops.get(code)
+        while (code := self.read(1)) != pickle.STOP:
+            op = _OPS.get(code[0])
             if op is None:
-                raise UnpicklingError(f"Unsupported operand {code}")
-            if op is _stop:
-                _expect(stack is self.stack and len(self.stack) >= 1, "an end before the beginning")
-                return self.stack.pop()
+                raise UnpicklingError(f"Unsupported operand {code[0]}")
             op(self)
-            stack = self.stack
+        return self.pop()
 
     def number(self, format):
         return struct.unpack(format, self.read(struct.calcsize(format)))[0]
@@ -931,10 +925,6 @@ def _is_nn_class(cls):
     return isinstance(cls, type) and issubclass(cls, H.nn.Module) and cls.__module__.startswith("hadamard.nn.")
 
 
-def _stop(m):
-    pass
-
-
 def _operations():
     from pickle import decode_long
 
@@ -1020,7 +1010,6 @@ def _operations():
         "PROTO": protocol,
         "FRAME": lambda m: m.read(8),
         "MARK": mark,
-        "STOP": _stop,
         "POP": pop,
         "POP_MARK": lambda m: m.pop_mark(),
         "DUP": lambda m: m.push(m.top()),
