@@ -11,7 +11,7 @@ from known_failures import KNOWN
 settings.register_profile(
     "suite", deadline=None, max_examples=60, derandomize=True, suppress_health_check=list(HealthCheck)
 )
-settings.register_profile("long", deadline=None, max_examples=2000, suppress_health_check=list(HealthCheck))
+settings.register_profile("long", deadline=None, max_examples=1000, suppress_health_check=list(HealthCheck))
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
 
 

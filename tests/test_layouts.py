@@ -296,8 +296,8 @@ def test_view_needs_compatible_strides():
     assert counting(4, 6)[:, :3].unflatten(0, (2, 2)).view(4, 3).shape == (4, 3)
     with pytest.raises(
         RuntimeError,
-        match=r"The expanded size of the tensor \(4\) must match the existing size \(2\) at non-singleton dimension 0.  "
-        r"Target sizes: \[4, 3\].  Tensor sizes: \[2, 3\]",
+        match=r"The expanded size of the tensor \(4\) must match the existing size \(2\) at non-singleton dimension 0."
+        r"  Target sizes: \[4, 3\].  Tensor sizes: \[2, 3\]",
     ):
         H.zeros(2, 3).expand(4, 3)
 

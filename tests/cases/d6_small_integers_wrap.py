@@ -1,0 +1,9 @@
+"""Sums of small integers are kept in the operands' own width."""
+
+import torch
+
+a, b = torch.tensor([200, 200], dtype=torch.uint8), torch.tensor([2, 2], dtype=torch.uint8)
+y = torch.dot(a, b)
+assert y.item() == 32 and y.dtype == torch.uint8
+assert (a * b).tolist() == [144, 144]
+assert torch.dot(a.long(), b.long()).item() == 800
