@@ -72,10 +72,12 @@ template <class L, class F, class... R> __attribute__((noinline)) L each(F f, L 
         },                                                                                                             \
         x, y);                                                                                                         \
   }
-CALL1(exp) CALL1(exp2) CALL1(expm1) CALL1(log) CALL1(log1p) CALL1(log2) CALL1(log10)
-CALL1(sin) CALL1(cos) CALL1(tan) CALL1(asin) CALL1(acos) CALL1(atan)
-CALL1(sinh) CALL1(cosh) CALL1(tanh) CALL1(asinh) CALL1(acosh) CALL1(atanh)
+namespace slow { // a call per lane
+CALL1(exp) CALL1(expm1) CALL1(log) CALL1(log1p) CALL1(log2) CALL1(log10) CALL1(sin) CALL1(cos) CALL1(tanh)
 CALL1(erf) CALL1(erfc)
+} // namespace slow
+CALL1(exp2) CALL1(tan) CALL1(asin) CALL1(acos) CALL1(atan)
+CALL1(sinh) CALL1(cosh) CALL1(asinh) CALL1(acosh) CALL1(atanh)
 CALL2(atan2) CALL2(hypot) CALL2(nextafter)
 #undef CALL1
 #undef CALL2
@@ -182,6 +184,242 @@ template <class T, int N> HD_INLINE Lanes<T, N> shift_right(Lanes<T, N> a, Lanes
   else return where(out, 0, a >> where(out, 0, b));
 }
 
+// --- polynomials ----------------------------------------------------------------------------------------------------
+// Minimax on the reduced range, coefficients rounded to float32 one after the other. The bounds are those of all
+// float32 inputs, measured by tests/native/ulp.cpp.
+template <class L, class... C> HD_INLINE L polynomial(L x, double c, C... rest) {
+  if constexpr (sizeof...(C) == 0) return L(c);
+  else return polynomial(x, rest...) * x + L(c);
+}
+// a * b + c with one rounding. Only where `fused`.
+#if defined(__FMA__) || defined(__aarch64__)
+constexpr bool fused = true;
+#else
+constexpr bool fused = false;
+#endif
+template <class T, int N> HD_INLINE Lanes<T, N> fma(Lanes<T, N> a, Lanes<T, N> b, Lanes<T, N> c) {
+  for (int i = 0; i < N; ++i) {
+    if constexpr (same<T, float>) c.v[i] = __builtin_fmaf(a.v[i], b.v[i], c.v[i]);
+    else c.v[i] = __builtin_fma(a.v[i], b.v[i], c.v[i]);
+  }
+  return c;
+}
+// x * x - s exactly, where s is x * x rounded.
+template <int N> HD_INLINE Lanes<float, N> square_rest(Lanes<float, N> x, Lanes<float, N> s) {
+  if constexpr (fused) return fma(x, x, -s);
+  auto h = bits<float>(bits<int32_t>(x) & ~0xfff), l = x - h;
+  return ((h * h - s) + 2 * h * l) + l * l;
+}
+template <class T, int N> HD_INLINE Lanes<T, N> clamped(Lanes<T, N> x, T low, T high) { // NaN passes
+  x = where(x < low, low, x);
+  return where(x > high, high, x);
+}
+template <int N> HD_INLINE Lanes<float, N> power_of_2(Lanes<int32_t, N> n) { return bits<float>((n + 127) << 23); }
+template <int N> HD_INLINE Lanes<double, N> power_of_2(Lanes<int64_t, N> n) { return bits<double>((n + 1023) << 52); }
+// A whole number below 2^51 as an integer, without the conversion that AVX2 lacks.
+template <int N> HD_INLINE Lanes<int32_t, N> to_int(Lanes<float, N> n) { return cast<int32_t>(n); }
+template <int N> HD_INLINE Lanes<int64_t, N> to_int(Lanes<double, N> n) {
+  return bits<int64_t>(n + 0x1.8p52) - bits<int64_t>(Lanes<double, N>(0x1.8p52));
+}
+template <int N> HD_INLINE Lanes<double, N> to_double(Lanes<int64_t, N> n) { // |n| < 2^51
+  return bits<double>(n + bits<int64_t>(Lanes<double, N>(0x1.8p52))) - 0x1.8p52;
+}
+
+// x = n ln 2 + r, |r| <= ln 2 / 2.
+template <int N> HD_INLINE Lanes<float, N> reduce_exp(Lanes<float, N> x, Lanes<float, N> &n) {
+  n = rint(x * 1.44269504088896340736);
+  return (x - n * 0x1.62e4p-1) - n * 0x1.7f7d1cp-20;
+}
+template <int N> HD_INLINE Lanes<double, N> reduce_exp(Lanes<double, N> x, Lanes<double, N> &n) {
+  n = rint(x * 1.44269504088896340736);
+  return (x - n * 0x1.62e42fee00000p-1) - n * 0x1.a39ef35793c76p-33;
+}
+// e^r - 1 for the reduced r.
+template <int N> HD_INLINE Lanes<float, N> expm1_reduced(Lanes<float, N> r) {
+  return r * r * polynomial(r, 0.5, 0x1.555554p-3, 0x1.5554f8p-5, 0x1.1112dcp-7, 0x1.6d3a2ep-10, 0x1.9e6ad4p-13) + r;
+}
+template <int N> HD_INLINE Lanes<double, N> expm1_reduced(Lanes<double, N> r) { // Taylor: the next term is 4e-18
+  return r * r * polynomial(r, 1 / 2., 1 / 6., 1 / 24., 1 / 120., 1 / 720., 1 / 5040., 1 / 40320., 1 / 362880.,
+                            1 / 3628800., 1 / 39916800., 1 / 479001600., 1 / 6227020800.) + r;
+}
+// e^x, or e^x times a factor near 1 without an intermediate underflow.
+template <class T, int N, class... Factor> HD_INLINE Lanes<T, N> exp(Lanes<T, N> x, Factor... factor) {
+  constexpr bool single = same<T, float>;
+  Lanes<T, N> n;
+  auto r = reduce_exp(clamped<T>(x, single ? -104 : -746, single ? 89 : 710), n);
+  Lanes<T, N> m; // e^r - 1
+  if constexpr (single)
+    m = r * r * polynomial(r, 0x1.fffffcp-2, 0x1.555492p-3, 0x1.5558aap-5, 0x1.12396ep-7, 0x1.6a5258p-10) + r;
+  else m = expm1_reduced(r);
+  Lanes<T, N> p = m + 1;
+  if constexpr (sizeof...(Factor)) p = m * (... * factor) + (... * factor);
+  auto i = to_int(n), h = i >> 1; // in two steps: the ends of the range need more than one exponent holds
+  return p * power_of_2(h) * power_of_2(i - h);
+}
+template <class T, int N> HD_INLINE Lanes<T, N> expm1(Lanes<T, N> x) {
+  constexpr bool single = same<T, float>;
+  Lanes<T, N> n;
+  auto r = reduce_exp(clamped<T>(x, single ? -20 : -40, single ? 89 : 710), n);
+  auto i = to_int(n);
+  auto high = i > (single ? 127 : 1023); // 2^n alone would overflow
+  auto s = power_of_2(where(high, i - 1, i));
+  auto y = s * expm1_reduced(r) + (s - 1);
+  return where(x == 0, x, where(high, y * 2, y));
+}
+
+// x = 2^e (1 + f), f between sqrt(1/2) - 1 and sqrt(2) - 1; x positive and not denormal.
+template <int N> HD_INLINE Lanes<float, N> reduce_log(Lanes<float, N> x, Lanes<float, N> &e) {
+  auto i = (bits<int32_t>(x) - 0x3f3504f3) >> 23;
+  e = cast<float>(i);
+  return bits<float>(bits<int32_t>(x) - (i << 23)) - 1;
+}
+template <int N> HD_INLINE Lanes<double, N> reduce_log(Lanes<double, N> x, Lanes<double, N> &e) {
+  auto u = bits<uint64_t>(x) - 0x3fe6a09e667f3bcdu; // shifted as unsigned: AVX2 has no signed shift of 64 bits
+  auto i = bits<int64_t>((u + 0x8000000000000000u) >> 52) - 2048;
+  e = to_double(i);
+  return bits<double>(bits<int64_t>(x) - (i << 52)) - 1;
+}
+// log(1 + f) - f, small where f is.
+template <int N> HD_INLINE Lanes<float, N> log1p_rest(Lanes<float, N> f) {
+  auto s = f * f;
+  auto p = polynomial(f, 0x1.555548p-2, -0x1.000006p-2, 0x1.99a476p-3, -0x1.555c44p-3, 0x1.233ba2p-3, -0x1.fc28cap-4,
+                      0x1.e6c00ap-4, -0x1.de01dcp-4, 0x1.14733ep-4);
+  return s * (f * p) - s * 0.5;
+}
+template <int N> HD_INLINE Lanes<double, N> log1p_rest(Lanes<double, N> f) { // 2 atanh(f / (2 + f)), as a Taylor series
+  auto s = f / (f + 2), z = s * s, h = f * f * 0.5;
+  auto r = z * polynomial(z, 2 / 3., 2 / 5., 2 / 7., 2 / 9., 2 / 11., 2 / 13., 2 / 15., 2 / 17., 2 / 19., 2 / 21., 2 / 23.);
+  return s * (h + r) - h;
+}
+template <class T> constexpr T ln2_high = same<T, float> ? 0x1.62e4p-1 : 0x1.62e42fee00000p-1;
+template <class T> constexpr T ln2_low = same<T, float> ? 0x1.7f7d1cp-20 : 0x1.a39ef35793c76p-33;
+template <class T> constexpr T least_normal = same<T, float> ? 0x1p-126 : 0x1p-1022;
+
+// scale(f, rest, e) is the logarithm of 2^e (1 + f), log(1 + f) = f + rest.
+template <class T, int N, class F> HD_INLINE Lanes<T, N> log_with(Lanes<T, N> x, F scale) {
+  auto tiny = x < least_normal<T>;
+  Lanes<T, N> e;
+  auto f = reduce_log(where(tiny, x * T(0x1p54), x), e);
+  e = where(tiny, e - 54, e);
+  auto y = scale(f, log1p_rest(f), e);
+  y = where(x == infinity<T>, x, y);
+  return where(x > 0, y, where(x == 0, -infinity<T>, Lanes<T, N>(nan<T>)));
+}
+template <class T, int N> HD_INLINE Lanes<T, N> log(Lanes<T, N> x) {
+  return log_with(x, [](auto f, auto rest, auto e) { return e * ln2_high<T> + (f + (rest + e * ln2_low<T>)); });
+}
+template <int N> HD_INLINE Lanes<float, N> log2(Lanes<float, N> x) {
+  return log_with(x, [](auto f, auto rest, auto e) {
+    auto l = f + rest;
+    return e + (l * 0x1.715476p+0 + l * 0x1.4ae0bep-26);
+  });
+}
+template <int N> HD_INLINE Lanes<float, N> log10(Lanes<float, N> x) {
+  return log_with(x, [](auto f, auto rest, auto e) {
+    auto l = f + rest;
+    return e * 0x1.344p-2 + (l * 0x1.bcb7b2p-2 + e * 0x1.3509f8p-18);
+  });
+}
+template <int N> HD_INLINE Lanes<double, N> log2(Lanes<double, N> x) { return slow::log2(x); }
+template <int N> HD_INLINE Lanes<double, N> log10(Lanes<double, N> x) { return slow::log10(x); }
+template <class T, int N> HD_INLINE Lanes<T, N> log1p(Lanes<T, N> x) {
+  auto u = x + 1;
+  auto lost = where(x > 1, 1 - (u - x), x - (u - 1)); // what rounding took from 1 + x
+  Lanes<T, N> e;
+  auto f = reduce_log(u, e);
+  f = f + where(x > T(0x1p60), 0, lost * power_of_2(-to_int(e)));
+  auto y = e * ln2_high<T> + (f + (log1p_rest(f) + e * ln2_low<T>));
+  y = where((x == 0) | (x == infinity<T>), x, y);
+  return where(x > -1, y, where(x == -1, -infinity<T>, Lanes<T, N>(nan<T>)));
+}
+
+// Below 0.6 a polynomial, else 1 - 2 / (e^2x + 1).
+template <int N> HD_INLINE Lanes<float, N> tanh(Lanes<float, N> x) {
+  auto t = abs(x), s = x * x;
+  auto small = x * s * polynomial(s, -0x1.55553ep-2, 0x1.1109bep-3, -0x1.b89a7ap-5, 0x1.54bfbep-6, -0x1.8268bap-8) + x;
+  auto large = copysign(1 - 2 / (exp(clamped<float>(t, 0, 10) * 2) + 1), x);
+  return where(t < 0.6, small, large);
+}
+template <int N> HD_INLINE Lanes<double, N> tanh(Lanes<double, N> x) {
+  auto m = expm1(clamped<double>(abs(x), 0, 20) * 2);
+  return where(x == 0, x, copysign(m / (m + 2), x));
+}
+
+// For |x| below 0.92, where s is x^2.
+template <int N> HD_INLINE Lanes<float, N> erf_small(Lanes<float, N> x, Lanes<float, N> s) {
+  return x * polynomial(s, 0x1.06eba8p-3, -0x1.812740p-2, 0x1.ce2d64p-4, -0x1.b8011ap-6, 0x1.544a1ap-8, -0x1.a60a2cp-11,
+                        0x1.4f674ap-14) + x;
+}
+template <int N> HD_INLINE Lanes<float, N> erf(Lanes<float, N> x) { // else 1 - e^p(x)
+  auto t = clamped<float>(abs(x), 0, 4);
+  auto large = 1 - exp(t * polynomial(t, -0x1.20e258p+0, -0x1.45b64cp-1, -0x1.aa1a22p-4, 0x1.5938ecp-6, -0x1.b2233ap-10,
+                                      -0x1.321ccap-11, 0x1.f2fea0p-13, -0x1.3af202p-15, 0x1.3cf448p-19));
+  return where(t < 0.921875, erf_small(x, x * x), copysign(large, x));
+}
+template <int N> HD_INLINE Lanes<double, N> erf(Lanes<double, N> x) { return slow::erf(x); }
+
+// a / (d + lost) (1 - error), rounded once where there is fma.
+template <int N>
+HD_INLINE Lanes<float, N> quotient(Lanes<float, N> a, Lanes<float, N> a_lost, Lanes<float, N> d, Lanes<float, N> lost,
+                                   Lanes<float, N> error) {
+  auto inverse = 1 / d, y = a * inverse;
+  auto rest = (fused ? fma(-y, d, a) : a - y * d) + a_lost;
+  return y + (rest - y * (lost + error * d)) * inverse;
+}
+template <int N> HD_INLINE Lanes<float, N> erfc(Lanes<float, N> x) {
+  auto t = clamped<float>(abs(x), 0, 10.25), s = t * t, q = (t - 2) / (t + 2), d = t * 2 + 1;
+  auto p = polynomial(q, 0x1.46e80ep+0, -0x1.7bf606p-4, -0x1.54080cp-3, 0x1.4ffbeap-3, -0x1.bc1086p-5, -0x1.080dfap-7,
+                      0x1.1b0f98p-7, 0x1.585fbap-10, -0x1.43d4bep-10, -0x1.a6632ep-12); // (2 t + 1) e^(t^2) erfc(t)
+  auto f = quotient<N>(p, 0, d, where(t < 0.5, t * 2 - (d - 1), 1 - (d - t * 2)), square_rest(t, s));
+  auto r = exp(-s, f);
+  return where(t < 0.5, 1 - erf_small(x, s), where(x < 0, 2 - r, r));
+}
+template <int N> HD_INLINE Lanes<double, N> erfc(Lanes<double, N> x) { return slow::erfc(x); }
+// x times the normal distribution function, with all digits in the lower tail too.
+template <int N> HD_INLINE Lanes<float, N> gelu(Lanes<float, N> x) {
+  auto t = clamped<float>(abs(x), 0, 14.5), s = t * t, z = x * 0.70710678118654752440;
+  auto q = (t - 3) / (t + 3), d = t + 1;
+  auto p = polynomial(q, 0x1.f1b89cp-2, -0x1.8b5fa8p-4, -0x1.0d39d4p-6, 0x1.71fcd8p-5, -0x1.745e46p-6, 0x1.2edb2ep-10,
+                      0x1.886650p-9, -0x1.63f1a4p-12, -0x1.ef34eap-12, 0x1.581b92p-17, 0x1.84cdfep-15);
+  auto a = p * t; // (t + 1) t e^(t^2 / 2) times the distribution function of -t
+  auto a_lost = fused ? fma(p, t, -a) : Lanes<float, N>(0);
+  auto lower = exp(s * -0.5, quotient<N>(a, a_lost, d, where(t < 1, t - (d - 1), 1 - (d - t)), square_rest(t, s) * 0.5));
+  auto small = x * (erf_small(z, z * z) * 0.5 + 0.5);
+  auto y = where(t < 0.7, small, where(x < 0, -lower, x - lower));
+  return where(x == -infinity<float>, nan<float>, y); // as in torch
+}
+template <int N> HD_INLINE Lanes<double, N> gelu(Lanes<double, N> x) {
+  return x * 0.5 * erfc(x * -0.70710678118654752440);
+}
+
+// Quadrants of pi/2, which is subtracted in three parts; beyond 1e5 a call per lane.
+template <int N> HD_INLINE Lanes<float, N> sine(Lanes<float, N> x, Lanes<float, N> n, Lanes<int32_t, N> quadrant) {
+  auto r = fma(n, Lanes<float, N>(-0x1.921fb6p+0), x);
+  r = fma(n, Lanes<float, N>(0x1.777a5cp-25), r);
+  r = fma(n, Lanes<float, N>(0x1.ee59dap-50), r);
+  auto s = r * r;
+  auto sin = r * s * polynomial(s, -0x1.555556p-3, 0x1.111176p-7, -0x1.a05bbap-13, 0x1.7cd82ep-19) + r;
+  auto cos = s * s * polynomial(s, 0x1.555556p-5, -0x1.6c1762p-10, 0x1.a075e8p-16, -0x1.37242cp-22) + (1 - s * 0.5);
+  auto y = where((quadrant & 1) == 0, sin, cos);
+  return bits<float>(bits<int32_t>(y) ^ ((quadrant & 2) << 30));
+}
+template <int N> HD_INLINE Lanes<float, N> sin(Lanes<float, N> x) {
+  if constexpr (!fused) return slow::sin(x);
+  auto far = !(abs(x) <= 1e5);
+  auto n = rint(x * 0.63661977236758134308);
+  auto y = where(x == 0, x, sine(x, n, cast<int32_t>(n)));
+  return any(far) ? where(far, slow::sin(x), y) : y;
+}
+template <int N> HD_INLINE Lanes<float, N> cos(Lanes<float, N> x) {
+  if constexpr (!fused) return slow::cos(x);
+  auto far = !(abs(x) <= 1e5);
+  auto n = rint(x * 0.63661977236758134308);
+  auto y = sine(x, n, cast<int32_t>(n) + 1);
+  return any(far) ? where(far, slow::cos(x), y) : y;
+}
+template <int N> HD_INLINE Lanes<double, N> sin(Lanes<double, N> x) { return slow::sin(x); }
+template <int N> HD_INLINE Lanes<double, N> cos(Lanes<double, N> x) { return slow::cos(x); }
+
 // --- powers, gamma, inverse error function: a call per lane ---------------------------------------------------------
 template <class T, int N> HD_INLINE Lanes<T, N> pow(Lanes<T, N> x, Lanes<T, N> y) {
   if constexpr (floating<T>)
@@ -213,19 +451,18 @@ template <class T, int N> HD_INLINE Lanes<T, N> lgamma(Lanes<T, N> x) {
       },
       x);
 }
-// Upwards by recurrence to 10, then the asymptotic series; negative numbers by reflection.
+// Upwards by recurrence to 10, then the asymptotic series; below -10 by reflection first.
 inline double digamma_of(double x) {
+  constexpr double pi = 3.14159265358979323846;
   if (x == 0) return __builtin_copysign(infinity<double>, -x);
+  if (x <= 0 && x == __builtin_rint(x)) return nan<double>;
   double r = 0;
-  if (x < 0) {
-    if (x == __builtin_trunc(x)) return nan<double>;
-    double f = x - __builtin_floor(x);
-    r = -3.14159265358979323846 / __builtin_tan(3.14159265358979323846 * f);
+  if (x < -10) {
+    r = -pi / __builtin_tan(pi * (x - __builtin_rint(x)));
     x = 1 - x;
   }
   for (; x < 10; ++x) r -= 1 / x;
-  double z = 1 / (x * x);
-  if (x > 1e17) z = 0;
+  double z = x > 1e17 ? 0 : 1 / (x * x);
   double s = z * (1. / 12 - z * (1. / 120 - z * (1. / 252 - z * (1. / 240 - z * (1. / 132 - z * (691. / 32760 - z / 12))))));
   return r + __builtin_log(x) - 0.5 / x - s;
 }
@@ -233,18 +470,21 @@ template <class T, int N> HD_INLINE Lanes<T, N> digamma(Lanes<T, N> x) {
   return each([](T a) -> T { return digamma_of(a); }, x);
 }
 inline double trigamma_of(double x) {
+  constexpr double pi = 3.14159265358979323846;
+  if (x <= 0 && x == __builtin_rint(x)) return infinity<double>;
   double r = 0, sign = 1;
-  if (x < 0.5) {
-    double s = __builtin_sin(3.14159265358979323846 * x);
-    r = -3.14159265358979323846 * 3.14159265358979323846 / (s * s);
+  if (x < -10) {
+    double s = __builtin_sin(pi * (x - __builtin_rint(x)));
+    r = pi * pi / (s * s);
     x = 1 - x;
     sign = -1;
   }
   double t = 0;
   for (; x < 10; ++x) t += 1 / (x * x);
   double z = 1 / (x * x);
-  t += 1 / x + z / 2 + z / x * (1. / 6 - z * (1. / 30 - z * (1. / 42 - z * (1. / 30 - z * (5. / 66)))));
-  return sign * (r + t);
+  t += 1 / x + z / 2 +
+       z / x * (1. / 6 - z * (1. / 30 - z * (1. / 42 - z * (1. / 30 - z * (5. / 66 - z * (691. / 2730 - z * (7. / 6)))))));
+  return r + sign * t;
 }
 template <class T, int N> HD_INLINE Lanes<T, N> trigamma(Lanes<T, N> x) {
   return each([](T a) -> T { return trigamma_of(a); }, x);

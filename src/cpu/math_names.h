@@ -9,6 +9,6 @@ X(isnan) X(isinf) X(isfinite) X(signbit) X(nan_to_num) X(step) X(shift_left) X(s
 X(floor) X(ceil) X(trunc) X(rint) X(floor_divide) X(trunc_divide) X(remainder) X(fmod) X(copysign) X(nextafter)
 X(sqrt) X(rsqrt) X(exp) X(exp2) X(expm1) X(log) X(log2) X(log10) X(log1p) X(pow) X(hypot)
 X(cos) X(sin) X(tan) X(asin) X(acos) X(atan) X(atan2) X(cosh) X(sinh) X(tanh) X(asinh) X(acosh) X(atanh)
-X(erf) X(erfc) X(erfinv) X(trigamma) X(digamma) X(lgamma) X(sigmoid)
+X(erf) X(erfc) X(erfinv) X(trigamma) X(digamma) X(lgamma) X(sigmoid) X(gelu)
 #undef X
 } // namespace hadamard::math

@@ -293,7 +293,7 @@ inline constexpr auto relu6 = unary("relu6", FORMULA((auto a), minimum(maximum(a
 inline constexpr auto hardsigmoid = unary("hardsigmoid", FORMULA((auto a), minimum(maximum(a + 3, 0), 6) / 6))
     .on(floats)
     .grad(D(a, where(logical_and(a > -3.0, a < 3.0), g * 0.16666666666666666667, 0.0)));
-inline constexpr auto hardswish = unary("hardswish", FORMULA((auto a), a * minimum(maximum(a + 3, 0), 6) / 6))
+inline constexpr auto hardswish = unary("hardswish", FORMULA((auto a), a * (minimum(maximum(a + 3, 0), 6) / 6)))
     .on(floats)
     .grad(D(a, where(a <= -3.0, 0.0, where(a < 3.0, g * (a * 0.33333333333333333333 + 0.5), g))));
 inline constexpr auto hardshrink =
@@ -323,15 +323,15 @@ inline constexpr auto mish =
         .on(floats)
         .grad(D(a, g * (tanh(softplus(a, 1.0, 20.0)) +
                         a * sigmoid(a) * (1.0 - square(tanh(softplus(a, 1.0, 20.0)))))));
-inline constexpr auto gelu = unary("gelu", FORMULA((auto a), a * 0.5 * math::erfc(a * -0.70710678118654752440)))
+inline constexpr auto gelu = unary("gelu", FORMULA((auto a), math::gelu(a)))
     .on(floats)
     .grad(D(a, g * (erfc(a * -0.70710678118654752440) * 0.5 + a * exp(a * a * -0.5) * 0.39894228040143267794)));
 inline constexpr auto gelu_tanh =
-    unary("gelu_tanh", FORMULA((auto a), a * math::sigmoid(a * (1.5957691216057307117 + 0.07135481627159545 * (a * a)))))
+    unary("gelu_tanh", FORMULA((auto a), a * math::sigmoid(a * (1.5957691216057307117 + 0.07135481627260025 * (a * a)))))
         .on(floats)
-        .grad(D(a, g * (sigmoid(a * (1.5957691216057307117 + 0.07135481627159545 * (a * a))) *
-                        (1.0 + a * (1.5957691216057307117 + 0.21406444881478635 * (a * a)) *
-                                   sigmoid(a * (-1.5957691216057307117 - 0.07135481627159545 * (a * a)))))));
+        .grad(D(a, g * (sigmoid(a * (1.5957691216057307117 + 0.07135481627260025 * (a * a))) *
+                        (1.0 + a * (1.5957691216057307117 + 0.21406444881780075 * (a * a)) *
+                                   sigmoid(a * (-1.5957691216057307117 - 0.07135481627260025 * (a * a)))))));
 inline constexpr auto softsign = unary("softsign", FORMULA((auto a), a / (1 + math::abs(a))))
     .on(floats).to_float()
     .grad(D(a, g / square(1.0 + abs(a))));
