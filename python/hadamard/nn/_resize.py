@@ -4,6 +4,7 @@ import math
 import warnings
 
 import hadamard as H
+from hadamard import _C
 
 
 def _constant(input, amounts, value):
@@ -110,11 +111,11 @@ def _scales(input, size, scale_factor, recompute):
     spatial = input.shape[2:]
     n = len(spatial)
     if size is not None:
-        size = list(size) if isinstance(size, (tuple, list)) else [size] * n
+        given, size = size, list(size) if isinstance(size, (tuple, list)) else [size] * n
         if len(size) != n:
             raise ValueError(
                 "Input and output must have the same number of spatial dimensions, but got input with spatial "
-                f"dimensions of {list(spatial)} and output size of {size}. Please provide input tensor in (N, C, d1, "
+                f"dimensions of {list(spatial)} and output size of {given}. Please provide input tensor in (N, C, d1, "
                 "d2, ...,dK) format and output size in (o1, o2, ...,oK) format."
             )
         return size, [None] * n
@@ -211,9 +212,8 @@ def interpolate(
         raise ValueError("only one of size or scale_factor should be defined")
     sizes, factors = _scales(input, size, scale_factor, recompute_scale_factor)
     if mode == "area":
-        from ._pool import _adaptive, _mean
-
-        return _adaptive("interpolate", input, len(sizes), sizes, _mean)
+        pools = (_C.adaptive_avg_pool1d, _C.adaptive_avg_pool2d, _C.adaptive_avg_pool3d)
+        return pools[len(sizes) - 1](input, sizes)
     x = input
     for i, (out, factor) in enumerate(zip(sizes, factors, strict=True)):
         dim = 2 + i

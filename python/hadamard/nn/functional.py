@@ -7,146 +7,19 @@ import hadamard as H
 from hadamard import _C
 
 from . import _attention, _pool, _reduction, _resize
-from ._tuples import _pair, _single, _triple
+from ._tuples import _pair
 
 # Products with weights
 
 linear = _C.linear
 bilinear = _C.bilinear
-
-
-def _same_padding(input, weight, padding, dilation, stride, spatial):
-    # "same" pads so that the size stays; where the sides cannot be equal the end gets one more.
-    if padding == "valid":
-        return input, 0
-    if padding != "same":
-        raise RuntimeError(f"Invalid padding string: '{padding}'")
-    if any(s != 1 for s in spatial(stride)):
-        raise RuntimeError("padding='same' is not supported for strided convolutions")
-    totals = [d * (k - 1) for d, k in zip(spatial(dilation), weight.shape[2:], strict=True)]
-    if any(t % 2 for t in totals):
-        ends = [n for t in reversed(totals) for n in (0, t % 2)]
-        input = pad(input, ends)
-    return input, tuple(t // 2 for t in totals)
-
-
-def conv1d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
-    """Convolution of (N, C, L), or (C, L), with weights (O, C / groups, K); `padding` may be "valid" or "same".
-
-    >>> import hadamard as H
-    >>> F.conv1d(H.ones(1, 2, 5), H.ones(3, 2, 3)).shape
-    torch.Size([1, 3, 3])
-    """
-    if isinstance(padding, str):
-        input, padding = _same_padding(input, weight, padding, dilation, stride, _single)
-    return _C.conv1d(input, weight, bias, stride, padding, dilation, groups)
-
-
-def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
-    """Convolution of (N, C, H, W), or (C, H, W), with weights (O, C / groups, K, K); `padding` as in conv1d.
-
-    >>> import hadamard as H
-    >>> F.conv2d(H.ones(1, 2, 5, 5), H.ones(3, 2, 3, 3), padding=1).shape
-    torch.Size([1, 3, 5, 5])
-    """
-    if isinstance(padding, str):
-        input, padding = _same_padding(input, weight, padding, dilation, stride, _pair)
-    return _C.conv2d(input, weight, bias, stride, padding, dilation, groups)
-
-
-def conv3d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
-    """Convolution of (N, C, D, H, W), or (C, D, H, W): a sum of 2-D convolutions over the kernel's depth."""
-    if isinstance(padding, str):
-        input, padding = _same_padding(input, weight, padding, dilation, stride, _triple)
-    if input.dim() == 4:
-        return conv3d(input.unsqueeze(0), weight, bias, stride, padding, dilation, groups).squeeze(0)
-    stride, padding, dilation = _triple(stride), _triple(padding), _triple(dilation)
-    if input.dim() != 5 or weight.dim() != 5 or input.size(1) != weight.size(1) * groups:
-        raise RuntimeError(
-            f"Given groups={groups}, weight of size {list(weight.shape)}, expected input{list(input.shape)} to have "
-            f"{weight.size(1) * groups} channels, but got {input.size(1)} channels instead"
-        )
-    if padding[0]:
-        input = pad(input, (0, 0, 0, 0, padding[0], padding[0]))
-    batch, channels, depth, height, width = input.shape
-    out_depth = (depth - dilation[0] * (weight.size(2) - 1) - 1) // stride[0] + 1
-    total = None
-    for k in range(weight.size(2)):
-        start = k * dilation[0]
-        slab = input[:, :, start : start + (out_depth - 1) * stride[0] + 1 : stride[0]]
-        slab = slab.transpose(1, 2).reshape(batch * out_depth, channels, height, width)
-        y = _C.conv2d(slab, weight[:, :, k], None, stride[1:], padding[1:], dilation[1:], groups)
-        total = y if total is None else total + y
-    total = total.reshape(batch, out_depth, *total.shape[1:]).transpose(1, 2)
-    return total if bias is None else total + bias.view(-1, 1, 1, 1)
-
-
-def conv_transpose1d(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
-    """The gradient of conv1d as a layer: (N, C, L) with weights (C, O / groups, K)."""
-    y = conv_transpose2d(
-        input.unsqueeze(-2),
-        weight.unsqueeze(-2),
-        bias,
-        (1, *_single(stride)),
-        (0, *_single(padding)),
-        (0, *_single(output_padding)),
-        groups,
-        (1, *_single(dilation)),
-    )
-    return y.squeeze(-2)
-
-
-def conv_transpose2d(input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
-    """The gradient of conv2d as a layer: (N, C, H, W) with weights (C, O / groups, K, K).
-
-    Every input element adds its multiple of the kernel to the output, where `fold` puts it.
-
-    >>> import hadamard as H
-    >>> F.conv_transpose2d(H.ones(1, 2, 3, 3), H.ones(2, 4, 2, 2), stride=2).shape
-    torch.Size([1, 4, 6, 6])
-    """
-    if input.dim() == 3:
-        args = (weight, bias, stride, padding, output_padding, groups, dilation)
-        return conv_transpose2d(input.unsqueeze(0), *args).squeeze(0)
-    stride, padding, dilation = _pair(stride), _pair(padding), _pair(dilation)
-    output_padding = _pair(output_padding)
-    if input.dim() != 4 or input.size(1) != weight.size(0):
-        raise RuntimeError(
-            f"Given transposed=True, weight of size {list(weight.shape)}, expected input{list(input.shape)} to have "
-            f"{weight.size(0)} channels, but got {input.size(1)} channels instead"
-        )
-    for extra, s, d in zip(output_padding, stride, dilation, strict=True):
-        if extra >= max(s, d):
-            raise RuntimeError(
-                "output padding must be smaller than either stride or dilation, but got "
-                f"output_padding_height: {output_padding[0]} output_padding_width: {output_padding[1]} "
-                f"stride_height: {stride[0]} stride_width: {stride[1]} "
-                f"dilation_height: {dilation[0]} dilation_width: {dilation[1]}"
-            )
-    batch, channels = input.shape[:2]
-    kernel = tuple(weight.shape[2:])
-    size = [
-        (n - 1) * s - 2 * p + d * (k - 1) + extra + 1
-        for n, s, p, d, k, extra in zip(input.shape[2:], stride, padding, dilation, kernel, output_padding, strict=True)
-    ]
-    x = input.reshape(batch, groups, channels // groups, -1)
-    w = weight.reshape(groups, channels // groups, -1)
-    columns = w.transpose(1, 2) @ x
-    # The rows that output_padding adds belong to no kernel position, so fold sees a size that fits exactly.
-    exact = [n - extra for n, extra in zip(size, output_padding, strict=True)]
-    y = fold(columns.reshape(batch, -1, columns.size(-1)), _grown(exact, padding), kernel, dilation, 0, stride)
-    y = _crop_and_extend(y, padding, output_padding)
-    return y if bias is None else y + bias.view(-1, 1, 1)
-
-
-def _grown(size, padding):
-    return [n + 2 * p for n, p in zip(size, padding, strict=True)]
-
-
-def _crop_and_extend(y, padding, output_padding):
-    # The end is cropped by less where output_padding asks for more rows, which lie in the full result or are zero.
-    ends = [n for p, extra in reversed(list(zip(padding, output_padding, strict=True))) for n in (-p, extra - p)]
-    return pad(y, ends) if any(ends) else y
+conv1d = _C.conv1d
+conv2d = _C.conv2d
+conv3d = _C.conv3d
+conv_transpose1d = _C.conv_transpose1d
+conv_transpose2d = _C.conv_transpose2d
+conv_transpose3d = _C.conv_transpose3d
+one_hot = _C.one_hot
 
 
 def unfold(input, kernel_size, dilation=1, padding=0, stride=1):
@@ -260,32 +133,6 @@ def embedding_bag(
     return H.stack(bags) if bags else rows.new_zeros(0, weight.size(1))
 
 
-def one_hot(tensor, num_classes=-1):
-    """int64 indices of any shape to int64 zeros and ones with one more dimension of size `num_classes`.
-
-    >>> import hadamard as H
-    >>> F.one_hot(H.tensor([0, 2]))
-    tensor([[1, 0, 0],
-            [0, 0, 1]])
-    """
-    if tensor.dtype != H.int64:
-        raise RuntimeError("one_hot is only applicable to index tensor of type LongTensor.")
-    if tensor.numel() == 0:
-        if num_classes <= 0:
-            raise RuntimeError("Can not infer total number of classes from empty tensor.")
-        return tensor.new_zeros((*tensor.shape, num_classes))
-    if tensor.min().item() < 0:
-        raise RuntimeError("Class values must be non-negative.")
-    largest = tensor.max().item()
-    if num_classes == -1:
-        num_classes = largest + 1
-    elif num_classes < 1:
-        raise RuntimeError("num_classes should be positive")
-    elif largest >= num_classes:
-        raise RuntimeError("Class values must be smaller than num_classes.")
-    return tensor.new_zeros((*tensor.shape, num_classes)).scatter_(-1, tensor.unsqueeze(-1), 1)
-
-
 # Activations. In place, the result is computed from a copy: gradients need the values that are written over.
 
 gelu = _C.gelu
@@ -397,8 +244,10 @@ def leaky_relu_(input, negative_slope=0.01):
 def rrelu(input, lower=1.0 / 8, upper=1.0 / 3, training=False, inplace=False):
     """leaky_relu with slopes drawn from U(lower, upper) in training, their mean otherwise."""
     if training:
-        slope = H.where(input.detach() > 0, 1.0, H.empty_like(input.detach()).uniform_(lower, upper))
-        y = input * slope
+        # One draw, in double precision, for each element that needs one: torch's stream.
+        falls = input.detach() <= 0
+        drawn = H.empty(int(falls.sum()), dtype=H.float64).uniform_(lower, upper)
+        y = input * H.ones_like(input.detach()).masked_scatter_(falls, drawn.to(input.dtype))
     else:
         y = _C.leaky_relu(input.clone() if inplace else input, (lower + upper) / 2)
     return input.copy_(y) if inplace else y
@@ -582,8 +431,8 @@ def dropout2d(input, p=0.5, training=True, inplace=False):
     if input.dim() not in (3, 4):
         warnings.warn(
             f"dropout2d: Received a {input.dim()}-D input to dropout2d, which is deprecated and will result in an "
-            "error in a future release. To retain the behavior and silence this warning, please use dropout instead. Note "
-            "that dropout2d exists to provide channel-wise dropout on inputs with 2 spatial dimensions, a channel "
+            "error in a future release. To retain the behavior and silence this warning, please use dropout instead. "
+            "Note that dropout2d exists to provide channel-wise dropout on inputs with 2 spatial dimensions, a channel "
             "dimension, and an optional batch dimension (i.e. 3D or 4D inputs).",
             stacklevel=2,
         )
@@ -604,8 +453,8 @@ def dropout3d(input, p=0.5, training=True, inplace=False):
     if input.dim() not in (4, 5):
         warnings.warn(
             f"dropout3d: Received a {input.dim()}-D input to dropout3d, which is deprecated and will result in an "
-            "error in a future release. To retain the behavior and silence this warning, please use dropout instead. Note "
-            "that dropout3d exists to provide channel-wise dropout on inputs with 3 spatial dimensions, a channel "
+            "error in a future release. To retain the behavior and silence this warning, please use dropout instead. "
+            "Note that dropout3d exists to provide channel-wise dropout on inputs with 3 spatial dimensions, a channel "
             "dimension, and an optional batch dimension (i.e. 4D or 5D inputs).",
             stacklevel=2,
         )
@@ -652,26 +501,7 @@ def instance_norm(
     """`batch_norm` of each sample by itself: the statistics are over the dimensions from 2 on."""
     if use_input_stats and math.prod(input.shape[2:]) == 1:
         raise ValueError(f"Expected more than 1 spatial element when training, got input size {input.size()}")
-    if not use_input_stats:
-        return _C.batch_norm(input, weight, bias, running_mean, running_var, False, momentum, eps, False)
-    dims = tuple(range(2, input.dim()))
-    mean = input.mean(dims, keepdim=True)
-    var = input.var(dims, correction=0, keepdim=True)
-    if running_mean is not None or running_var is not None:
-        with H.no_grad():
-            count = math.prod(input.shape[2:])
-            unbiased = var.mean(0).flatten() * (count / (count - 1))
-            for running, now in ((running_mean, mean.mean(0).flatten()), (running_var, unbiased)):
-                if running is not None:
-                    running.mul_(1 - momentum).add_(now * momentum)
-    y = (input - mean) * (var + eps).rsqrt()
-    return _affine(y, weight, bias, (-1, *(1,) * len(dims)))
-
-
-def _affine(y, weight, bias, shape):
-    if weight is not None:
-        y = y * weight.view(shape)
-    return y if bias is None else y + bias.view(shape)
+    return _C.instance_norm(input, weight, bias, running_mean, running_var, use_input_stats, momentum, eps, False)
 
 
 def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5):
@@ -689,22 +519,7 @@ def rms_norm(input, normalized_shape, weight=None, eps=None):
 
     `eps` is by default the smallest step of the dtype from 1.
     """
-    shape = tuple(normalized_shape)
-    if tuple(input.shape[input.dim() - len(shape) :]) != shape:
-        expected = ", ".join(str(n) for n in shape)
-        raise RuntimeError(
-            f"Given normalized_shape=[{expected}], expected input with shape [*, {expected}], but got input of size"
-            f"{list(input.shape)}"
-        )
-    # Half the bits of a number would not do for the sum of squares.
-    x = input.float() if input.dtype in (H.float16, H.bfloat16) else input
-    if eps is None:
-        eps = H.finfo(x.dtype).eps
-    dims = tuple(range(-len(shape), 0))
-    y = x * ((x * x).mean(dims, keepdim=True) + eps).rsqrt()
-    if weight is not None:
-        y = y * weight
-    return y.to(input.dtype) if y.dtype != input.dtype and x is not input else y
+    return _C.rms_norm(input, normalized_shape, weight, eps)
 
 
 def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
@@ -712,15 +527,8 @@ def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
     if input.dim() < 2:
         raise RuntimeError(f"Expected at least 2 dimensions for input tensor but received {input.dim()}")
     batch, channels = input.shape[:2]
-    if channels % num_groups:
-        raise RuntimeError(
-            "Expected number of channels in input to be divisible by num_groups, but got input of shape "
-            f"{list(input.shape)} and num_groups={num_groups}"
-        )
     _check_more_than_one_value([batch * channels // num_groups, num_groups, *input.shape[2:]])
-    grouped = input.reshape(batch, num_groups, -1)
-    y = _C.layer_norm(grouped, grouped.shape[2:], None, None, eps, False).reshape(input.shape)
-    return _affine(y, weight, bias, (-1, *(1,) * (input.dim() - 2)))
+    return _C.group_norm(input, num_groups, weight, bias, eps, False)
 
 
 def local_response_norm(input, size, alpha=1e-4, beta=0.75, k=1.0):
@@ -787,9 +595,9 @@ def mse_loss(input, target, size_average=None, reduce=None, reduction="mean", we
     _warn_sizes(input, target)
     if size_average is not None or reduce is not None:
         reduction = _reduction.legacy_get_string(size_average, reduce)
-    difference = input - target
-    loss = difference * difference
-    return _reduced(loss, reduction) if weight is None else _weighted(loss, weight, input, reduction)
+    if weight is not None:
+        return _weighted(_C.mse_loss(input, target, 0), weight, input, reduction)
+    return _C.mse_loss(input, target, _reduction.get_enum(reduction))
 
 
 def l1_loss(input, target, size_average=None, reduce=None, reduction="mean", weight=None):
@@ -797,8 +605,9 @@ def l1_loss(input, target, size_average=None, reduce=None, reduction="mean", wei
     _warn_sizes(input, target)
     if size_average is not None or reduce is not None:
         reduction = _reduction.legacy_get_string(size_average, reduce)
-    loss = (input - target).abs()
-    return _reduced(loss, reduction) if weight is None else _weighted(loss, weight, input, reduction)
+    if weight is not None:
+        return _weighted(_C.l1_loss(input, target, 0), weight, input, reduction)
+    return _C.l1_loss(input, target, _reduction.get_enum(reduction))
 
 
 def smooth_l1_loss(input, target, size_average=None, reduce=None, reduction="mean", beta=1.0):
@@ -806,22 +615,15 @@ def smooth_l1_loss(input, target, size_average=None, reduce=None, reduction="mea
     _warn_sizes(input, target)
     if size_average is not None or reduce is not None:
         reduction = _reduction.legacy_get_string(size_average, reduce)
-    if beta < 0:
-        raise RuntimeError("smooth_l1_loss does not support negative values for beta.")
-    d = (input - target).abs()
-    if beta == 0:
-        return _reduced(d, reduction)
-    return _reduced(H.where(d < beta, 0.5 * d * d / beta, d - 0.5 * beta), reduction)
+    return _C.smooth_l1_loss(input, target, _reduction.get_enum(reduction), beta)
 
 
 def huber_loss(input, target, reduction="mean", delta=1.0, weight=None):
     """½ d² where d = |x - y| ≤ delta, elsewhere delta · (d - ½ delta); warns when the sizes differ."""
     _warn_sizes(input, target)
-    if delta <= 0:
-        raise RuntimeError("huber_loss does not support non-positive values for delta.")
-    d = (input - target).abs()
-    loss = H.where(d <= delta, 0.5 * d * d, delta * (d - 0.5 * delta))
-    return _reduced(loss, reduction) if weight is None else _weighted(loss, weight, input, reduction)
+    if weight is not None:
+        return _weighted(_C.huber_loss(input, target, 0, delta), weight, input, reduction)
+    return _C.huber_loss(input, target, _reduction.get_enum(reduction), delta)
 
 
 def cross_entropy(
@@ -852,38 +654,7 @@ def nll_loss(input, target, weight=None, size_average=None, ignore_index=-100, r
     """-input at the class `target`, for log-probabilities of the shapes that `cross_entropy` takes."""
     if size_average is not None or reduce is not None:
         reduction = _reduction.legacy_get_string(size_average, reduce)
-    number = _reduction.get_enum(reduction)
-    if input.dim() <= 2:
-        return _C.nll_loss(input, target, weight, number, ignore_index)
-    if target.shape != (input.shape[0], *input.shape[2:]):
-        raise RuntimeError(f"Expected target size {[input.shape[0], *input.shape[2:]]}, got {list(target.shape)}")
-    flat = input.movedim(1, -1).reshape(-1, input.size(1))
-    loss = _C.nll_loss(flat, target.reshape(-1), weight, number, ignore_index)
-    return loss.view(target.shape) if reduction == "none" else loss
-
-
-def _bce_node():
-    # log(0) is cut off at -100, but its gradient is not: it is that of the uncut loss with its denominator cut off.
-    class BinaryCrossEntropy(H.autograd.Function):
-        @staticmethod
-        def forward(ctx, input, target):
-            ctx.save_for_backward(input, target)
-            return (target - 1) * (-input).log1p().clamp_min(-100) - target * input.log().clamp_min(-100)
-
-        @staticmethod
-        def backward(ctx, grad):
-            input, target = ctx.saved_tensors
-            grad_input = grad_target = None
-            if ctx.needs_input_grad[0]:
-                grad_input = grad * (input - target) / ((1 - input) * input).clamp_min(1e-12)
-            if ctx.needs_input_grad[1]:
-                grad_target = grad * ((-input).log1p().clamp_min(-100) - input.log().clamp_min(-100))
-            return grad_input, grad_target
-
-    return BinaryCrossEntropy.apply
-
-
-_bce = None
+    return _C.nll_loss_nd(input, target, weight, _reduction.get_enum(reduction), ignore_index)
 
 
 def binary_cross_entropy(input, target, weight=None, size_average=None, reduce=None, reduction="mean"):
@@ -891,7 +662,6 @@ def binary_cross_entropy(input, target, weight=None, size_average=None, reduce=N
 
     ValueError when the sizes differ, RuntimeError for values outside [0, 1].
     """
-    global _bce
     if size_average is not None or reduce is not None:
         reduction = _reduction.legacy_get_string(size_average, reduce)
     if target.size() != input.size():
@@ -899,14 +669,9 @@ def binary_cross_entropy(input, target, weight=None, size_average=None, reduce=N
             f"Using a target size ({target.size()}) that is different to the input size ({input.size()}) is deprecated."
             " Please ensure they have the same size."
         )
-    if not ((input >= 0) & (input <= 1)).all():
-        raise RuntimeError("all elements of input should be between 0 and 1")
-    if not ((target >= 0) & (target <= 1)).all():
-        raise RuntimeError("all elements of target should be between 0 and 1")
-    if _bce is None:
-        _bce = _bce_node()
-    loss = _bce(input, target)
-    return _reduced(loss if weight is None else loss * weight, reduction)
+    if weight is not None:
+        weight = weight.expand(H.broadcast_shapes(weight.shape, target.shape))
+    return _C.binary_cross_entropy(input, target, weight, _reduction.get_enum(reduction))
 
 
 def binary_cross_entropy_with_logits(
@@ -922,11 +687,7 @@ def binary_cross_entropy_with_logits(
         reduction = _reduction.legacy_get_string(size_average, reduce)
     if target.size() != input.size():
         raise ValueError(f"Target size ({target.size()}) must be the same as input size ({input.size()})")
-    log_p = _C.log_sigmoid(input)
-    if pos_weight is not None:
-        log_p = log_p * ((pos_weight - 1) * target + 1)
-    loss = (1 - target) * input - log_p
-    return _reduced(loss if weight is None else loss * weight, reduction)
+    return _C.binary_cross_entropy_with_logits(input, target, weight, pos_weight, _reduction.get_enum(reduction))
 
 
 def kl_div(input, target, size_average=None, reduce=None, reduction="mean", log_target=False):
@@ -940,13 +701,10 @@ def kl_div(input, target, size_average=None, reduce=None, reduction="mean", log_
             "same as 'batchmean' in the next major release.",
             stacklevel=2,
         )
-    if log_target:
-        loss = target.exp() * (target - input)
-    else:
-        loss = H.xlogy(target, target) - target * input
     if reduction == "batchmean":
-        return loss.sum() / input.size(0) if input.dim() else loss.sum()
-    return _reduced(loss, reduction)
+        loss = _C.kl_div(input, target, 2, log_target=log_target)
+        return loss / input.size(0) if input.dim() else loss
+    return _C.kl_div(input, target, _reduction.get_enum(reduction), log_target=log_target)
 
 
 def poisson_nll_loss(
@@ -1025,8 +783,8 @@ def cosine_embedding_loss(input1, input2, target, margin=0, size_average=None, r
             f"{list(input1.size())} and {list(input2.size())}."
         )
     product = (input1 * input2).sum(dim)
-    length1 = (input1 * input1).sum(dim) + 1e-8
-    length2 = (input2 * input2).sum(dim) + 1e-8
+    length1 = (input1 * input1).sum(dim) + 1e-12
+    length2 = (input2 * input2).sum(dim) + 1e-12
     cosine = product / (length1 * length2).sqrt()
     zero = H.zeros_like(cosine)
     loss = H.where(target == 1, 1 - cosine, zero) + H.where(target == -1, (cosine - margin).clamp_min(0), zero)
@@ -1135,34 +893,8 @@ def triplet_margin_with_distance_loss(
 # Distances
 
 
-def cosine_similarity(x1, x2, dim=1, eps=1e-8):
-    """sum(x1 · x2) / (max(‖x1‖, eps) · max(‖x2‖, eps)) along `dim`.
-
-    >>> import hadamard as H
-    >>> F.cosine_similarity(H.tensor([1.0, 2.0, 3.0]), H.tensor([4.0, 5.0, 6.0]), dim=0)
-    tensor(0.9746)
-    """
-    if not (x1.is_floating_point() and x2.is_floating_point()):
-        common = H.result_type(x1, x2)
-        if not common.is_floating_point:
-            raise RuntimeError(f"expected common dtype to be floating point, yet common dtype is {_scalar(common)}")
-        x1, x2 = x1.to(common), x2.to(common)
-    x1, x2 = H.broadcast_tensors(x1, x2)
-    length1 = H.linalg.vector_norm(x1, 2, dim, keepdim=True).clamp_min(eps)
-    length2 = H.linalg.vector_norm(x2, 2, dim, keepdim=True).clamp_min(eps)
-    return ((x1 / length1) * (x2 / length2)).sum(dim)
-
-
-_SCALAR_NAMES = {"int64": "Long", "int32": "Int", "int16": "Short", "int8": "Char", "uint8": "Byte", "bool": "Bool"}
-
-
-def _scalar(dtype):
-    return _SCALAR_NAMES.get(str(dtype).rpartition(".")[2], str(dtype))
-
-
-def pairwise_distance(x1, x2, p=2.0, eps=1e-6, keepdim=False):
-    """The p-norm of x1 - x2 + eps along the last dimension."""
-    return H.linalg.vector_norm(x1 - x2 + eps, p, -1, keepdim)
+cosine_similarity = _C.cosine_similarity
+pairwise_distance = _C.pairwise_distance
 
 
 def pdist(input, p=2):
@@ -1192,8 +924,11 @@ adaptive_avg_pool1d = _pool.adaptive_avg_pool1d
 adaptive_avg_pool2d = _pool.adaptive_avg_pool2d
 adaptive_avg_pool3d = _pool.adaptive_avg_pool3d
 adaptive_max_pool1d = _pool.adaptive_max_pool1d
+adaptive_max_pool1d_with_indices = _pool.adaptive_max_pool1d_with_indices
 adaptive_max_pool2d = _pool.adaptive_max_pool2d
+adaptive_max_pool2d_with_indices = _pool.adaptive_max_pool2d_with_indices
 adaptive_max_pool3d = _pool.adaptive_max_pool3d
+adaptive_max_pool3d_with_indices = _pool.adaptive_max_pool3d_with_indices
 
 # Padding and size
 

@@ -17,11 +17,13 @@ __all__ = [
     "Conv3d",
     "ConvTranspose1d",
     "ConvTranspose2d",
+    "ConvTranspose3d",
     "LazyConv1d",
     "LazyConv2d",
     "LazyConv3d",
     "LazyConvTranspose1d",
     "LazyConvTranspose2d",
+    "LazyConvTranspose3d",
 ]
 
 _PADDING_STRINGS = {"same", "valid"}
@@ -389,6 +391,31 @@ class ConvTranspose2d(_ConvTransposeNd):
         return self._transposed(F.conv_transpose2d, input, output_size)
 
 
+class ConvTranspose3d(_ConvTransposeNd):
+    """The gradient of Conv3d as a layer: (N, in_channels, D, H, W) to (N, out_channels, …)."""
+
+    def __init__(
+        self,
+        in_channels,
+        out_channels,
+        kernel_size,
+        stride=1,
+        padding=0,
+        output_padding=0,
+        groups=1,
+        bias=True,
+        dilation=1,
+        padding_mode="zeros",
+        device=None,
+        dtype=None,
+    ):
+        options = (stride, padding, dilation, output_padding)
+        super().__init__(3, in_channels, out_channels, kernel_size, options, groups, bias, padding_mode, device, dtype)
+
+    def forward(self, input, output_size=None):
+        return self._transposed(F.conv_transpose3d, input, output_size)
+
+
 class _LazyConv(LazyModuleMixin):
     """What the lazy convolutions share: `in_channels` is the size of the first input's channel dimension."""
 
@@ -528,6 +555,29 @@ class LazyConvTranspose2d(_LazyConv, ConvTranspose2d):
     """A ConvTranspose2d that learns `in_channels` from its first input."""
 
     cls_to_become = ConvTranspose2d
+
+    def __init__(
+        self,
+        out_channels,
+        kernel_size,
+        stride=1,
+        padding=0,
+        output_padding=0,
+        groups=1,
+        bias=True,
+        dilation=1,
+        padding_mode="zeros",
+        device=None,
+        dtype=None,
+    ):
+        super().__init__(0, 0, kernel_size, stride, padding, output_padding, groups, False, dilation, padding_mode)
+        self._begin_lazy(out_channels, bias, device, dtype)
+
+
+class LazyConvTranspose3d(_LazyConv, ConvTranspose3d):
+    """A ConvTranspose3d that learns `in_channels` from its first input."""
+
+    cls_to_become = ConvTranspose3d
 
     def __init__(
         self,

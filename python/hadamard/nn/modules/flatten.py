@@ -37,8 +37,10 @@ class Unflatten(Module):
         super().__init__()
         if not isinstance(dim, int):
             raise TypeError("invalid argument type for dim parameter")
-        if not isinstance(unflattened_size, tuple):
-            raise TypeError(f"unflattened_size must be a tuple, but found type {type(unflattened_size).__name__}")
+        if not isinstance(unflattened_size, (tuple, list)):
+            raise TypeError(
+                f"unflattened_size must be a tuple of ints, but found type {type(unflattened_size).__name__}"
+            )
         for i, n in enumerate(unflattened_size):
             if not isinstance(n, int):
                 raise TypeError(

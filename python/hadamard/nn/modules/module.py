@@ -922,18 +922,28 @@ class Module:
         if recurse:
             for module in self.children():
                 module._apply(fn)
-        for param in self._parameters.values():
+        for name, param in self._parameters.items():
             if param is None:
                 continue
-            # The object stays, so optimisers and other modules that hold it see the change.
+            grad = param.grad
             with H.no_grad():
-                param.data = fn(param)
-            if param.grad is not None:
-                with H.no_grad():
-                    grad = fn(param.grad)
-                param.grad = grad.requires_grad_(param.grad.requires_grad)
+                changed = fn(param)
+                grad = None if grad is None else fn(grad).requires_grad_(grad.requires_grad)
+            if changed.is_meta == param.is_meta:
+                # The object stays, so optimisers and other modules that hold it see the change.
+                param.grad = None
+                param.data = changed
+            else:
+                param = self._parameters[name] = Parameter(changed, param.requires_grad)
+            if grad is not None:
+                param.grad = grad
         for name, buffer in self._buffers.items():
-            if buffer is not None:
+            if buffer is None:
+                continue
+            if is_lazy(buffer):
+                # What it is to become is known to the object, not to its data.
+                buffer.data = fn(buffer.data)
+            else:
                 self._buffers[name] = fn(buffer)
         return self
 
