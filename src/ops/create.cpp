@@ -1,0 +1,344 @@
+// New tensors, conversions, and in-place writes of whole tensors.
+#include <cmath>
+
+#include "ops/all.h"
+
+namespace hadamard {
+namespace ops {
+
+Tensor arange(const Scalar &start, const Scalar &end, const Scalar &step, DType t) {
+  HD_CHECK(!step.is_zero(), runtime, "step must be nonzero");
+  HD_CHECK(std::isfinite(start.re) && std::isfinite(end.re), runtime, "unsupported range: %g -> %g", start.re, end.re);
+  HD_CHECK((step.re > 0) == (end.re >= start.re) || end.re == start.re, runtime,
+           "upper bound and lower bound inconsistent with step sign");
+  bool whole = start.kind <= Scalar::integer && end.kind <= Scalar::integer && step.kind <= Scalar::integer;
+  double span = std::ceil((end.re - start.re) / step.re);
+  HD_CHECK(span >= 0 && span < 9.2e18, runtime, "invalid size, possible overflow?");
+  int64_t n = whole ? (end.i - start.i + step.i - (step.i > 0 ? 1 : -1)) / step.i : int64_t(span);
+  Tensor y = empty({n}, t);
+  for (int64_t i = 0; i < n; ++i)
+    store(y.raw() + i * y.itemsize(), t,
+          whole && dtype_in(t, integers | boolean) ? Scalar(start.i + i * step.i) : Scalar(start.re + double(i) * step.re));
+  return y;
+}
+
+namespace {
+
+// What every factory takes besides a shape.
+Tensor finish(Tensor t, bool requires_grad) {
+  if (requires_grad) set_requires_grad(t, true);
+  return t;
+}
+DType or_default(std::optional<DType> t) { return t ? *t : default_dtype(); }
+
+Tensor empty_op(const Dims &size, std::optional<DType> dtype, Ignored, std::optional<Device> device, bool requires_grad,
+                Ignored, Ignored) {
+  return finish(empty(size, or_default(dtype), device.value_or(Device{})), requires_grad);
+}
+Tensor zeros_op(const Dims &size, std::optional<DType> dtype, Ignored, std::optional<Device> device, bool requires_grad,
+                Ignored) {
+  return finish(zeros(size, or_default(dtype), device.value_or(Device{})), requires_grad);
+}
+Tensor ones_op(const Dims &size, std::optional<DType> dtype, Ignored, std::optional<Device> device, bool requires_grad,
+               Ignored) {
+  return finish(full(size, Scalar(1), or_default(dtype), device.value_or(Device{})), requires_grad);
+}
+DType dtype_of_number(const Scalar &v) {
+  switch (v.kind) {
+  case Scalar::boolean: return DType::Bool;
+  case Scalar::integer: return DType::I64;
+  case Scalar::floating: return default_dtype();
+  default: return complex_of(default_dtype());
+  }
+}
+Tensor full_op(const Dims &size, const Operand &fill_value, std::optional<DType> dtype, Ignored,
+               std::optional<Device> device, bool requires_grad, Ignored) {
+  Scalar v = item(fill_value.t);
+  return finish(full(size, v, dtype ? *dtype : fill_value.t->wrapped ? dtype_of_number(v) : fill_value.t.dtype(),
+                     device.value_or(Device{})),
+                requires_grad);
+}
+
+Tensor like(const Tensor &x, std::optional<DType> dtype, std::optional<Device> device) {
+  DType t = dtype.value_or(x.dtype());
+  Device d = device.value_or(x.device());
+  if (d == x.device()) return empty_like(x, t);
+  return is_dense(x.shape(), x.strides()) ? empty_strided(x.shape(), x.strides(), t, d) : empty(x.shape(), t, d);
+}
+Tensor empty_like_op(const Tensor &x, std::optional<DType> dtype, Ignored, std::optional<Device> device,
+                     bool requires_grad, Ignored, Ignored) {
+  return finish(like(x, dtype, device), requires_grad);
+}
+Tensor full_like_with(const Tensor &x, const Scalar &v, std::optional<DType> dtype, std::optional<Device> device,
+                      bool requires_grad) {
+  Tensor y = like(x, dtype, device);
+  fill_data(y, v);
+  return finish(y, requires_grad);
+}
+Tensor zeros_like_op(const Tensor &x, std::optional<DType> dtype, Ignored, std::optional<Device> device,
+                     bool requires_grad, Ignored, Ignored) {
+  return full_like_with(x, Scalar(0), dtype, device, requires_grad);
+}
+Tensor ones_like_op(const Tensor &x, std::optional<DType> dtype, Ignored, std::optional<Device> device,
+                    bool requires_grad, Ignored, Ignored) {
+  return full_like_with(x, Scalar(1), dtype, device, requires_grad);
+}
+Tensor full_like_op(const Tensor &x, const Operand &fill_value, std::optional<DType> dtype, Ignored,
+                    std::optional<Device> device, bool requires_grad, Ignored, Ignored) {
+  return full_like_with(x, item(fill_value.t), dtype, device, requires_grad);
+}
+Tensor new_zeros(const Tensor &x, const Dims &size, std::optional<DType> dtype, std::optional<Device> device,
+                 bool requires_grad, Ignored, Ignored) {
+  return finish(zeros(size, dtype.value_or(x.dtype()), device.value_or(x.device())), requires_grad);
+}
+Tensor new_ones(const Tensor &x, const Dims &size, std::optional<DType> dtype, std::optional<Device> device,
+                bool requires_grad, Ignored, Ignored) {
+  return finish(full(size, Scalar(1), dtype.value_or(x.dtype()), device.value_or(x.device())), requires_grad);
+}
+Tensor new_empty(const Tensor &x, const Dims &size, std::optional<DType> dtype, std::optional<Device> device,
+                 bool requires_grad, Ignored, Ignored) {
+  return finish(empty(size, dtype.value_or(x.dtype()), device.value_or(x.device())), requires_grad);
+}
+Tensor new_full(const Tensor &x, const Dims &size, const Operand &fill_value, std::optional<DType> dtype,
+                std::optional<Device> device, bool requires_grad, Ignored, Ignored) {
+  return finish(full(size, item(fill_value.t), dtype.value_or(x.dtype()), device.value_or(x.device())), requires_grad);
+}
+Tensor empty_strided_op(const Dims &size, const Dims &stride, std::optional<DType> dtype, Ignored,
+                        std::optional<Device> device, bool requires_grad, Ignored) {
+  HD_CHECK(size.size() == stride.size(), runtime, "dimensionality of sizes (%zu) must match dimensionality of strides (%zu)",
+           size.size(), stride.size());
+  return finish(empty_strided(size, stride, or_default(dtype), device.value_or(Device{})), requires_grad);
+}
+
+Tensor arange_with(const Scalar &start, const Scalar &end, const Scalar &step, std::optional<DType> dtype,
+                   std::optional<Device> device, bool requires_grad) {
+  bool whole = start.kind <= Scalar::integer && end.kind <= Scalar::integer && step.kind <= Scalar::integer;
+  Tensor y = arange(start, end, step, dtype ? *dtype : whole ? DType::I64 : default_dtype());
+  return finish(device ? to(y, *device) : y, requires_grad);
+}
+Tensor arange_end(const Scalar &end, std::optional<DType> dtype, Ignored, std::optional<Device> device,
+                  bool requires_grad, Ignored) {
+  return arange_with(Scalar(0), end, Scalar(1), dtype, device, requires_grad);
+}
+Tensor arange_op(const Scalar &start, const Scalar &end, const Scalar &step, std::optional<DType> dtype, Ignored,
+                 std::optional<Device> device, bool requires_grad, Ignored) {
+  return arange_with(start, end, step, dtype, device, requires_grad);
+}
+Tensor range_op(const Scalar &start, const Scalar &end, const Scalar &step, std::optional<DType> dtype, Ignored,
+                std::optional<Device> device, bool requires_grad, Ignored) {
+  HD_CHECK(!step.is_zero(), runtime, "step must be nonzero");
+  int64_t n = int64_t(std::floor((end.re - start.re) / step.re)) + 1;
+  HD_CHECK(n >= 0, runtime, "upper bound and lower bound inconsistent with step sign");
+  DType t = or_default(dtype);
+  Tensor y = empty({n}, t);
+  for (int64_t i = 0; i < n; ++i) store(y.raw() + i * y.itemsize(), t, Scalar(start.re + double(i) * step.re));
+  return finish(device ? to(y, *device) : y, requires_grad);
+}
+
+// From both ends towards the middle, in the dtype's own arithmetic: torch's values.
+Tensor linspace_op(const Operand &start, const Operand &end, int64_t steps, std::optional<DType> dtype, Ignored,
+                   std::optional<Device> device, bool requires_grad, Ignored) {
+  HD_CHECK(steps >= 0, runtime, "number of steps must be non-negative");
+  Scalar a = item(start.t), b = item(end.t);
+  DType t = dtype ? *dtype
+            : a.kind == Scalar::complex_ || b.kind == Scalar::complex_ ? complex_of(default_dtype())
+                                                                       : default_dtype();
+  Tensor y = empty({steps}, t);
+  auto set = [&](int64_t i, const Scalar &v) { store(y.raw() + i * y.itemsize(), t, v); };
+  if (t == DType::F32) {
+    float from = float(a.re), to = float(b.re), step = (to - from) / float(steps - 1);
+    for (int64_t i = 0; i < steps; ++i)
+      set(i, Scalar(double(i < steps / 2 ? from + step * float(i) : to - step * float(steps - i - 1))));
+  } else if (dtype_in(t, integers)) {
+    float step = float(b.re - a.re) / float(steps - 1);
+    for (int64_t i = 0; i < steps; ++i)
+      set(i, Scalar(int64_t(i < steps / 2 ? float(a.i) + step * float(i) : float(b.i) - step * float(steps - i - 1))));
+  } else {
+    std::complex<double> from(a.re, a.im), to(b.re, b.im), step = (to - from) / double(steps - 1);
+    for (int64_t i = 0; i < steps; ++i)
+      set(i, Scalar(i < steps / 2 ? from + step * double(i) : to - step * double(steps - i - 1)));
+  }
+  if (steps == 1) set(0, a);
+  return finish(device ? to(y, *device) : y, requires_grad);
+}
+Tensor logspace_op(const Operand &start, const Operand &end, int64_t steps, double base, std::optional<DType> dtype,
+                   Ignored, std::optional<Device> device, bool requires_grad, Ignored) {
+  HD_CHECK(steps >= 0, runtime, "number of steps must be non-negative");
+  double a = item(start.t).re, b = item(end.t).re, step = (b - a) / double(steps - 1);
+  DType t = or_default(dtype);
+  Tensor y = empty({steps}, t);
+  for (int64_t i = 0; i < steps; ++i)
+    store(y.raw() + i * y.itemsize(), t,
+          Scalar(std::pow(base, steps == 1 ? a : i < steps / 2 ? a + step * double(i) : b - step * double(steps - i - 1))));
+  return finish(device ? to(y, *device) : y, requires_grad);
+}
+Tensor eye_op(int64_t n, std::optional<int64_t> m, std::optional<DType> dtype, Ignored, std::optional<Device> device,
+              bool requires_grad, Ignored) {
+  HD_CHECK(n >= 0, runtime, "n must be greater or equal to 0, got %ld", long(n));
+  HD_CHECK(!m || *m >= 0, runtime, "m must be greater or equal to 0, got %ld", long(*m));
+  Tensor y = zeros({n, m.value_or(n)}, or_default(dtype), device.value_or(Device{}));
+  fill_data(diagonal(y, 0, 0, 1), Scalar(1));
+  return finish(y, requires_grad);
+}
+
+// ---- conversions
+Tensor type_as(const Tensor &x, const Tensor &other) { return to(to(x, other.dtype()), other.device()); }
+template <DType t> Tensor cast(const Tensor &x, Ignored) { return to(x, t); }
+
+// ---- whole tensors in place
+Tensor copy_op(const Tensor &self, const Operand &src, bool) {
+  copy_(self, src.t.device() == self.device() ? src.t : to(src.t, self.device()));
+  return self;
+}
+Tensor fill_op(const Tensor &self, const Operand &value) {
+  fill_(self, value.t);
+  return self;
+}
+Tensor zero_op(const Tensor &self) {
+  zero_(self);
+  return self;
+}
+Tensor detach_inplace(const Tensor &self) {
+  HD_CHECK(!self->base, runtime,
+           "Can't detach views in-place. Use detach() instead. If you are using DistributedDataParallel (DDP) for "
+           "training, and gradient_as_bucket_view is set as True, gradients are views of DDP buckets, and hence "
+           "detach_() cannot be called on these gradients. To fix this error, please refer to the "
+           "Optimizer.zero_grad() function in torch/optim/optimizer.py as a solution.");
+  if (self->meta) {
+    AutogradMeta &m = *self->meta;
+    if (m.retains_grad && m.fn) std::erase(m.fn->retain, &m);
+    m.fn = nullptr;
+    m.requires_grad = m.retains_grad = false;
+  }
+  return self;
+}
+Tensor resize_op(const Tensor &self, const Dims &size, Ignored) {
+  HD_CHECK(!self.requires_grad(), runtime, "cannot resize variables that require grad");
+  resize(self, size);
+  return self;
+}
+Tensor set_op(const Tensor &self, const Tensor &source) {
+  HD_CHECK(self.dtype() == source.dtype(), runtime, "Could not set tensor of type %s to a tensor of type %s",
+           info(source.dtype()).name, info(self.dtype()).name);
+  self->storage = source->storage;
+  set_geometry(self, source.shape(), source.strides(), source->offset);
+  return self;
+}
+Tensor unsqueeze_(const Tensor &self, int64_t dim) {
+  NoGrad no;
+  Tensor v = unsqueeze(self, dim);
+  set_geometry(self, v.shape(), v.strides(), self->offset);
+  return self;
+}
+Tensor squeeze_(const Tensor &self) {
+  NoGrad no;
+  Tensor v = squeeze(self, std::nullopt);
+  set_geometry(self, v.shape(), v.strides(), self->offset);
+  return self;
+}
+Tensor transpose_(const Tensor &self, int64_t dim0, int64_t dim1) {
+  NoGrad no;
+  Tensor v = transpose(self, dim0, dim1);
+  set_geometry(self, v.shape(), v.strides(), self->offset);
+  return self;
+}
+Tensor t_(const Tensor &self) {
+  HD_CHECK(self.dim() <= 2, runtime, "t_() expects a tensor with <= 2 dimensions, but self is %ldD", long(self.dim()));
+  return self.dim() == 2 ? transpose_(self, 0, 1) : self;
+}
+
+// ---- questions
+bool equal(const Tensor &x, const Tensor &other) {
+  NoGrad no;
+  const Tensor pair[] = {x, other};
+  common_device(pair, 2, "equal");
+  if (!(x.shape() == other.shape())) return false;
+  if (x.is_meta()) throw Error(Raises::not_implemented, "equal cannot be called on meta tensors");
+  return !item(all(x == other, std::nullopt, false)).is_zero();
+}
+DType result_type_op(const Operand &tensor1, const Operand &tensor2) {
+  const Tensor in[] = {tensor1.t, tensor2.t};
+  return result_type(in, 2);
+}
+DType promote_types(DType type1, DType type2) { return promote(type1, type2); }
+bool can_cast_op(DType from_, DType to_) { return can_cast(from_, to_); }
+Dims broadcast_pair(const Dims &a, const Dims &b) {
+  Broadcast r = broadcast(a, b);
+  HD_CHECK(r.clash < 0, runtime,
+           "Shape mismatch: objects cannot be broadcast to a single shape");
+  return r.shape;
+}
+int64_t numel_op(const Tensor &x) { return x.numel(); }
+bool is_nonzero(const Tensor &x) {
+  HD_CHECK(x.numel() != 0, runtime, "Boolean value of Tensor with no values is ambiguous");
+  HD_CHECK(x.numel() == 1, runtime, "Boolean value of Tensor with more than one value is ambiguous");
+  return !item(x).is_zero();
+}
+bool is_floating_point(const Tensor &x) { return x.is_float(); }
+bool is_complex_op(const Tensor &x) { return x.is_complex(); }
+bool is_same_size(const Tensor &x, const Tensor &other) { return x.shape() == other.shape(); }
+bool is_signed(const Tensor &x) { return x.dtype() != DType::Bool && x.dtype() != DType::U8; }
+} // namespace
+} // namespace ops
+
+const OpTable &create_ops() {
+  using namespace ops;
+  static const OpTable t = {
+      def<empty_op>("empty", "size, *, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False, memory_format=None, out=None", function),
+      def<zeros_op>("zeros", "size, *, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False, out=None", function),
+      def<ones_op>("ones", "size, *, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False, out=None", function),
+      def<full_op>("full", "size, fill_value, *, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False, out=None", function),
+      def<empty_like_op>("empty_like", "input, *, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False, memory_format=None", function),
+      def<zeros_like_op>("zeros_like", "input, *, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False, memory_format=None", function),
+      def<ones_like_op>("ones_like", "input, *, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False, memory_format=None", function),
+      def<full_like_op>("full_like", "input, fill_value, *, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False, memory_format=None", function),
+      def<new_zeros>("new_zeros", "input, size, *, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False", method),
+      def<new_ones>("new_ones", "input, size, *, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False", method),
+      def<new_empty>("new_empty", "input, size, *, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False", method),
+      def<new_full>("new_full", "input, size, fill_value, *, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False", method),
+      def<empty_strided_op>("empty_strided", "size, stride, *, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False", function),
+      def<arange_end>("arange", "end, *, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False, out=None", function),
+      def<arange_op>("arange", "start, end, step=1, *, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False, out=None", function),
+      def<range_op>("range", "start, end, step=1, *, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False, out=None", function),
+      def<linspace_op>("linspace", "start, end, steps, *, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False, out=None", function),
+      def<logspace_op>("logspace", "start, end, steps, base=10.0, *, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False, out=None", function),
+      def<eye_op>("eye", "n, m=None, *, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False, out=None", function),
+      def<type_as>("type_as", "input, other", method),
+      def<cast<DType::F32>>("float", "input, memory_format=None", method),
+      def<cast<DType::F64>>("double", "input, memory_format=None", method),
+      def<cast<DType::F16>>("half", "input, memory_format=None", method),
+      def<cast<DType::BF16>>("bfloat16", "input, memory_format=None", method),
+      def<cast<DType::I64>>("long", "input, memory_format=None", method),
+      def<cast<DType::I32>>("int", "input, memory_format=None", method),
+      def<cast<DType::I16>>("short", "input, memory_format=None", method),
+      def<cast<DType::I8>>("char", "input, memory_format=None", method),
+      def<cast<DType::U8>>("byte", "input, memory_format=None", method),
+      def<cast<DType::Bool>>("bool", "input, memory_format=None", method),
+      def<cast<DType::C64>>("cfloat", "input, memory_format=None", method),
+      def<cast<DType::C128>>("cdouble", "input, memory_format=None", method),
+      def<copy_op>("copy_", "input, src, non_blocking=False", method),
+      def<fill_op>("fill_", "input, value", method),
+      def<zero_op>("zero_", "input", method),
+      def<detach_inplace>("detach_", "input", method),
+      def<resize_op>("resize_", "input, size, *, memory_format=None", method),
+      def<set_op>("set_", "input, source", method),
+      def<unsqueeze_>("unsqueeze_", "input, dim", method),
+      def<squeeze_>("squeeze_", "input", method),
+      def<transpose_>("transpose_", "input, dim0, dim1", method),
+      def<t_>("t_", "input", method),
+      def<equal>("equal", "input, other"),
+      def<result_type_op>("result_type", "tensor1, tensor2", function),
+      def<promote_types>("promote_types", "type1, type2", function),
+      def<can_cast_op>("can_cast", "from_, to", function),
+      def<broadcast_pair>("_broadcast_pair", "a, b", function),
+      def<numel_op>("numel", "input"),
+      def<is_nonzero>("is_nonzero", "input"),
+      def<is_floating_point>("is_floating_point", "input"),
+      def<is_complex_op>("is_complex", "input"),
+      def<is_same_size>("is_same_size", "input, other", method),
+      def<is_signed>("is_signed", "input"),
+  };
+  return t;
+}
+
+} // namespace hadamard

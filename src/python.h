@@ -1,0 +1,92 @@
+// What the files of the binding share. Only these files know Python.
+#pragma once
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include "autograd.h"
+#include "bind.h"
+#include "tensor.h"
+
+namespace hadamard::python {
+
+// An owned reference.
+class Object {
+  PyObject *p_ = nullptr;
+
+public:
+  Object() = default;
+  explicit Object(PyObject *owned) : p_(owned) {}
+  static Object share(PyObject *p) {
+    Py_XINCREF(p);
+    return Object(p);
+  }
+  Object(const Object &o) : p_(o.p_) { Py_XINCREF(p_); }
+  Object(Object &&o) noexcept : p_(o.p_) { o.p_ = nullptr; }
+  Object &operator=(Object o) noexcept {
+    std::swap(p_, o.p_);
+    return *this;
+  }
+  ~Object() { Py_XDECREF(p_); }
+  PyObject *get() const { return p_; }
+  PyObject *take() {
+    PyObject *p = p_;
+    p_ = nullptr;
+    return p;
+  }
+  explicit operator bool() const { return p_; }
+};
+
+struct PythonError {}; // a Python exception is set
+
+// Runs f; a C++ exception becomes the Python one and the result nullptr.
+void set_error() noexcept; // inside a catch
+template <class F> PyObject *guarded(F f) noexcept {
+  try {
+    return f();
+  } catch (...) {
+    set_error();
+    return nullptr;
+  }
+}
+inline PyObject *checked(PyObject *p) {
+  if (!p) throw PythonError{};
+  return p;
+}
+
+// ---- python_types.cpp
+void init_types(PyObject *module);
+PyObject *dtype_object(DType t); // borrowed
+bool as_dtype(PyObject *o, DType &t);
+PyObject *device_object(Device d);
+bool as_device(PyObject *o, Device &d);
+PyObject *size_object(const Dims &d);
+PyObject *number_object(const Scalar &s);
+bool as_number(PyObject *o, Scalar &s);              // Python and NumPy numbers, not tensors
+bool as_integer(PyObject *o, int64_t &i, bool tensors); // anything with __index__ but bool
+bool as_dims(PyObject *o, Dims &d);
+void set_size_type(PyObject *type);
+
+// ---- python_tensor.cpp
+extern PyTypeObject *tensor_type;
+void init_tensor(PyObject *module);
+bool is_tensor(PyObject *o);
+const Tensor &unwrap(PyObject *o);
+PyObject *wrap(const Tensor &t); // new reference; None for an undefined tensor
+PyObject *wrap_as(PyTypeObject *type, const Tensor &t);
+bool as_operand(PyObject *o, Tensor &t); // tensor, number, or ndarray
+PyObject *from_data(PyObject *data, std::optional<DType> t, std::optional<Device> d, bool share);
+Tensor from_buffer(PyObject *o);         // shares the memory of a buffer; throws PythonError
+
+// ---- python_args.cpp
+void init_ops(PyObject *module);
+PyObject *pack(const Value &v);
+
+// ---- python_index.cpp
+PyObject *get_item(PyObject *self, PyObject *key);
+int set_item(PyObject *self, PyObject *key, PyObject *value);
+
+// ---- python_graph.cpp
+void init_graph(PyObject *module);
+PyObject *node_object(Node *n);
+
+} // namespace hadamard::python

@@ -1,0 +1,605 @@
+// From a Python call to an op: signatures are parsed once, arguments matched against them, overloads tried in order.
+#include "python.h"
+
+#include <cstring>
+#include <map>
+#include <memory>
+
+#include "ops/all.h"
+
+namespace hadamard::python {
+namespace {
+
+struct Parameter {
+  std::string name;
+  PyObject *key; // interned
+  Kind kind;
+  bool optional = false, has_default = false, keyword_only = false;
+  Value otherwise;
+};
+struct Signature {
+  const OpDef *def;
+  std::vector<Parameter> params;
+  int positional = 0;
+  bool generic_out = false; // out= is honoured here, not by the op
+  int out = -1;
+  std::vector<std::string> results;
+  PyObject *result_type = nullptr;
+};
+struct Group { // one name: its overloads
+  std::string name;
+  std::vector<Signature> overloads;
+  bool inplace_by_assign = false;
+};
+
+const char *kind_text(const Parameter &p) {
+  switch (p.kind) {
+  case Kind::tensor: return "Tensor";
+  case Kind::operand: return "Tensor";
+  case Kind::tensors: return "tuple of Tensors";
+  case Kind::integer: return "int";
+  case Kind::floating: return "float";
+  case Kind::boolean: return "bool";
+  case Kind::scalar: return "Number";
+  case Kind::dims: return "tuple of ints";
+  case Kind::dtype: return "torch.dtype";
+  case Kind::device: return "torch.device";
+  case Kind::string: return "str";
+  default: return "object";
+  }
+}
+
+// ---- signatures from their text
+
+std::string strip(const std::string &s) {
+  size_t a = s.find_first_not_of(' '), b = s.find_last_not_of(' ');
+  return a == std::string::npos ? "" : s.substr(a, b - a + 1);
+}
+Value default_value(const std::string &s, Kind kind) {
+  if (s == "None") return {};
+  if (kind == Kind::ignored) return {};
+  if (s == "True" || s == "False") {
+    if (kind == Kind::scalar) return Scalar(s == "True");
+    return s == "True";
+  }
+  if (s == "()" || s == "[]") return Dims();
+  if (s[0] == '\'' || s[0] == '"') return s.substr(1, s.size() - 2);
+  bool fraction = s.find_first_of(".einf") != std::string::npos;
+  switch (kind) {
+  case Kind::floating: return std::stod(s);
+  case Kind::scalar: return fraction ? Scalar(std::stod(s)) : Scalar(int64_t(std::stoll(s)));
+  case Kind::operand: return number(fraction ? Scalar(std::stod(s)) : Scalar(int64_t(std::stoll(s))));
+  case Kind::dims: return Dims{std::stoll(s)};
+  default: return int64_t(std::stoll(s));
+  }
+}
+Signature parse(const OpDef &def) {
+  Signature r;
+  r.def = &def;
+  std::string s = def.signature;
+  size_t arrow = s.find("->");
+  if (arrow != std::string::npos) {
+    std::string names = strip(s.substr(arrow + 2));
+    names = names.substr(1, names.size() - 2);
+    for (size_t at = 0; at < names.size();) {
+      size_t end = std::min(names.find(',', at), names.size());
+      r.results.push_back(strip(names.substr(at, end - at)));
+      at = end + 1;
+    }
+    s = s.substr(0, arrow);
+  }
+  bool keyword_only = false;
+  int depth = 0;
+  std::vector<std::string> parts(1);
+  for (char c : s) {
+    depth += (c == '(' || c == '[') - (c == ')' || c == ']');
+    if (c == ',' && depth == 0) parts.emplace_back();
+    else parts.back() += c;
+  }
+  for (auto &part : parts) {
+    std::string p = strip(part);
+    if (p.empty()) continue;
+    if (p == "*") {
+      keyword_only = true;
+      continue;
+    }
+    Parameter q;
+    size_t equals = p.find('=');
+    q.name = strip(p.substr(0, equals));
+    q.key = PyUnicode_InternFromString(q.name.c_str());
+    q.keyword_only = keyword_only;
+    int i = int(r.params.size());
+    if (q.name == "out") {
+      r.out = i;
+      r.generic_out = i >= def.count;
+      q.kind = def.returns_nothing ? Kind::ignored : Kind::tensor;
+      if (!r.results.empty()) q.kind = Kind::tensors;
+      q.has_default = true;
+    } else {
+      if (i >= def.count) Py_FatalError(("signature of " + std::string(def.name) + " names too many parameters").c_str());
+      q.kind = def.params[i].kind;
+      q.optional = def.params[i].optional;
+      if (equals != std::string::npos) {
+        q.has_default = true;
+        q.otherwise = default_value(strip(p.substr(equals + 1)), q.kind);
+        q.optional |= !q.otherwise.index() && q.kind == Kind::tensor;
+      }
+    }
+    if (!keyword_only) r.positional = i + 1;
+    r.params.push_back(q);
+  }
+  if (int(r.params.size()) - (r.generic_out ? 1 : 0) != def.count)
+    Py_FatalError(("signature of " + std::string(def.name) + " names too few parameters").c_str());
+  return r;
+}
+
+// ---- one argument
+
+bool convert(PyObject *o, const Parameter &p, Value &v, bool only) {
+  if (o == Py_None && (p.optional || p.kind == Kind::ignored || p.name == "out")) {
+    v = std::monostate();
+    return true;
+  }
+  switch (p.kind) {
+  case Kind::tensor:
+    if (!is_tensor(o)) return false;
+    v = unwrap(o);
+    return true;
+  case Kind::operand: {
+    if (is_tensor(o)) {
+      v = unwrap(o);
+      return true;
+    }
+    Tensor t;
+    if (!as_operand(o, t)) return false;
+    v = std::move(t);
+    return true;
+  }
+  case Kind::tensors: {
+    if (!PyTuple_Check(o) && !PyList_Check(o)) return false;
+    Tensors ts;
+    for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(o); ++i) {
+      PyObject *e = PySequence_Fast_GET_ITEM(o, i);
+      if (is_tensor(e)) ts.push_back(unwrap(e));
+      else if (e == Py_None) ts.emplace_back();
+      else return false;
+    }
+    v = std::move(ts);
+    return true;
+  }
+  case Kind::integer: {
+    int64_t i;
+    if (!as_integer(o, i, only)) return false;
+    v = i;
+    return true;
+  }
+  case Kind::floating: {
+    Scalar s;
+    if (is_tensor(o) && unwrap(o).dim() == 0 && !unwrap(o).requires_grad()) s = item(unwrap(o));
+    else if (!as_number(o, s)) return false;
+    if (s.kind == Scalar::complex_) return false;
+    v = s.re;
+    return true;
+  }
+  case Kind::boolean:
+    if (o == Py_True || o == Py_False) {
+      v = o == Py_True;
+      return true;
+    } else {
+      Scalar s;
+      if (is_tensor(o) && unwrap(o).dim() == 0) s = item(unwrap(o));
+      else if (PyLong_Check(o) || !as_number(o, s)) return false;
+      if (s.kind != Scalar::boolean) return false;
+      v = s.i != 0;
+      return true;
+    }
+  case Kind::scalar: {
+    Scalar s;
+    if (is_tensor(o) && unwrap(o).dim() == 0) s = item(unwrap(o));
+    else if (!as_number(o, s)) return false;
+    v = s;
+    return true;
+  }
+  case Kind::dims: {
+    Dims d;
+    if (!as_dims(o, d)) return false;
+    v = std::move(d);
+    return true;
+  }
+  case Kind::dtype: {
+    DType t;
+    if (!as_dtype(o, t)) return false;
+    v = t;
+    return true;
+  }
+  case Kind::device: {
+    Device d;
+    if (!as_device(o, d)) return false;
+    v = d;
+    return true;
+  }
+  case Kind::string:
+    if (!PyUnicode_Check(o)) return false;
+    v = std::string(PyUnicode_AsUTF8(o));
+    return true;
+  case Kind::ignored: v = std::monostate(); return true;
+  }
+  return false;
+}
+
+// ---- matching a call
+
+constexpr int max_args = 24;
+struct Mismatch {
+  enum { none, missing, too_many, unexpected, wrong, twice } what = none;
+  int at = 0;
+  PyObject *got = nullptr;
+  std::string word;
+};
+
+bool same_word(PyObject *a, PyObject *b) { return a == b || PyUnicode_Compare(a, b) == 0; }
+
+bool match(const Signature &s, bool only, PyObject *const *args, Py_ssize_t n, PyObject *keywords, Value *v, Mismatch *why) {
+  int count = int(s.params.size());
+  auto fail = [&](auto what, int at, PyObject *got = nullptr, std::string word = "") {
+    if (why) *why = {what, at, got, std::move(word)};
+    return false;
+  };
+  PyObject *given[max_args] = {};
+  int filled = 0;
+  // The last positional parameter takes all that is left where it is a list of sizes: x.view(2, 3).
+  int last = s.positional - 1;
+  bool spread = last >= 0 && s.params[last].kind == Kind::dims && n > last && n > 0 &&
+                (n > s.positional || PyLong_Check(args[last]) || (is_tensor(args[last]) && n > s.positional));
+  Dims rest;
+  if (spread) {
+    bool all = true;
+    for (Py_ssize_t i = last; i < n && all; ++i) {
+      int64_t k;
+      all = as_integer(args[i], k, true);
+      if (!all) return n > s.positional ? fail(Mismatch::wrong, last, args[i]) : fail(Mismatch::wrong, last, args[i]);
+      rest.push_back(k);
+    }
+    filled = last + 1;
+    for (int i = 0; i < last; ++i) given[i] = args[i];
+  } else {
+    if (n > s.positional) return fail(Mismatch::too_many, int(n));
+    filled = int(n);
+    for (int i = 0; i < filled; ++i) given[i] = args[i];
+  }
+  if (keywords) {
+    for (Py_ssize_t k = 0; k < PyTuple_GET_SIZE(keywords); ++k) {
+      PyObject *word = PyTuple_GET_ITEM(keywords, k);
+      int at = -1;
+      for (int i = 0; i < count && at < 0; ++i)
+        if (s.params[i].key == word) at = i;
+      for (int i = 0; i < count && at < 0; ++i) {
+        const std::string &name = s.params[i].name;
+        if (same_word(s.params[i].key, word) || (name == "dim" && PyUnicode_CompareWithASCIIString(word, "axis") == 0) ||
+            (name == "keepdim" && PyUnicode_CompareWithASCIIString(word, "keepdims") == 0) ||
+            (i == 0 && name == "input" && PyUnicode_CompareWithASCIIString(word, "self") == 0))
+          at = i;
+      }
+      if (at < 0) return fail(Mismatch::unexpected, 0, nullptr, PyUnicode_AsUTF8(word));
+      if (given[at] || at < filled) return fail(Mismatch::twice, at, nullptr, PyUnicode_AsUTF8(word));
+      given[at] = args[n + k];
+    }
+  }
+  for (int i = 0; i < count; ++i) {
+    if (spread && i == last) {
+      v[i] = rest;
+    } else if (!given[i]) {
+      if (!s.params[i].has_default) return fail(Mismatch::missing, i);
+      v[i] = s.params[i].otherwise;
+    } else if (!convert(given[i], s.params[i], v[i], only)) {
+      return fail(Mismatch::wrong, i, given[i]);
+    }
+  }
+  return true;
+}
+
+std::string signature_text(const Signature &s, bool is_method) {
+  std::string r = "(";
+  bool star = false, first = true;
+  for (size_t i = is_method ? 1 : 0; i < s.params.size(); ++i) {
+    auto &p = s.params[i];
+    if (p.kind == Kind::ignored) continue;
+    if (p.keyword_only && !star) {
+      r += first ? "*" : ", *";
+      first = false;
+      star = true;
+    }
+    r += (first ? "" : ", ") + std::string(kind_text(p)) + " " + p.name;
+    first = false;
+    if (p.has_default) {
+      std::string d = "None";
+      if (auto *b = std::get_if<bool>(&p.otherwise)) d = *b ? "True" : "False";
+      else if (auto *n = std::get_if<int64_t>(&p.otherwise)) d = std::to_string(*n);
+      else if (std::get_if<Scalar>(&p.otherwise) || std::get_if<double>(&p.otherwise)) d = "1";
+      r += " = " + d;
+    }
+  }
+  return r + ")";
+}
+
+[[noreturn]] void no_match(const Group &g, bool is_method, PyObject *const *args, Py_ssize_t n, PyObject *keywords) {
+  // A call that differs in its number of arguments only concerns the overloads with that number.
+  const Signature *best = &g.overloads[0];
+  Mismatch why;
+  Value v[max_args];
+  bool single = g.overloads.size() == 1;
+  if (single) {
+    match(*best, true, args, n, keywords, v, &why);
+    int shift = is_method ? 1 : 0;
+    switch (why.what) {
+    case Mismatch::missing:
+      throw Error(Raises::type, g.name + "() missing 1 required positional arguments: \"" + best->params[why.at].name + "\"",
+                  "arguments")
+          .in(g.name.c_str());
+    case Mismatch::too_many: {
+      int takes = best->positional - shift;
+      throw Error(Raises::type,
+                  text("%s() takes %d positional argument%s but %d were given", g.name.c_str(), takes, takes == 1 ? "" : "s",
+                       why.at - shift),
+                  "arguments")
+          .in(g.name.c_str());
+    }
+    case Mismatch::unexpected:
+      throw Error(Raises::type, g.name + "() got an unexpected keyword argument '" + why.word + "'", "arguments").in(g.name.c_str());
+    case Mismatch::twice:
+      throw Error(Raises::type, g.name + "() got multiple values for argument '" + why.word + "'", "arguments").in(g.name.c_str());
+    default: {
+      auto &p = best->params[why.at];
+      bool by_position = why.at < n;
+      std::string at = by_position ? " (position " + std::to_string(why.at + 1 - shift) + ")" : "";
+      const char *got = why.got ? Py_TYPE(why.got)->tp_name : "nothing";
+      if (why.got && is_tensor(why.got)) got = "Tensor";
+      throw Error(Raises::type,
+                  g.name + "(): argument '" + p.name + "'" + at + " must be " + kind_text(p) + ", not " + got, "arguments")
+          .in(g.name.c_str());
+    }
+    }
+  }
+  std::string got;
+  for (Py_ssize_t i = is_method ? 1 : 0; i < n; ++i)
+    got += (got.empty() ? "" : ", ") + std::string(is_tensor(args[i]) ? "Tensor" : Py_TYPE(args[i])->tp_name);
+  if (keywords)
+    for (Py_ssize_t k = 0; k < PyTuple_GET_SIZE(keywords); ++k)
+      got += (got.empty() ? "" : ", ") + std::string(PyUnicode_AsUTF8(PyTuple_GET_ITEM(keywords, k))) + "=" +
+             (is_tensor(args[n + k]) ? "Tensor" : Py_TYPE(args[n + k])->tp_name);
+  std::string line = g.name + "() received an invalid combination of arguments - got (" + got + "), but expected one of:\n";
+  for (auto &s : g.overloads) line += " * " + signature_text(s, is_method) + "\n";
+  throw Error(Raises::type, line, "arguments").in(g.name.c_str());
+}
+
+PyObject *named_tuple(Signature &s, const Tensors &ts) {
+  if (!s.result_type) {
+    static std::vector<std::unique_ptr<std::vector<PyStructSequence_Field>>> kept;
+    kept.push_back(std::make_unique<std::vector<PyStructSequence_Field>>());
+    for (auto &n : s.results) kept.back()->push_back({strdup(n.c_str()), nullptr});
+    kept.back()->push_back({nullptr, nullptr});
+    std::string name = std::string("torch.return_types.") + s.def->name;
+    PyStructSequence_Desc desc{strdup(name.c_str()), nullptr, kept.back()->data(), int(s.results.size())};
+    s.result_type = reinterpret_cast<PyObject *>(PyStructSequence_NewType(&desc));
+    Object repr(PyObject_GetAttrString(Object(PyImport_ImportModule("hadamard._tensor_str")).get(), "named_tuple_repr"));
+    if (repr) PyObject_SetAttrString(s.result_type, "__repr__", repr.get());
+    else PyErr_Clear();
+  }
+  PyObject *r = checked(PyStructSequence_New(reinterpret_cast<PyTypeObject *>(s.result_type)));
+  for (size_t i = 0; i < ts.size(); ++i) PyStructSequence_SET_ITEM(r, Py_ssize_t(i), wrap(ts[i]));
+  return r;
+}
+
+PyObject *call(Group &g, bool is_method, PyObject *const *args, Py_ssize_t n, PyObject *keywords) {
+  Value v[max_args];
+  bool only = g.overloads.size() == 1;
+  for (auto &s : g.overloads) {
+    if (!match(s, only, args, n, keywords, v, nullptr)) continue;
+    if (g.inplace_by_assign) {
+      Tensor self = std::get<Tensor>(v[0]);
+      Value y = s.def->invoke(v);
+      assign(self, std::get<Tensor>(y));
+      Py_INCREF(args[0]);
+      return args[0];
+    }
+    Value out;
+    if (s.generic_out) out = v[s.out];
+    bool given_out = out.index() != 0;
+    if (given_out) {
+      bool any = false;
+      for (int i = 0; i < s.def->count; ++i)
+        if (auto *t = std::get_if<Tensor>(&v[i])) any |= *t && t->requires_grad();
+        else if (auto *ts = std::get_if<Tensors>(&v[i]))
+          for (auto &t : *ts) any |= t && t.requires_grad();
+      if (auto *t = std::get_if<Tensor>(&out)) check_out(g.name.c_str(), *t, any || t->requires_grad());
+    }
+    Value y = s.def->invoke(v);
+    if (given_out) {
+      if (auto *t = std::get_if<Tensor>(&out)) return wrap(write_out(g.name.c_str(), *t, std::get<Tensor>(y)));
+      auto &to = std::get<Tensors>(out);
+      auto &from = std::get<Tensors>(y);
+      if (to.size() != from.size())
+        throw Error(Raises::type, text("%s(): expected %zu tensors in out=, got %zu", g.name.c_str(), from.size(), to.size()));
+      for (size_t i = 0; i < from.size(); ++i) write_out(g.name.c_str(), to[i], from[i]);
+      return named_tuple(s, to);
+    }
+    if (auto *t = std::get_if<Tensor>(&y)) return wrap(*t);
+    if (!s.results.empty()) return named_tuple(s, std::get<Tensors>(y));
+    return pack(y);
+  }
+  no_match(g, is_method, args, n, keywords);
+}
+
+// ---- the Python objects
+
+struct OpObject {
+  PyObject_HEAD vectorcallfunc vectorcall;
+  Group *group;
+  PyObject *doc;
+};
+PyTypeObject *function_type, *method_type;
+
+PyObject *call_function(PyObject *o, PyObject *const *args, size_t nf, PyObject *keywords) {
+  return guarded([&] { return call(*reinterpret_cast<OpObject *>(o)->group, false, args, PyVectorcall_NARGS(nf), keywords); });
+}
+PyObject *call_method(PyObject *o, PyObject *const *args, size_t nf, PyObject *keywords) {
+  return guarded([&] {
+    Group &g = *reinterpret_cast<OpObject *>(o)->group;
+    Py_ssize_t n = PyVectorcall_NARGS(nf);
+    if (n < 1 || !is_tensor(args[0]))
+      throw Error(Raises::type, "descriptor '" + g.name + "' for 'torch._C.TensorBase' objects doesn't apply to a '" +
+                                    (n ? Py_TYPE(args[0])->tp_name : "nothing") + "' object");
+    return call(g, true, args, n, keywords);
+  });
+}
+PyObject *op_get(PyObject *self, PyObject *instance, PyObject *) {
+  if (!instance || instance == Py_None) {
+    Py_INCREF(self);
+    return self;
+  }
+  return PyMethod_New(self, instance);
+}
+PyObject *op_repr(PyObject *o) {
+  auto *p = reinterpret_cast<OpObject *>(o);
+  if (Py_TYPE(o) == function_type) return PyUnicode_FromFormat("<built-in method %s of type object>", p->group->name.c_str());
+  return PyUnicode_FromFormat("<method '%s' of 'torch._C.TensorBase' objects>", p->group->name.c_str());
+}
+PyObject *op_name(PyObject *o, void *) {
+  return PyUnicode_FromString(reinterpret_cast<OpObject *>(o)->group->name.c_str());
+}
+PyObject *op_qualname(PyObject *o, void *) {
+  const char *name = reinterpret_cast<OpObject *>(o)->group->name.c_str();
+  return Py_TYPE(o) == function_type ? PyUnicode_FromString(name) : PyUnicode_FromFormat("Tensor.%s", name);
+}
+PyObject *op_module(PyObject *, void *) { return PyUnicode_FromString("hadamard._C"); }
+PyObject *op_signature(PyObject *o, void *) { // the texts of the overloads, for stubs and docs
+  Group &g = *reinterpret_cast<OpObject *>(o)->group;
+  PyObject *r = PyTuple_New(Py_ssize_t(g.overloads.size()));
+  for (size_t i = 0; i < g.overloads.size(); ++i) {
+    auto &s = g.overloads[i];
+    Object kinds(PyTuple_New(Py_ssize_t(s.params.size())));
+    for (size_t k = 0; k < s.params.size(); ++k)
+      PyTuple_SET_ITEM(kinds.get(), Py_ssize_t(k),
+                       Py_BuildValue("(sOO)", kind_text(s.params[k]), s.params[k].optional ? Py_True : Py_False,
+                                     s.params[k].has_default ? Py_True : Py_False));
+    PyTuple_SET_ITEM(r, Py_ssize_t(i), Py_BuildValue("(sO)", s.def->signature, kinds.get()));
+  }
+  return r;
+}
+PyObject *op_doc(PyObject *o, void *) {
+  auto *p = reinterpret_cast<OpObject *>(o);
+  if (p->doc) {
+    Py_INCREF(p->doc);
+    return p->doc;
+  }
+  std::string s;
+  for (auto &v : p->group->overloads) s += (s.empty() ? "" : "\n") + p->group->name + "(" + v.def->signature + ")";
+  return PyUnicode_FromString(s.c_str());
+}
+int op_set_doc(PyObject *o, PyObject *doc, void *) {
+  Py_XINCREF(doc);
+  Py_XSETREF(reinterpret_cast<OpObject *>(o)->doc, doc);
+  return 0;
+}
+PyObject *op_reduce(PyObject *o, PyObject *) {
+  auto *p = reinterpret_cast<OpObject *>(o);
+  if (Py_TYPE(o) == function_type) return PyUnicode_FromString(p->group->name.c_str());
+  Object builtins(PyImport_ImportModule("builtins"));
+  Object getattr(builtins ? PyObject_GetAttrString(builtins.get(), "getattr") : nullptr);
+  return getattr ? Py_BuildValue("O(Os)", getattr.get(), tensor_type, p->group->name.c_str()) : nullptr;
+}
+PyGetSetDef op_attributes[] = {{"__name__", op_name, nullptr, nullptr, nullptr},
+                               {"__qualname__", op_qualname, nullptr, nullptr, nullptr},
+                               {"__module__", op_module, nullptr, nullptr, nullptr},
+                               {"__doc__", op_doc, op_set_doc, nullptr, nullptr},
+                               {"_signatures", op_signature, nullptr, nullptr, nullptr},
+                               {}};
+PyMethodDef op_methods[] = {{"__reduce__", op_reduce, METH_NOARGS, nullptr}, {}};
+PyMemberDef op_members[] = {{"__vectorcalloffset__", T_PYSSIZET, offsetof(OpObject, vectorcall), READONLY, nullptr}, {}};
+
+PyTypeObject *make_type(const char *name, bool descriptor) {
+  PyType_Slot slots[] = {{Py_tp_repr, (void *)op_repr},
+                         {Py_tp_getset, op_attributes},
+                         {Py_tp_methods, op_methods},
+                         {Py_tp_members, op_members},
+                         {Py_tp_call, (void *)PyVectorcall_Call},
+                         {descriptor ? Py_tp_descr_get : 0, descriptor ? (void *)op_get : nullptr},
+                         {}};
+  unsigned flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_DISALLOW_INSTANTIATION;
+  if (descriptor) flags |= Py_TPFLAGS_METHOD_DESCRIPTOR;
+  PyType_Spec spec = {name, sizeof(OpObject), 0, flags, slots};
+  return reinterpret_cast<PyTypeObject *>(checked(PyType_FromSpec(&spec)));
+}
+PyObject *make_op(PyTypeObject *type, Group *g) {
+  auto *o = PyObject_New(OpObject, type);
+  if (!o) throw PythonError{};
+  o->vectorcall = type == function_type ? call_function : call_method;
+  o->group = g;
+  o->doc = nullptr;
+  return reinterpret_cast<PyObject *>(o);
+}
+} // namespace
+
+PyObject *pack(const Value &v) {
+  return std::visit(
+      []<class T>(const T &x) -> PyObject * {
+        if constexpr (std::is_same_v<T, std::monostate>) Py_RETURN_NONE;
+        else if constexpr (std::is_same_v<T, Tensor>) return wrap(x);
+        else if constexpr (std::is_same_v<T, Tensors>) {
+          PyObject *r = checked(PyTuple_New(Py_ssize_t(x.size())));
+          for (size_t i = 0; i < x.size(); ++i) PyTuple_SET_ITEM(r, Py_ssize_t(i), wrap(x[i]));
+          return r;
+        } else if constexpr (std::is_same_v<T, int64_t>) return PyLong_FromLongLong(x);
+        else if constexpr (std::is_same_v<T, double>) return PyFloat_FromDouble(x);
+        else if constexpr (std::is_same_v<T, bool>) return PyBool_FromLong(x);
+        else if constexpr (std::is_same_v<T, Scalar>) return number_object(x);
+        else if constexpr (std::is_same_v<T, Dims>) return size_object(x);
+        else if constexpr (std::is_same_v<T, DType>) {
+          PyObject *o = dtype_object(x);
+          Py_INCREF(o);
+          return o;
+        } else if constexpr (std::is_same_v<T, Device>) return device_object(x);
+        else return PyUnicode_FromStringAndSize(x.data(), Py_ssize_t(x.size()));
+      },
+      v);
+}
+
+void init_ops(PyObject *module) {
+  function_type = make_type("hadamard._C.op", false);
+  method_type = make_type("hadamard._C.op_method", true);
+  std::map<std::string, Group *> functions, methods;
+  auto place = [](std::map<std::string, Group *> &where, const std::string &name, const OpDef &def, bool assign) {
+    Group *&g = where[name];
+    if (!g) g = new Group{name, {}, assign}; // lives as long as the process
+    g->overloads.push_back(parse(def));
+  };
+  auto add = [&](const OpTable &table) {
+    for (auto &def : table) {
+      if (def.where & function) place(functions, def.name, def, false);
+      if (def.where & method) place(methods, def.name, def, false);
+      if (def.where & inplace) {
+        std::string name = std::string(def.name) + "_";
+        if (def.where & method) place(methods, name, def, true);
+        if (!(def.where & method) || (def.where & function)) place(functions, name, def, true);
+      }
+    }
+  };
+#define X(family) add(family##_ops());
+  HD_FAMILIES(X)
+#undef X
+  for (auto &[name, g] : functions) {
+    Object o(make_op(function_type, g));
+    PyModule_AddObjectRef(module, name.c_str(), o.get());
+  }
+  for (auto &[name, g] : methods) {
+    Object o(make_op(method_type, g));
+    if (PyObject_SetAttrString(reinterpret_cast<PyObject *>(tensor_type), name.c_str(), o.get()) < 0) throw PythonError{};
+  }
+  Object function_names(PyList_New(0)), method_names(PyList_New(0));
+  for (auto &[name, g] : functions) PyList_Append(function_names.get(), Object(PyUnicode_FromString(name.c_str())).get());
+  for (auto &[name, g] : methods) PyList_Append(method_names.get(), Object(PyUnicode_FromString(name.c_str())).get());
+  PyModule_AddObjectRef(module, "_functions", function_names.get());
+  PyModule_AddObjectRef(module, "_methods", method_names.get());
+}
+
+} // namespace hadamard::python

@@ -1,0 +1,307 @@
+// The graph in Python: grad_fn objects, hooks, nodes whose formula is a Python function.
+#include "python.h"
+
+#include <map>
+
+#include "call.h"
+
+namespace hadamard::python {
+namespace {
+
+struct NodeObject {
+  PyObject_HEAD Ref<Node> n;
+};
+PyTypeObject *node_type;
+Node *node_of(PyObject *o) { return reinterpret_cast<NodeObject *>(o)->n.get(); }
+
+// A callable that may be dropped by any thread.
+struct Callable {
+  PyObject *f;
+  explicit Callable(PyObject *f) : f(f) { Py_INCREF(f); }
+  Callable(const Callable &) = delete;
+  ~Callable() {
+    PyGILState_STATE s = PyGILState_Ensure();
+    Py_DECREF(f);
+    PyGILState_Release(s);
+  }
+};
+struct WithLock {
+  PyGILState_STATE s = PyGILState_Ensure();
+  ~WithLock() { PyGILState_Release(s); }
+};
+
+Tensor expect_grad(PyObject *o) {
+  if (o == Py_None) return {};
+  if (!is_tensor(o)) throw Error(Raises::type, text("expected Tensor or None as gradient, got %s", Py_TYPE(o)->tp_name));
+  return unwrap(o);
+}
+PyObject *tuple_of(const TensorList &ts) {
+  PyObject *r = checked(PyTuple_New(Py_ssize_t(ts.size())));
+  for (size_t i = 0; i < ts.size(); ++i) PyTuple_SET_ITEM(r, Py_ssize_t(i), wrap(ts[i]));
+  return r;
+}
+void read_grads(PyObject *o, TensorList &to) {
+  if (o == Py_None) return;
+  Object fast(PyTuple_Check(o) || PyList_Check(o) ? Object::share(o) : Object(PyTuple_Pack(1, o)));
+  Py_ssize_t n = PySequence_Fast_GET_SIZE(fast.get());
+  if (size_t(n) != to.size())
+    throw Error(Raises::runtime, text("hook has returned an incorrect number of values (got %zd, but expected %zu)", n, to.size()));
+  for (Py_ssize_t i = 0; i < n; ++i) to[size_t(i)] = expect_grad(PySequence_Fast_GET_ITEM(fast.get(), i));
+}
+
+int64_t next_hook = 1;
+
+// ---- a formula in Python: autograd.Function
+struct PythonNode : Node {
+  std::string name_;
+  std::shared_ptr<Callable> callback;
+  std::vector<Saved> saved;
+  bool had_saved = false, freed = false;
+  const char *name() const override { return name_.c_str(); }
+  TensorList apply(const TensorList &grads) override {
+    WithLock lock;
+    if (freed) throw_released();
+    Object args(tuple_of(grads)), self(node_object(this));
+    Object r(checked(PyObject_CallFunctionObjArgs(callback->f, self.get(), args.get(), nullptr)));
+    TensorList out(next.size());
+    for (size_t i = 0; i < out.size(); ++i) out[i] = expect_grad(PyTuple_GET_ITEM(r.get(), Py_ssize_t(i)));
+    return out;
+  }
+  void release() override {
+    if (!had_saved) return;
+    freed = true;
+    for (auto &s : saved) s.clear();
+  }
+  bool released() const override { return freed; }
+};
+
+// ---- grad_fn objects
+void node_dealloc(PyObject *o) {
+  auto *p = reinterpret_cast<NodeObject *>(o);
+  PyTypeObject *type = Py_TYPE(o);
+  if (p->n && p->n->python == o) p->n->python = nullptr;
+  p->n.~Ref<Node>();
+  type->tp_free(o);
+  Py_DECREF(type);
+}
+PyObject *node_repr(PyObject *o) { return PyUnicode_FromFormat("<%s object at %p>", node_of(o)->name(), node_of(o)); }
+PyObject *node_name(PyObject *o, PyObject *) { return PyUnicode_FromString(node_of(o)->name()); }
+PyObject *node_next(PyObject *o, void *) {
+  return guarded([&]() -> PyObject * {
+    auto &next = node_of(o)->next;
+    PyObject *r = checked(PyTuple_New(Py_ssize_t(next.size())));
+    for (size_t i = 0; i < next.size(); ++i)
+      PyTuple_SET_ITEM(r, Py_ssize_t(i), Py_BuildValue("(NI)", node_object(next[i].node.get()), next[i].input));
+    return r;
+  });
+}
+PyObject *node_variable(PyObject *o, void *) {
+  return guarded([&]() -> PyObject * {
+    Accumulate *a = node_of(o)->as_accumulate();
+    if (!a) {
+      PyErr_Format(PyExc_AttributeError, "'%s' object has no attribute 'variable'", node_of(o)->name());
+      return nullptr;
+    }
+    return wrap(a->variable);
+  });
+}
+PyObject *node_saved(PyObject *o, PyObject *) {
+  return guarded([&]() -> PyObject * {
+    auto *n = dynamic_cast<PythonNode *>(node_of(o));
+    if (!n) return PyTuple_New(0);
+    if (n->freed) throw_released();
+    TensorList ts;
+    for (auto &s : n->saved) ts.push_back(s.get(n));
+    return tuple_of(ts);
+  });
+}
+PyObject *node_sequence(PyObject *o, PyObject *) { return PyLong_FromUnsignedLongLong(node_of(o)->sequence); }
+PyObject *node_needs(PyObject *o, void *) {
+  auto &next = node_of(o)->next;
+  PyObject *r = PyTuple_New(Py_ssize_t(next.size()));
+  for (size_t i = 0; i < next.size(); ++i) PyTuple_SET_ITEM(r, Py_ssize_t(i), PyBool_FromLong(bool(next[i].node)));
+  return r;
+}
+PyObject *node_hook(PyObject *o, PyObject *f, bool before) {
+  return guarded([&]() -> PyObject * {
+    auto call = std::make_shared<Callable>(f);
+    Hook h{next_hook++, [call, before](TensorList &grads, const TensorList &given) {
+             WithLock lock;
+             Object a(tuple_of(grads)), b(before ? nullptr : tuple_of(given));
+             Object r(checked(PyObject_CallFunctionObjArgs(call->f, a.get(), before ? nullptr : b.get(), nullptr)));
+             read_grads(r.get(), grads);
+           }};
+    (before ? node_of(o)->pre_hooks : node_of(o)->post_hooks).push_back(h);
+    return PyLong_FromLongLong(h.id);
+  });
+}
+PyObject *node_post_hook(PyObject *o, PyObject *f) { return node_hook(o, f, false); }
+PyObject *node_pre_hook(PyObject *o, PyObject *f) { return node_hook(o, f, true); }
+PyObject *node_remove(PyObject *o, PyObject *id) {
+  int64_t i = PyLong_AsLongLong(id);
+  std::erase_if(node_of(o)->pre_hooks, [i](const Hook &h) { return h.id == i; });
+  std::erase_if(node_of(o)->post_hooks, [i](const Hook &h) { return h.id == i; });
+  Py_RETURN_NONE;
+}
+PyObject *node_call(PyObject *o, PyObject *args, PyObject *) {
+  return guarded([&]() -> PyObject * {
+    TensorList grads;
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(args); ++i) grads.push_back(expect_grad(PyTuple_GET_ITEM(args, i)));
+    grads.resize(node_of(o)->outputs);
+    TensorList r = node_of(o)->apply(grads);
+    return r.size() == 1 ? wrap(r[0]) : tuple_of(r);
+  });
+}
+PyGetSetDef node_attributes[] = {{"next_functions", node_next, nullptr, "Pairs (node, input) that the gradients go to.", nullptr},
+                                 {"variable", node_variable, nullptr, "Of AccumulateGrad: the leaf.", nullptr},
+                                 {"needs_input_grad", node_needs, nullptr, nullptr, nullptr},
+                                 {}};
+PyMethodDef node_methods[] = {{"name", node_name, METH_NOARGS, nullptr},
+                              {"_saved", node_saved, METH_NOARGS, nullptr},
+                              {"_sequence_nr", node_sequence, METH_NOARGS, nullptr},
+                              {"_register_hook", node_post_hook, METH_O, nullptr},
+                              {"_register_prehook", node_pre_hook, METH_O, nullptr},
+                              {"_remove_hook", node_remove, METH_O, nullptr},
+                              {}};
+PyType_Slot node_slots[] = {{Py_tp_dealloc, (void *)node_dealloc},
+                            {Py_tp_repr, (void *)node_repr},
+                            {Py_tp_call, (void *)node_call},
+                            {Py_tp_getset, node_attributes},
+                            {Py_tp_methods, node_methods},
+                            {}};
+PyType_Spec node_spec = {"torch.autograd.graph.Node", sizeof(NodeObject), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE, node_slots};
+
+// ---- functions of the module
+
+TensorList tensors_of(PyObject *o) {
+  TensorList r;
+  Object fast(checked(PySequence_Fast(o, "expected a sequence of tensors")));
+  for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(fast.get()); ++i) {
+    PyObject *e = PySequence_Fast_GET_ITEM(fast.get(), i);
+    if (e == Py_None) r.emplace_back();
+    else if (is_tensor(e)) r.push_back(unwrap(e));
+    else throw Error(Raises::type, text("expected a Tensor, got %s", Py_TYPE(e)->tp_name));
+  }
+  return r;
+}
+
+// _run_backward(outputs, grads, inputs, keep_graph, create_graph, allow_unused, accumulate) -> tuple
+PyObject *run(PyObject *, PyObject *args) {
+  PyObject *outputs, *grads, *inputs;
+  int keep, create, unused, accumulate;
+  if (!PyArg_ParseTuple(args, "OOOpppp", &outputs, &grads, &inputs, &keep, &create, &unused, &accumulate)) return nullptr;
+  return guarded([&]() -> PyObject * {
+    return tuple_of(run_backward(tensors_of(outputs), tensors_of(grads), tensors_of(inputs),
+                                 {bool(keep), bool(create), bool(unused), bool(accumulate)}));
+  });
+}
+
+// _record(name, callback, inputs, outputs, saved): outputs came from inputs; callback(node, grads) -> tuple of gradients
+PyObject *record_python(PyObject *, PyObject *args) {
+  const char *name;
+  PyObject *callback, *inputs, *outputs, *saved;
+  if (!PyArg_ParseTuple(args, "sOOOO", &name, &callback, &inputs, &outputs, &saved)) return nullptr;
+  return guarded([&]() -> PyObject * {
+    auto *n = new PythonNode;
+    Ref<Node> holder = Ref<Node>::adopt(n);
+    n->name_ = name;
+    n->callback = std::make_shared<Callable>(callback);
+    TensorList in = tensors_of(inputs), out = tensors_of(outputs), kept = tensors_of(saved);
+    for (auto &t : in) n->next.push_back(Tensor_requires_grad(t) ? gradient_edge(t) : Edge{});
+    n->outputs = uint32_t(out.size());
+    for (size_t i = 0; i < out.size(); ++i) {
+      if (!out[i]) continue;
+      HD_CHECK(differentiable(out[i]), runtime, "only floating and complex outputs of a Function can require gradients");
+      bool written = false; // mark_dirty: an input that the function wrote to
+      for (auto &t : in) written |= t && t.is(out[i]);
+      if (written) rebase_history(out[i], holder);
+      AutogradMeta &m = meta(out[i]);
+      if (!written || !out[i]->base) {
+        m.fn = holder;
+        m.output = uint32_t(i);
+      }
+    }
+    for (auto &t : kept) {
+      int is_output = -1;
+      for (size_t i = 0; i < out.size(); ++i)
+        if (t && out[i] && t.is(out[i])) is_output = int(i);
+      n->saved.emplace_back(t, is_output >= 0, uint32_t(is_output >= 0 ? is_output : 0));
+    }
+    n->had_saved = !kept.empty();
+    Py_RETURN_NONE;
+  });
+}
+
+// _add_hook(tensor, f, after) -> id. Before: f(grad) may return another; after: f(tensor) once .grad is added up.
+PyObject *add_hook(PyObject *, PyObject *args) {
+  PyObject *o, *f;
+  int after;
+  if (!PyArg_ParseTuple(args, "O!Op", tensor_type, &o, &f, &after)) return nullptr;
+  return guarded([&]() -> PyObject * {
+    const Tensor &t = unwrap(o);
+    HD_CHECK(t.requires_grad(), runtime, "cannot register a hook on a tensor that doesn't require gradient");
+    Node *fn = grad_fn(t);
+    HD_CHECK(!after || !fn, runtime, "post accumulate grad hooks cannot be registered on non-leaf tensors");
+    auto call = std::make_shared<Callable>(f);
+    uint32_t at = output_nr(t);
+    bool leaf = !fn;
+    Hook h{next_hook++, [call, at, leaf, after](TensorList &grads, const TensorList &) {
+             WithLock lock;
+             Tensor &g = grads[leaf ? 0 : at];
+             if (!g) return;
+             Object arg(wrap(g));
+             Object r(checked(PyObject_CallFunctionObjArgs(call->f, arg.get(), nullptr)));
+             if (!after && r.get() != Py_None) g = expect_grad(r.get());
+           }};
+    if (fn) fn->pre_hooks.push_back(h);
+    else (after ? meta(t).post_accumulate_hooks : meta(t).hooks).push_back(h);
+    return PyLong_FromLongLong(h.id);
+  });
+}
+PyObject *remove_hook(PyObject *, PyObject *args) {
+  PyObject *o;
+  long long id;
+  if (!PyArg_ParseTuple(args, "O!L", tensor_type, &o, &id)) return nullptr;
+  const Tensor &t = unwrap(o);
+  auto is = [id](const Hook &h) { return h.id == id; };
+  if (t->meta) {
+    std::erase_if(t->meta->hooks, is);
+    std::erase_if(t->meta->post_accumulate_hooks, is);
+    if (t->meta->fn) std::erase_if(t->meta->fn->pre_hooks, is);
+  }
+  Py_RETURN_NONE;
+}
+PyMethodDef functions[] = {{"_run_backward", run, METH_VARARGS, nullptr},
+                           {"_record", record_python, METH_VARARGS, nullptr},
+                           {"_add_hook", add_hook, METH_VARARGS, nullptr},
+                           {"_remove_hook", remove_hook, METH_VARARGS, nullptr},
+                           {}};
+} // namespace
+
+PyObject *node_object(Node *n) {
+  if (!n) Py_RETURN_NONE;
+  if (n->python) {
+    auto *o = static_cast<PyObject *>(n->python);
+    Py_INCREF(o);
+    return o;
+  }
+  // One class per op, so that type(y.grad_fn).__name__ reads as torch's.
+  static std::map<std::string, PyTypeObject *> types;
+  PyTypeObject *&type = types[n->name()];
+  if (!type) {
+    Object made(PyObject_CallFunction((PyObject *)&PyType_Type, "s(O){s:()}", n->name(), node_type, "__slots__"));
+    type = reinterpret_cast<PyTypeObject *>(checked(made.take()));
+  }
+  auto *o = reinterpret_cast<NodeObject *>(checked(type->tp_alloc(type, 0)));
+  new (&o->n) Ref<Node>(n);
+  n->python = o;
+  return reinterpret_cast<PyObject *>(o);
+}
+
+void init_graph(PyObject *module) {
+  node_type = reinterpret_cast<PyTypeObject *>(checked(PyType_FromSpec(&node_spec)));
+  PyModule_AddObjectRef(module, "Node", reinterpret_cast<PyObject *>(node_type));
+  if (PyModule_AddFunctions(module, functions) < 0) throw PythonError{};
+}
+
+} // namespace hadamard::python
