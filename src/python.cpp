@@ -3,6 +3,7 @@
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
 
+#include "bind_random.h"
 #include "cpu/level.h"
 #include "cpu/threads.h"
 #include "memory.h"
@@ -10,6 +11,8 @@
 
 namespace nb = nanobind;
 using namespace hadamard;
+
+static thread_local PyThreadState *suspended = nullptr;
 
 NB_MODULE(_C, m) {
   using namespace hadamard::python;
@@ -23,12 +26,10 @@ NB_MODULE(_C, m) {
   });
   release_host_lock = [] {
     if (!PyGILState_Check()) return false;
-    extern thread_local PyThreadState *suspended;
     suspended = PyEval_SaveThread();
     return true;
   };
   acquire_host_lock = [] {
-    extern thread_local PyThreadState *suspended;
     PyEval_RestoreThread(suspended);
   };
   warning_hook = [](const std::string &s) {
@@ -43,6 +44,7 @@ NB_MODULE(_C, m) {
     init_tensor(m.ptr());
     init_graph(m.ptr());
     init_ops(m.ptr());
+    bind_random(m);
   } catch (...) {
     set_error();
     throw nb::python_error();
@@ -114,4 +116,3 @@ NB_MODULE(_C, m) {
   m.def("reset_peak_memory_stats", &reset_peak_memory_stats);
 }
 
-thread_local PyThreadState *suspended = nullptr;

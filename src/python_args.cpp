@@ -4,7 +4,9 @@
 #include <cstring>
 #include <map>
 #include <memory>
+#include <structmember.h>
 
+#include "bind_random.h"
 #include "ops/all.h"
 
 namespace hadamard::python {
@@ -45,6 +47,7 @@ const char *kind_text(const Parameter &p) {
   case Kind::dtype: return "torch.dtype";
   case Kind::device: return "torch.device";
   case Kind::string: return "str";
+  case Kind::generator: return "Generator";
   default: return "object";
   }
 }
@@ -222,6 +225,11 @@ bool convert(PyObject *o, const Parameter &p, Value &v, bool only) {
     if (!PyUnicode_Check(o)) return false;
     v = std::string(PyUnicode_AsUTF8(o));
     return true;
+  case Kind::generator: {
+    Generator *g = generator_from(o);
+    if (g) v = g;
+    return g;
+  }
   case Kind::ignored: v = std::monostate(); return true;
   }
   return false;
@@ -543,7 +551,7 @@ PyObject *make_op(PyTypeObject *type, Group *g) {
 PyObject *pack(const Value &v) {
   return std::visit(
       []<class T>(const T &x) -> PyObject * {
-        if constexpr (std::is_same_v<T, std::monostate>) Py_RETURN_NONE;
+        if constexpr (std::is_same_v<T, std::monostate> || std::is_same_v<T, Generator *>) Py_RETURN_NONE;
         else if constexpr (std::is_same_v<T, Tensor>) return wrap(x);
         else if constexpr (std::is_same_v<T, Tensors>) {
           PyObject *r = checked(PyTuple_New(Py_ssize_t(x.size())));

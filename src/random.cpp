@@ -556,13 +556,13 @@ struct Remainder {
 } // namespace
 
 void fill_uniform(Generator &g, const Elements &y, double from, double to) {
-  if (in(y.dtype, complexes)) return as_real(y, [&](const Elements &pairs) { fill_uniform(g, pairs, from, to); });
+  if (dtype_in(y.dtype, complexes)) return as_real(y, [&](const Elements &pairs) { fill_uniform(g, pairs, from, to); });
   Lock lock(g.mutex);
   visit_floats(y.dtype, [&](auto type) { uniform<typename decltype(type)::type>(g, y, from, to); });
 }
 
 void fill_normal(Generator &g, const Elements &y, double mean, double std) {
-  if (in(y.dtype, complexes)) // the variance is shared by the real and the imaginary part
+  if (dtype_in(y.dtype, complexes)) // the variance is shared by the real and the imaginary part
     return as_real(y, [&](const Elements &pairs) { fill_normal(g, pairs, mean, std / std::sqrt(2.0)); });
   int64_t n = count(y);
   if (n < 16 || !contiguous(y)) return fill_floats(g, y, [&] { return g.normal(mean, std); });

@@ -72,7 +72,6 @@ HD_OPERATOR(&, bitwise_and)
 HD_OPERATOR(|, bitwise_or)
 #undef HD_OPERATOR
 inline Tensor operator-(const Tensor &a) { return ops::neg(a); }
-inline Tensor operator!(const Tensor &a) { return ops::logical_not(a); }
 
 // Families of ops; each defines `const OpTable &<family>_ops()`.
 #define HD_FAMILIES(X) X(elementwise) X(create) X(view) X(reduce) X(index) X(product) X(softmax) X(norm) X(loss) X(pool) X(random) X(storage)

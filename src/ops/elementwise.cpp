@@ -301,7 +301,7 @@ const OpTable &elementwise_ops() {
         def<conj_op>("resolve_conj", "input"),
         def<real_op>("real", "input", function),
         def<imag_op>("imag", "input", function),
-        def<binary_op<complex>>("complex", "real, imag, *, out=None", function),
+        def<binary_op<ops::complex>>("complex", "real, imag, *, out=None", function),
         def<isreal>("isreal", "input"),
         def<isneginf>("isneginf", "input, *, out=None"),
         def<isposinf>("isposinf", "input, *, out=None"),
