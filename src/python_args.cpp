@@ -139,7 +139,7 @@ Signature parse(const OpDef &def) {
 // ---- one argument
 
 bool convert(PyObject *o, const Parameter &p, Value &v, bool only) {
-  if (o == Py_None && (p.optional || p.kind == Kind::ignored || p.name == "out")) {
+  if (o == Py_None && (p.optional || p.kind == Kind::ignored || p.kind == Kind::generator || p.name == "out")) {
     v = std::monostate();
     return true;
   }

@@ -395,7 +395,7 @@ Tensor nanmean(const Tensor &x, const OptDims &dims, bool keepdim, std::optional
   HD_CHECK(x.is_float() || x.is_complex(), runtime,
            "nanmean(): expected input to have floating point or complex dtype but got %s", info(x.dtype()).scalar);
   Tensor total = nansum(x, dims, keepdim, dtype);
-  return total / sum(!isnan(x), dims, keepdim, std::nullopt);
+  return total / sum(logical_not(isnan(x)), dims, keepdim, std::nullopt);
 }
 
 std::tuple<Tensor, Tensor> aminmax(const Tensor &x, std::optional<int64_t> dim, bool keepdim) {
