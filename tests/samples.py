@@ -5,6 +5,7 @@ for one dtype, in every layout that matters; `reference` gets the same arguments
 or int64. Tests and benchmarks read the table and nothing else.
 """
 
+import itertools
 import math
 import zlib
 
@@ -130,7 +131,6 @@ class Op:
         self.scale = more.pop("scale", None)  # "abs": reference of absolute values; else f(*args, **kwargs) or a number
         self.grad = more.pop("grad", "hfc")  # the kinds of dtype in which it is differentiable, or False
         self.grad = self.grad and "".join(d for d in self.grad if d in dtypes)
-        self.grad2 = more.pop("grad2", self.grad)
         self.inplace = more.pop("inplace", False)  # has a method name_
         self.takes_out = more.pop("takes_out", False)  # has out=
         self.method = more.pop("method", "." not in name)  # is a Tensor method too
@@ -331,7 +331,7 @@ ops({"signbit": lambda x: x < 0}, unary, "buihf", takes_out=True, **flags)
 ops({"real": np.real}, unary, "buihfc", "real")
 ops({"imag": np.imag}, unary, "c", "real")
 ops({"conj": np.conj}, unary, "buihfc")
-ops({"angle": np.angle}, unary, "fc", "real", 4, grad2=False, domain=(0.5, 9), also="buih")
+ops({"angle": np.angle}, unary, "fc", "real", 4, domain=(0.5, 9), also="buih")
 
 ops({"mul": np.multiply, "multiply": np.multiply}, binary(), "buihfc", complex_ulp=2, **elementwise)
 ops({"add": np.add}, binary(), "buihfc", **elementwise)
@@ -345,7 +345,7 @@ ops({"div": np.divide, "true_divide": np.divide, "divide": np.divide}, binary((1
     **elementwise)
 rounded = {"floor": np.floor_divide, "trunc": lambda a, b: np.trunc(np.divide(a, b)), None: np.divide}
 ops({"div:rounded": lambda a, b, rounding_mode: rounded[rounding_mode](a, b)},
-    lambda g: (call(*p, rounding_mode=m) for m in ("floor", "trunc") for p in binary((1, 9))(g)), "uihf", grad2=False,
+    lambda g: (call(*p, rounding_mode=m) for m in ("floor", "trunc") for p in binary((1, 9))(g)), "uihf",
     **elementwise)
 ops({"floor_divide": np.floor_divide}, binary((1, 9)), "uihf", grad=False, **elementwise)
 ops({"remainder": np.remainder, "fmod": np.fmod}, binary((1, 9)), "uihf", ulp=1, scale=9, **elementwise)
@@ -814,8 +814,7 @@ op(
 )
 softplus = lambda x, beta=1, threshold=20: np.where(x * beta > threshold, x,
     np.log1p(np.exp(np.minimum(beta * x, threshold))) / beta)
-op("F.softplus", lambda g: (*unary(g), call(g(5), 2), call(g(5), beta=3, threshold=4)), softplus, "hf", ulp=8,
-    grad2=False)
+op("F.softplus", lambda g: (*unary(g), call(g(5), 2), call(g(5), beta=3, threshold=4)), softplus, "hf", ulp=8)
 op("F.silu", unary, lambda x: x * sigmoid(x), "hf", ulp=6, also="c")
 op("F.logsigmoid", unary, lambda x: -np.log1p(np.exp(-x)), "hf", ulp=8, scale=1)
 op("F.leaky_relu", lambda g: (*unary(g), call(g(5), 0.2), call(g(5), negative_slope=0.5)),
@@ -1160,10 +1159,9 @@ def paired(second=(-9, 9)):
 op("F.mse_loss", paired(), loss(lambda x, y: (x - y) ** 2), "hf", ulp=8, half_ulp=4)
 op("F.l1_loss", paired(), loss(lambda x, y: np.abs(x - y)), "hf", ulp=8, half_ulp=4, also="c")
 huber = lambda x, y, beta=1.0: np.where(np.abs(x - y) < beta, 0.5 * (x - y) ** 2 / beta, np.abs(x - y) - 0.5 * beta)
-op("F.smooth_l1_loss", lambda g: (*paired()(g), call(g(5), g(5), beta=2.0)), loss(huber), "hf", ulp=8, half_ulp=4,
-    grad2=False)
+op("F.smooth_l1_loss", lambda g: (*paired()(g), call(g(5), g(5), beta=2.0)), loss(huber), "hf", ulp=8, half_ulp=4)
 op("F.huber_loss", lambda g: (*paired()(g), call(g(5), g(5), delta=2.0)),
-    loss(lambda x, y, delta=1.0: delta * huber(x, y, delta)), "hf", ulp=8, half_ulp=4, grad2=False)
+    loss(lambda x, y, delta=1.0: delta * huber(x, y, delta)), "hf", ulp=8, half_ulp=4)
 bce = lambda x, y, weight=1.0: -weight * (y * np.log(x) + (1 - y) * np.log(1 - x))
 op("F.binary_cross_entropy", lambda g: (*paired((0, 1))(g), call(g(5), g(5), weight=g(5, grad=False))), loss(bce), "hf",
     ulp=16, scale=1, domain=(0.1, 0.9))
@@ -1250,5 +1248,160 @@ op("linalg.cholesky", lambda g: (positive_definite(g, 3), positive_definite(g, 5
 op("linalg.solve_triangular", lambda g: (call(well_conditioned(g, 3, 3), g(3, 2, lo=-1, hi=1),
     upper=up) for up in (True, False)), lambda a, b, upper: np.linalg.solve(np.triu(a) if upper else np.tril(a), b),
     "fc", **LINALG)
+
+# Rarer ops --------------------------------------------------------------------------------------------------------
+
+
+def digamma(x, order=0):
+    """psi and psi' by recurrence to large x, then the asymptotic series."""
+    x, shift = np.array(x, np.float64), 0.0
+    for _ in range(30):
+        shift = shift - 1 / x if order == 0 else shift + 1 / x**2
+        x = x + 1
+    if order == 0:
+        return shift + np.log(x) - 1 / (2 * x) - 1 / (12 * x**2) + 1 / (120 * x**4) - 1 / (252 * x**6)
+    return shift + 1 / x + 1 / (2 * x**2) + 1 / (6 * x**3) - 1 / (30 * x**5) + 1 / (42 * x**7)
+
+
+def erfinv(y):
+    x = np.zeros(np.shape(y))
+    for _ in range(60):
+        x = x - (vectorised(math.erf)(x) - y) * math.sqrt(math.pi) / 2 * np.exp(x * x)
+    return x
+
+
+op("digamma", unary, digamma, "uihf", "float", 16, scale=2, domain=(1.5, 9), also="b", grad=False, **elementwise)
+op("erfinv", unary, erfinv, "hf", "float", 8, domain=(-0.9, 0.9), also="bui", **elementwise)
+op("sinc", unary, np.sinc, "buihfc", "float", 16, scale=1, domain=(0.2, 3), **elementwise)
+op("nextafter", binary((1, 9), ()), np.nextafter, "f", without=("float32",), also="hf", grad=False, **elementwise)
+op("heaviside", binary((1, 9), ()), np.heaviside, "uihf", also="b", grad=False, **elementwise)
+op("logaddexp2", binary((1, 9), ()), np.logaddexp2, "hf", ulp=4, scale=1, takes_out=True)
+op("complex", binary(scalars=()), lambda a, b: a + 1j * b, "f", "complex", method=False, also="h")
+bounds = lambda g: ((g(*s, layout=la), 3) for s, la in SHAPES)
+ops({"clamp_min": np.maximum, "clamp_max": np.minimum}, bounds, "uihf", also="b", **elementwise)
+op("F.hardsigmoid", unary, lambda x: np.clip(x + 3, 0, 6) / 6, "hf", ulp=4, scale=1)
+op("F.hardswish", unary, lambda x: x * np.clip(x + 3, 0, 6) / 6, "hf", ulp=4, scale=1)
+op("F.softsign", unary, lambda x: x / (1 + np.abs(x)), "uihfc", "float", ulp=4, also="b", grad="hf")
+op("F.tanhshrink", unary, lambda x: x - np.tanh(x), "uihfc", "float", ulp=4, scale=1, half_ulp=4)
+op("F.hardshrink", lambda g: (*unary(g), call(g(5), 2.0)), lambda x, lambd=0.5: np.where(np.abs(x) > lambd, x, 0), "hf")
+op("F.softshrink", lambda g: (*unary(g), call(g(5), 2.0)),
+    lambda x, lambd=0.5: np.sign(x) * np.maximum(np.abs(x) - lambd, 0), "hf", ulp=1, scale=1)
+op("F.threshold", lambda g: (call(g(*s, layout=la), 1.0, 3.0) for s, la in SHAPES),
+    lambda x, t, v: np.where(x > t, x, v), "hf", also="ui")
+op("nanmean", full(several), axis(np.nanmean), "hf", ulp=4, scale="abs")
+op("std_mean", distinct_spread, lambda *a, **k: (spread(np.std)(*a, **k),
+    axis(np.mean)(a[0], *(a[1:2] or [k.get("dim")]), k.get("keepdim", False))), "hf", ("same", "same"), 8, also="c",
+    scale=lambda *a, **k: (9.0, 9.0), method=False)
+quantiles = lambda f: lambda x, q, dim=None, keepdim=False, interpolation="linear": f(x, q, axis=dim, keepdims=keepdim,
+    method=interpolation)
+asked = lambda g: (call(g(5), 0.5), call(g(3, 4), 0.3, dim=1), call(g(3, 4), 0.9, dim=0, keepdim=True),
+    call(g(2, 3, 5, layout="t"), g.exact([0.0, 0.25, 1.0], grad=False), dim=2), call(g(7), 0.4, interpolation="lower"))
+ops({"quantile": quantiles(np.quantile), "nanquantile": quantiles(np.nanquantile)}, asked, "f", ulp=8, scale=9)
+op("mode", lambda g: (g.exact([[1, 2, 2, 3], [5, 5, 1, 1]]), g.exact([4, 4, 2])), lambda x: (
+    np.apply_along_axis(lambda r: np.unique(r)[np.argmax(np.unique(r, return_counts=True)[1])], -1, x),
+    np.apply_along_axis(lambda r: r.size - 1 - np.argmax((r == np.unique(r)[np.argmax(np.unique(r,
+    return_counts=True)[1])])[::-1]), -1, x)), "uihf", ("same", "int64"), also="b", grad=False)
+op("msort", lambda g: (g.distinct(5), g.distinct(3, 4, layout="t")), lambda x: np.sort(x, 0), "uihf", also="b")
+op("cov", lambda g: (g(3, 5), g(5), call(g(2, 4), correction=0)), lambda x, correction=1: np.cov(x, ddof=correction),
+    "fc", ulp=16, scale=100, also="uih", grad="f")
+op("corrcoef", lambda g: (g(3, 5), g(2, 6)), np.corrcoef, "f", ulp=32, scale=1, also="uihc")
+op("dist", lambda g: ((g(5), g(5)), (g(2, 3), g(3)), call(g(5), g(5), p=1)), lambda a, b, p=2: vector_norm(a - b, p),
+    "hfc", "real", 8)
+op("F.pairwise_distance", lambda g: ((g(3, 4), g(3, 4)), call(g(3, 4), g(3, 4), p=1.0, keepdim=True)),
+    lambda a, b, p=2.0, eps=1e-6, keepdim=False: vector_norm(a - b + eps, p, -1, keepdim), "hf", ulp=8, scale=9, also="uic")
+op("cdist", lambda g: ((g(3, 4), g(5, 4)), call(g(2, 3, 4), g(2, 5, 4), p=1.0)),
+    lambda a, b, p=2.0: vector_norm(a[..., :, None, :] - b[..., None, :, :], p, -1), "f", ulp=64, scale=9, method=False)
+op("renorm", lambda g: (call(g(3, 4), 2, 0, 5.0), call(g(2, 3, 4), 1, 2, 8.0)), lambda x, p, dim, limit: x * np.minimum(
+    1, limit / (vector_norm(x, p, tuple(d for d in range(x.ndim) if d != dim), True) + 1e-7)), "fc", ulp=16, also="h",
+    inplace=True)
+op("trapezoid", lambda g: (g(5), call(g(3, 4), dx=0.5), call(g(3, 4), dim=0)),
+    lambda y, dx=1.0, dim=-1: np.trapezoid(y, dx=dx, axis=dim), "fc", ulp=8, scale=40, method=False, also="uih")
+
+op("argwhere", lambda g: (g(5), g(3, 4, layout="t"), g(0)), np.argwhere, EVERY, "int64", grad=False)
+grid = lambda g: (g.exact([1, 3, 5, 7]), g.exact([[0, 3], [5, 9]]))
+op("bucketize", lambda g: (call(grid(g)[1], grid(g)[0]), call(grid(g)[1], grid(g)[0], right=True)),
+    lambda v, s, right=False: np.searchsorted(s, v, "right" if right else "left"), "uihf", "int64", grad=False,
+    method=False)
+op("isin", lambda g: ((g.exact([1, 2, 3, 4]), g.exact([2, 4])), call(g.exact([1, 2]), g.exact([2]), invert=True)),
+    np.isin, "uihf", "bool", grad=False, method=False)
+op("histc", lambda g: (call(g(20), bins=5, min=-9, max=9), call(g(7), 3, 0, 3)),
+    lambda x, bins, min, max: np.histogram(x, bins, (min, max))[0], "f", also="uih", grad=False)
+op("unique_consecutive", lambda g: (g.exact([1, 1, 2, 2, 3, 1]), g.exact([])),
+    lambda x: x[np.append(True, x[1:] != x[:-1])[: x.size]], "uihf", also="b", grad=False)
+op("cartesian_prod", lambda g: ((g(2), g(3)), (g(2), g(2), g(2))),
+    lambda *v: np.stack([m.reshape(-1) for m in np.meshgrid(*v, indexing="ij")], 1), EVERY, method=False)
+op("combinations", lambda g: (g(4), call(g(4), r=3), call(g(3), with_replacement=True)), lambda x, r=2,
+    with_replacement=False: np.array(list((itertools.combinations_with_replacement if with_replacement else
+    itertools.combinations)(x, r))), EVERY)
+ops({"fliplr": np.fliplr, "flipud": np.flipud}, lambda g: (g(2, 3), g(3, 2, layout="t")), EVERY)
+op("diagflat", lambda g: (g(3), call(g(2, 2), 1), call(g(2), -1)), np.diagflat, EVERY)
+
+
+def diag_embed(x, offset=0, dim1=-2, dim2=-1):
+    n = x.shape[-1] + abs(offset)
+    y = np.zeros((*x.shape[:-1], n, n), x.dtype)
+    for i in range(x.shape[-1]):
+        y[..., i + max(-offset, 0), i + max(offset, 0)] = x[..., i]
+    return np.moveaxis(y, (-2, -1), (dim1, dim2))
+
+
+def written(x, src, index):
+    y = np.array(x)
+    y[index] = src
+    return y
+
+
+op("diag_embed", lambda g: (g(3), call(g(2, 3), 1), call(g(2, 3), -1, 0, 2)), diag_embed, EVERY)
+op("diagonal_scatter", lambda g: (call(g(3, 3), g(3)), call(g(3, 4), g(3), 1)),
+    lambda x, s, o=0: written(x, s, (np.arange(len(s)), np.arange(len(s)) + o)), EVERY)
+op("select_scatter", lambda g: (call(g(3, 4), g(4), 0, 1), call(g(3, 4, layout="t"), g(3), 1, -1)),
+    lambda x, s, d, i: written(x, s, (slice(None),) * d + (i,)), EVERY, grad="hf")
+op("slice_scatter", lambda g: (call(g(5, 2), g(2, 2), 0, 1, 3), call(g(2, 6), g(2, 3), dim=1, start=0, end=6, step=2)),
+    lambda x, s, dim, start, end, step=1: written(x, s, (slice(None),) * dim + (slice(start, end, step),)), EVERY, grad="hf")
+op("Tensor.sum_to_size", lambda g: (call(g(2, 3), (1, 3)), call(g(4, 2, 3), (2, 1)), call(g(2, 3), (2, 3))),
+    lambda x, s: x.sum(tuple(range(x.ndim - len(s)))).sum(tuple(i for i, n in enumerate(s) if n == 1), keepdims=True)
+    if x.shape != s else x, "hfc", ulp=4, scale="abs", also="bui")
+op("linalg.cross", lambda g: ((g(4, 3), g(4, 3)), call(g(3, 2), g(3, 2), dim=0)),
+    lambda a, b, dim=-1: np.cross(a, b, axis=dim), "uihfc", ulp=3, scale=180)
+op("F.rms_norm", lambda g: (call(g(3, 6), (6,)), call(g(3, 6, layout="t"), (6,), g(6), 1e-3)), lambda x, s, w=1.0,
+    eps=None: x / np.sqrt(np.mean(x * x, -1, keepdims=True) + (eps or 0)) * w, "hf", also="c", **NORM)
+
+
+def pool_along(f):
+    """The one- and three-dimensional poolings, by the plainest loop."""
+
+    def ref(x, kernel, stride=None):
+        k = as_tuple(kernel, 1)
+        if len(k) == 1 and not isinstance(kernel, tuple):
+            n = x.shape[-1] - kernel + 1
+            return np.stack([f(x[..., i : i + kernel], axis=-1) for i in range(0, n, stride or kernel)], -1)
+        size = [(x.shape[-3 + i] - k[i]) // k[i] + 1 for i in range(3)]
+        y = np.zeros((*x.shape[:-3], *size))
+        for at in np.ndindex(*size):
+            window = tuple(slice(at[i] * k[i], at[i] * k[i] + k[i]) for i in range(3))
+            y[(..., *at)] = f(x[(..., *window)], axis=(-3, -2, -1))
+        return y
+
+    return ref
+
+
+lines = lambda draw: (call(draw(2, 3, 6), 2), call(draw(3, 7), 3, 1), call(draw(1, 2, 5, layout="t"), 2, stride=1))
+boxes = lambda draw: (call(draw(1, 2, 4, 4, 6), (2, 2, 3)), call(draw(2, 3, 3, 3), (2, 1, 3)))
+op("F.max_pool1d", lambda g: lines(g.distinct), pool_along(np.max), "hf")
+op("F.avg_pool1d", lambda g: lines(g), pool_along(np.mean), "hf", ulp=4, scale=9, half_ulp=2, also="i")
+op("F.max_pool3d", lambda g: boxes(g.distinct), pool_along(np.max), "f", also="uih")
+op("F.avg_pool3d", lambda g: boxes(g), pool_along(np.mean), "f", ulp=4, scale=9, also="ih")
+parts = lambda x, size, f: np.stack([f(x[..., i * x.shape[-1] // size : -(-(i + 1) * x.shape[-1] // size)], -1)
+    for i in range(size)], -1)
+op("F.adaptive_avg_pool1d", lambda g: ((g(2, 3, 7), 3), (g(2, 6), 2)), lambda x, s: parts(x, s, np.mean), "hf", ulp=4,
+    scale=9, half_ulp=2)
+op("F.adaptive_max_pool1d", lambda g: ((g.distinct(2, 3, 7), 3), (g.distinct(2, 6), 2)),
+    lambda x, s: parts(x, s, np.max), "f", also="h")
+op("F.adaptive_max_pool2d", lambda g: ((g.distinct(2, 3, 4, 6), 1), (g.distinct(1, 5, 7), (1, 1))),
+    lambda x, s: x.max((-2, -1), keepdims=True), "f", also="h")
+op("F.conv3d", lambda g: (call(g(2, 2, 4, 3, 5), g(3, 2, 2, 2, 3)), call(g(1, 2, 4, 4, 4), g(4, 1, 3, 2, 2), g(4),
+    stride=(2, 1, 1), padding=1, groups=2)), conv, "f", also="uihc", **CONV)
+op("F.conv_transpose3d", lambda g: (call(g(1, 2, 2, 3, 2), g(2, 3, 2, 2, 2)), call(g(1, 2, 2, 2, 2), g(2, 2, 2, 1, 2),
+    g(2), stride=2, padding=(1, 0, 1))), conv_transpose, "f", also="uihc", **CONV)
 
 BY_ID = {o.id: o for o in OPS}

@@ -10,6 +10,8 @@ from samples import OPS, Arr
 pytestmark = pytest.mark.filterwarnings("ignore")
 STEP = 1e-6
 DIFFERENTIABLE = [op for op in OPS if op.grad]
+# torch has no second derivative of these; ours has one of every op.
+FIRST_ONLY = () if OURS else ("F.hardsigmoid", "cdist")
 WIDE = [
     pytest.param(op, d, id=f"{op.id}-{d}")
     for op in DIFFERENTIABLE
@@ -94,7 +96,7 @@ def test_first(op, dtype):
         assert_slope(inner([values_of(g) for g in grads], v), numeric, values, f"{op.id}({point.sample})")
 
 
-@pytest.mark.parametrize("op, dtype", [p for p in WIDE if p.values[0].grad2])
+@pytest.mark.parametrize("op, dtype", [p for p in WIDE if p.values[0].id not in FIRST_ONLY])
 def test_second(op, dtype):
     rng = np.random.default_rng(2)
     for point in points(op, dtype):
@@ -154,7 +156,7 @@ def test_gradcheck(op):
     for point in usable[:1]:
         f = lambda *leaves, point=point: tuple(point.outputs(H, leaves))
         assert H.autograd.gradcheck(f, point.leaves(H, point.bases))
-        if op.grad2 and sum(b.size for b in point.bases) <= 20:
+        if op.id not in FIRST_ONLY and sum(b.size for b in point.bases) <= 20:
             assert H.autograd.gradgradcheck(f, point.leaves(H, point.bases))
 
 

@@ -36,6 +36,8 @@ def expected_dtype(rule, dtype, sample):
         return REAL.get(dtype, dtype)
     if rule == "float":
         return "float32" if kind(dtype) in "bui" else dtype
+    if rule == "complex":
+        return {"float32": "complex64", "float64": "complex128"}[dtype]
     if rule == "sum":
         return "int64" if kind(dtype) in "bui" else dtype
     assert not scalars or rule in ("bool", "int64")
