@@ -1270,7 +1270,10 @@ def our_modules():
     names = ["nn.functional", "nn.init", "nn.parameter", "nn._pool", "nn._resize", "nn._attention"]
     names += [f"nn.modules.{m}" for m in ("module", "container", "linear", "conv", "batchnorm", "normalization")]
     names += [f"nn.modules.{m}" for m in ("activation", "loss", "distance", "dropout", "flatten", "pooling")]
-    names += [f"nn.modules.{m}" for m in ("sparse", "padding", "pixel", "rnn", "transformer")]
+    names += [
+        f"nn.modules.{m}"
+        for m in ("sparse", "padding", "fold", "pixelshuffle", "upsampling", "instancenorm", "rnn", "transformer")
+    ]
     names += ["nn.utils.clip_grad", "nn.utils.rnn", "utils.hooks"]
     return names
 

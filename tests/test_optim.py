@@ -452,7 +452,21 @@ def test_complex_parameters():
 
 
 @pytest.mark.parametrize(
-    "name", ["optimizer", "sgd", "adam", "rmsprop", "adagrad", "adadelta", "nadam", "lbfgs", "lr_scheduler"]
+    "name",
+    [
+        "optimizer",
+        "sgd",
+        "adam",
+        "adamw",
+        "adamax",
+        "radam",
+        "rmsprop",
+        "adagrad",
+        "adadelta",
+        "nadam",
+        "lbfgs",
+        "lr_scheduler",
+    ],
 )
 def test_examples(name):
     if not OURS:

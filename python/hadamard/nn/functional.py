@@ -152,12 +152,12 @@ def relu(input, inplace=False):
     >>> F.relu(H.tensor([-1.0, 2.0]))
     tensor([0., 2.])
     """
-    return _C.relu_(input) if inplace else _C.relu(input)
+    return input.relu_() if inplace else _C.relu(input)
 
 
 def relu_(input):
     """`relu` in place."""
-    return _C.relu_(input)
+    return input.relu_()
 
 
 def threshold(input, threshold, value, inplace=False):
@@ -219,9 +219,12 @@ def selu_(input):
 
 def celu(input, alpha=1.0, inplace=False):
     """max(x, 0) + min(0, alpha · (exp(x / alpha) - 1))."""
-    if inplace:
-        return input.copy_(_C.celu(input.clone(), alpha))
-    return _C.celu(input, alpha)
+    if alpha == 0:
+        raise RuntimeError("ZeroDivisionError: alpha cannot be 0 for CELU")
+    x = input.clone() if inplace else input
+    # Cut off first: an infinity in the branch not taken would make its gradient NaN.
+    y = H.where(x > 0, x, alpha * (x.clamp_max(0) / alpha).expm1())
+    return input.copy_(y) if inplace else y
 
 
 def celu_(input, alpha=1.0):

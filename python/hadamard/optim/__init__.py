@@ -3,10 +3,13 @@
 from . import lr_scheduler, optimizer
 from .adadelta import Adadelta
 from .adagrad import Adagrad
-from .adam import Adam, AdamW
+from .adam import Adam
+from .adamax import Adamax
+from .adamw import AdamW
 from .lbfgs import LBFGS
-from .nadam import Adamax, NAdam, RAdam
+from .nadam import NAdam
 from .optimizer import Optimizer
+from .radam import RAdam
 from .rmsprop import RMSprop
 from .sgd import SGD
 

@@ -1,4 +1,4 @@
-"""Adam and AdamW."""
+"""Adam."""
 
 import hadamard as H
 from hadamard import Tensor
@@ -15,7 +15,7 @@ from .optimizer import (
     _Stepper,
 )
 
-__all__ = ["Adam", "AdamW", "adam"]
+__all__ = ["Adam", "adam"]
 
 
 class Adam(_Stepper):
@@ -118,50 +118,6 @@ class Adam(_Stepper):
             maximize=group["maximize"],
             decoupled_weight_decay=group["decoupled_weight_decay"],
         )
-
-
-class AdamW(Adam):
-    """Adam whose `weight_decay`, 0.01 by default, shrinks the parameter directly (Loshchilov and Hutter, 2017).
-
-    >>> import hadamard as H
-    >>> H.optim.AdamW([H.nn.Parameter(H.ones(1))]).defaults["weight_decay"]
-    0.01
-    """
-
-    def __init__(
-        self,
-        params,
-        lr=1e-3,
-        betas=(0.9, 0.999),
-        eps=1e-8,
-        weight_decay=1e-2,
-        amsgrad=False,
-        *,
-        maximize=False,
-        foreach=None,
-        capturable=False,
-        differentiable=False,
-        fused=None,
-    ):
-        super().__init__(
-            params,
-            lr,
-            betas,
-            eps,
-            weight_decay,
-            amsgrad,
-            foreach=foreach,
-            maximize=maximize,
-            capturable=capturable,
-            differentiable=differentiable,
-            fused=fused,
-            decoupled_weight_decay=True,
-        )
-
-    def __setstate__(self, state):
-        super().__setstate__(state)
-        for group in self.param_groups:
-            group["decoupled_weight_decay"] = True
 
 
 def adam(

@@ -409,3 +409,23 @@ def _check_fused(fused, foreach, differentiable):
             raise RuntimeError("`fused` does not support `differentiable`")
         if foreach:
             raise RuntimeError("`fused` and `foreach` cannot be `True` together.")
+
+
+def _check_adam(lr, betas, eps, weight_decay):
+    _check_lr(lr)
+    if not 0.0 <= eps:
+        raise ValueError(f"Invalid epsilon value: {eps}")
+    _check_betas(betas)
+    _check_at_least_zero(weight_decay=weight_decay)
+
+
+def _decayed(param, grad, group):
+    # The gradient after maximize and weight decay.
+    if group["maximize"]:
+        grad = -grad
+    if group["weight_decay"] != 0:
+        if group.get("decoupled_weight_decay"):
+            param.mul_(1 - _number(group["lr"]) * group["weight_decay"])
+        else:
+            grad = grad.add(param, alpha=group["weight_decay"])
+    return grad
