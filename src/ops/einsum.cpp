@@ -98,7 +98,7 @@ template <class F> Term reduced(const Term &x, F keep) {
     else gone.push_back(int64_t(d));
   }
   if (gone.empty()) return x;
-  return {sum(x.t, gone, false, x.t.dtype()), left};
+  return {sum(x.t, gone, false, std::nullopt), left};
 }
 
 Term multiply(const Term &a, const Term &b, const Labels &c) {
@@ -107,13 +107,14 @@ Term multiply(const Term &a, const Term &b, const Labels &c) {
   bool sums = false;
   for (uint8_t l : x.labels) sums |= !has(c, l);
   if (!sums) return {mul(arranged(x, c), arranged(y, c)), c};
-  if (x.t.dtype() != y.t.dtype())
+  if (a.t.dtype() != b.t.dtype())
     throw product_error(
         "einsum", "dtype",
-        text("expected scalar type %s but found %s", info(x.t.dtype()).scalar, info(y.t.dtype()).scalar), "a", x.t, "b",
-        y.t);
+        text("expected scalar type %s but found %s", info(a.t.dtype()).scalar, info(b.t.dtype()).scalar), "a", a.t, "b",
+        b.t);
+  DType common = promote(x.t.dtype(), y.t.dtype()); // sums of integers are int64
   check_bool(x.t, "bmm");
-  return {product("ViewBackward0", {x.labels, y.labels, c}, x.t, y.t), c};
+  return {product("ViewBackward0", {x.labels, y.labels, c}, to(x.t, common), to(y.t, common)), c};
 }
 
 } // namespace
@@ -267,7 +268,10 @@ Tensor einsum(const std::string &equation, const Tensors &operands, const Dims &
     terms.insert(in_order ? terms.begin() : terms.end(), y);
   }
   Term last = reduced(terms[0], [&](uint8_t l) { return has(output, l); });
-  return arranged(last, output);
+  if (!last.t.is(operands[0])) return arranged(last, output);
+  Dims order; // a view, even where nothing moves
+  for (uint8_t l : output) order.push_back(std::find(last.labels.begin(), last.labels.end(), l) - last.labels.begin());
+  return permute(last.t, order);
 }
 
 Tensor tensordot(const Tensor &a, const Tensor &b, const Dims &dims_a, const Dims &dims_b, const Tensor &out) {

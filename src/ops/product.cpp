@@ -51,13 +51,12 @@ Tensor operand_gradient(const char *name, const Labels &of_g, const Tensor &g, c
   return y.shape() == shape ? y : expand(y, shape);
 }
 
-Tensor scaled(const Tensor &x, const Scalar &by) {
-  if (by.kind == Scalar::complex_ ? by.re == 1 && by.im == 0 : by.kind == Scalar::floating ? by.re == 1 : by.i == 1)
-    return x;
-  return mul(x, number(dtype_in(x.dtype(), integers) ? Scalar(by.to_int()) : by));
-}
 bool is_one(const Scalar &s) {
   return s.kind == Scalar::complex_ ? s.re == 1 && s.im == 0 : s.kind == Scalar::floating ? s.re == 1 : s.i == 1;
+}
+Tensor scaled(const Tensor &x, const Scalar &by) {
+  if (is_one(by)) return x;
+  return mul(x, number(dtype_in(x.dtype(), integers) ? Scalar(by.to_int()) : by));
 }
 Scalar conjugate(Scalar s) {
   s.im = -s.im;
@@ -69,7 +68,7 @@ struct ProductNode : Node {
   Form form;
   Saved a, b;
   Dims shape_a, shape_b, shape_addend;
-  Scalar alpha, beta;
+  Scalar alpha = 1, beta = 1;
   uint8_t at_a = 0, at_b = 1, at_addend = 255; // places among the inputs
   bool had_saved = false, freed = false;
 
@@ -587,7 +586,10 @@ Tensor linear(const Tensor &x, const Tensor &w, const Tensor &bias) {
               "1.  Target sizes: [%ld, %ld].  Tensor sizes: %s",
               long(w.shape()[0]), long(bias.shape().back()), long(leading(x)), long(w.shape()[0]),
               brackets(bias.shape()).c_str()));
-  return product(dx == 2 ? "AddmmBackward0" : "ViewBackward0", f, x, w, {bias});
+  return product(dx == 2             ? "AddmmBackward0"
+                 : x.is_contiguous() ? "ViewBackward0"
+                                     : "AddBackward0",
+                 f, x, w, Affine{bias});
 }
 
 Tensor bilinear(const Tensor &x, const Tensor &y, const Tensor &w, const Tensor &bias) {
@@ -694,6 +696,7 @@ Tensor multi_dot(const Tensors &given, const Tensor &out) {
              "multi_dot(): tensors %zu and %zu with shapes %s and %s cannot be multiplied", i, i + 1,
              brackets(ms[i].shape()).c_str(), brackets(ms[i + 1].shape()).c_str());
   Tensor y = chain(ms);
+  y = view(y, y.shape());
   if (row && column) y = reshape(y, {});
   else if (row) y = squeeze(y, Dims{0});
   else if (column) y = squeeze(y, Dims{1});
@@ -760,7 +763,7 @@ const OpTable &product_ops() {
       def<bilinear>("bilinear", "input1, input2, weight, bias=None", function),
       def<vecdot>("linalg_vecdot", "x, y, *, dim=-1, out=None", function),
       def<multi_dot>("linalg_multi_dot", "tensors, *, out=None", function),
-      def<chain_matmul>("_chain_matmul", "tensors", function),
+      def<chain_matmul>("_chain_matmul", "tensors, *, out=None", function),
       def<tensordot>("_tensordot", "a, b, dims_a, dims_b, *, out=None", function),
       def<einsum>("_einsum", "equation, operands, path", function),
       def<conv1d>("conv1d", conv, function),

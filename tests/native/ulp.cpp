@@ -26,11 +26,12 @@ struct Function {
   double (*exact)(double);
   double bound;
 };
-#define F(name, exact, bound) {#name, ops::op_id<ops::name>, exact, bound}
+#define F(name, exact, bound)                                                                                          \
+  { #name, ops::op_id < ops::name>, exact, bound }
 const Function functions[] = {
-    F(exp, std::exp, 1.1),     F(expm1, std::expm1, 2.5), F(log, std::log, 2.5),     F(log2, std::log2, 2.5),
-    F(log10, std::log10, 2.5), F(log1p, std::log1p, 2.5), F(tanh, std::tanh, 2.5),   F(sigmoid, sigmoid, 2.5),
-    F(erf, std::erf, 1.1),     F(erfc, std::erfc, 4),     F(gelu, gelu, 4),          F(sin, std::sin, 2.5),
+    F(exp, std::exp, 1.1),     F(expm1, std::expm1, 2.5), F(log, std::log, 2.5),   F(log2, std::log2, 2.5),
+    F(log10, std::log10, 2.5), F(log1p, std::log1p, 2.5), F(tanh, std::tanh, 2.5), F(sigmoid, sigmoid, 2.5),
+    F(erf, std::erf, 1.1),     F(erfc, std::erfc, 4),     F(gelu, gelu, 4),        F(sin, std::sin, 2.5),
     F(cos, std::cos, 2.5),     F(sqrt, std::sqrt, 0.5),
 };
 double ulp(double x) {
@@ -73,7 +74,9 @@ int main(int argc, char **argv) {
         }
         if (!std::isfinite(float(want)) || !std::isfinite(y[i])) {
           // an overflow one ulp early or late is an error of that size
-          if (std::isinf(float(want)) != std::isinf(y[i]) && std::fabs(want) > 3.4e38 * 0.999999 && std::fabs(want) < 3.4028236e38 * 1.000001) continue;
+          if (std::isinf(float(want)) != std::isinf(y[i]) && std::fabs(want) > 3.4e38 * 0.999999 &&
+              std::fabs(want) < 3.4028236e38 * 1.000001)
+            continue;
           ++wrong, where_wrong = x[i];
           continue;
         }
@@ -85,7 +88,8 @@ int main(int argc, char **argv) {
     }
     const bool over = worst > f.bound || denormal > 1.5 || wrong;
     bad += over;
-    printf("%-4s %-8s %.3f ulp at %.9g; denormal results %.2f at %.9g; %ld wrong (%.9g)%s\n", l.name, f.name, worst, at, denormal, at_denormal, wrong, where_wrong, over ? "  <--" : "");
+    printf("%-4s %-8s %.3f ulp at %.9g; denormal results %.2f at %.9g; %ld wrong (%.9g)%s\n", l.name, f.name, worst, at,
+           denormal, at_denormal, wrong, where_wrong, over ? "  <--" : "");
     fflush(stdout);
   }
   return bad != 0;
