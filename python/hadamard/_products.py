@@ -8,9 +8,10 @@ __all__ = ["chain_matmul", "einsum", "tensordot"]
 def einsum(*args):
     """The sum of products of `operands` that `equation` spells, one letter for each dimension.
 
-    Letters missing after `->` are summed; repeated letters in one operand take its diagonal; `...` stands for the other
-    dimensions, broadcast. Operands may also come with lists of integers: `einsum(x, [0, 1], y, [1, 2], [0, 2])`. With three
-    or more operands the order comes from opt_einsum where it is installed, else from left to right.
+    Letters missing after `->` are summed; letters repeated in one operand take its diagonal; `...` stands for the
+    other dimensions, broadcast. Operands may also come with lists of integers:
+    `einsum(x, [0, 1], y, [1, 2], [0, 2])`. With three or more operands the order comes from opt_einsum where it is
+    installed, else from left to right.
 
     Raises RuntimeError where sizes or subscripts do not fit, ValueError without an equation or operands.
 
@@ -58,7 +59,7 @@ def _path(equation, operands):
 
 
 def tensordot(a, b, dims=2, out=None):
-    """The sum over dimensions of `a` and `b`: the last `dims` of a with the first of b, or dims = (dims of a, dims of b).
+    """Sums over dimensions of `a` and `b`: the last `dims` of a with the first of b, or dims = (those of a, those of b).
 
     The result has the other dimensions of a, then those of b. Raises RuntimeError where summed sizes differ.
 

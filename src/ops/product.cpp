@@ -708,27 +708,6 @@ Tensor chain_matmul(const Tensors &ms) {
   HD_CHECK(!ms.empty(), runtime, "chain_matmul(): Expected one or more matrices");
   return ms.size() == 1 ? ms[0] : multi_dot(ms, {});
 }
-Tensor vecdot(const Tensor &x, const Tensor &y, int64_t dim, const Tensor &out) {
-  HD_CHECK(x.dim() && y.dim(), runtime, "linalg.vecdot: Expected input tensors to have at least one dimension");
-  const Tensor both[] = {x, y};
-  DType t = result_type(both, 2);
-  HD_CHECK(dtype_in(t, floats | complexes), runtime,
-           "linalg.vecdot: Expected a floating point or complex tensor as input. Got %s", info(t).scalar);
-  Tensor a = conjugate(to(x, t)), b = to(y, t);
-  Form f;
-  int64_t dims = std::max(a.dim(), b.dim());
-  for (int64_t d = a.dim(); d > 0; --d) f.a.push_back(uint8_t(d));
-  for (int64_t d = b.dim(); d > 0; --d) f.b.push_back(uint8_t(d));
-  int64_t summed = dims - wrap_dim(dim, dims);
-  for (int64_t d = dims; d > 0; --d)
-    if (d != summed) f.c.push_back(uint8_t(d));
-  Broadcast shape = broadcast(a.shape(), b.shape());
-  HD_CHECK(shape.clash < 0, runtime,
-           "The size of tensor a (%ld) must match the size of tensor b (%ld) at non-singleton dimension %d",
-           long(a.shape()[size_t(shape.clash - (dims - a.dim()))]),
-           long(b.shape()[size_t(shape.clash - (dims - b.dim()))]), shape.clash);
-  return product("LinalgVecdotBackward0", f, a, b, out);
-}
 } // namespace
 
 Tensor dot(const Tensor &a, const Tensor &b) { return dot_into(a, b, {}); }
@@ -761,8 +740,6 @@ const OpTable &product_ops() {
       def<kron>("kron", "input, other, *, out=None"),
       def<linear>("linear", "input, weight, bias=None", function),
       def<bilinear>("bilinear", "input1, input2, weight, bias=None", function),
-      def<vecdot>("linalg_vecdot", "x, y, *, dim=-1, out=None", function),
-      def<multi_dot>("linalg_multi_dot", "tensors, *, out=None", function),
       def<chain_matmul>("_chain_matmul", "tensors, *, out=None", function),
       def<tensordot>("_tensordot", "a, b, dims_a, dims_b, *, out=None", function),
       def<einsum>("_einsum", "equation, operands, path", function),
