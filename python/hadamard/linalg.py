@@ -83,7 +83,7 @@ def _array(x):
 
 
 def _tensor(a):
-    return H.from_numpy(_np().ascontiguousarray(a))
+    return H.from_numpy(_np().asarray(a, order="C"))
 
 
 def _adjoint(x):
@@ -1120,6 +1120,7 @@ def vecdot(x, y, *, dim=-1, out=None):
     >>> H.linalg.vecdot(H.tensor([[1.0, 2.0], [3.0, 4.0]]), H.tensor([1.0, 1.0]))
     tensor([3., 7.])
     """
+    _check_float(x, "linalg.vecdot", low=True)
     if x.dtype != y.dtype:
         raise RuntimeError(
             f"linalg.vecdot: Expected x and y to have the same dtype, but found x of type {_scalar_name(x.dtype)} and "
