@@ -44,6 +44,7 @@ NB_MODULE(_C, m) {
     init_tensor(m.ptr());
     init_graph(m.ptr());
     init_ops(m.ptr());
+    init_dlpack(m.ptr());
     bind_random(m);
   } catch (...) {
     set_error();

@@ -89,4 +89,7 @@ int set_item(PyObject *self, PyObject *key, PyObject *value);
 void init_graph(PyObject *module);
 PyObject *node_object(Node *n);
 
+// ---- python_dlpack.cpp
+void init_dlpack(PyObject *module);
+
 } // namespace hadamard::python
