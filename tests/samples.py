@@ -1308,7 +1308,8 @@ op("corrcoef", lambda g: (g(3, 5), g(2, 6)), np.corrcoef, "f", ulp=32, scale=1, 
 op("dist", lambda g: ((g(5), g(5)), (g(2, 3), g(3)), call(g(5), g(5), p=1)), lambda a, b, p=2: vector_norm(a - b, p),
     "hfc", "real", 8)
 op("F.pairwise_distance", lambda g: ((g(3, 4), g(3, 4)), call(g(3, 4), g(3, 4), p=1.0, keepdim=True)),
-    lambda a, b, p=2.0, eps=1e-6, keepdim=False: vector_norm(a - b + eps, p, -1, keepdim), "hf", ulp=8, scale=9, also="uic")
+    lambda a, b, p=2.0, eps=1e-6, keepdim=False: vector_norm(a - b + eps, p, -1, keepdim), "hf", ulp=8, scale=9,
+    also="uic")
 op("cdist", lambda g: ((g(3, 4), g(5, 4)), call(g(2, 3, 4), g(2, 5, 4), p=1.0)),
     lambda a, b, p=2.0: vector_norm(a[..., :, None, :] - b[..., None, :, :], p, -1), "f", ulp=64, scale=9, method=False)
 op("renorm", lambda g: (call(g(3, 4), 2, 0, 5.0), call(g(2, 3, 4), 1, 2, 8.0)), lambda x, p, dim, limit: x * np.minimum(
@@ -1357,7 +1358,8 @@ op("diagonal_scatter", lambda g: (call(g(3, 3), g(3)), call(g(3, 4), g(3), 1)),
 op("select_scatter", lambda g: (call(g(3, 4), g(4), 0, 1), call(g(3, 4, layout="t"), g(3), 1, -1)),
     lambda x, s, d, i: written(x, s, (slice(None),) * d + (i,)), EVERY, grad="hf")
 op("slice_scatter", lambda g: (call(g(5, 2), g(2, 2), 0, 1, 3), call(g(2, 6), g(2, 3), dim=1, start=0, end=6, step=2)),
-    lambda x, s, dim, start, end, step=1: written(x, s, (slice(None),) * dim + (slice(start, end, step),)), EVERY, grad="hf")
+    lambda x, s, dim, start, end, step=1: written(x, s, (slice(None),) * dim + (slice(start, end, step),)), EVERY,
+    grad="hf")
 op("Tensor.sum_to_size", lambda g: (call(g(2, 3), (1, 3)), call(g(4, 2, 3), (2, 1)), call(g(2, 3), (2, 3))),
     lambda x, s: x.sum(tuple(range(x.ndim - len(s)))).sum(tuple(i for i, n in enumerate(s) if n == 1), keepdims=True)
     if x.shape != s else x, "hfc", ulp=4, scale="abs", also="bui")
