@@ -19,8 +19,7 @@ void copy_loop(char *const *at, const long *step, long vectors) {
     put(to, raw<int64_t, width / 8>(from));
 }
 template <class From, class To> constexpr Loop loop_for() {
-  if constexpr (same<From, To>)
-    return {copy_loop, width / sizeof(To), 2, {sizeof(To), sizeof(To)}, dtype_of<To>, true};
+  if constexpr (same<From, To>) return {copy_loop, width / sizeof(To), 2, {sizeof(To), sizeof(To)}, dtype_of<To>, true};
   else return {convert_loop<To, From>, lanes_for<To, From>(), 2, {sizeof(To), sizeof(From)}, dtype_of<To>};
 }
 template <class From> constexpr Row row() {

@@ -1,39 +1,21 @@
 // map(): strides, repeats and tails for every loop, once. What is not contiguous passes through a small buffer.
 #include "level.h"
-#include "simd.h"
+#include "strided.h"
 
 namespace hadamard::LEVEL {
 namespace {
 
-constexpr long block = 512;                     // elements that pass through the buffer at once
-constexpr long longest = 2 * width;             // bytes of one vector of complex128
-constexpr int enough_vectors = 4;               // rows of fewer vectors are gathered into a block
-constexpr long tile_rows = 16, tile_cols = 32;  // where an operand runs across the rows
+constexpr long block = 512;                    // elements that pass through the buffer at once
+constexpr long longest = 2 * width;            // bytes of one vector of complex128
+constexpr int enough_vectors = 4;              // rows of fewer vectors are gathered into a block
+constexpr long tile_rows = 32, tile_cols = 16; // where an operand runs across the rows
 
-struct Sixteen {
-  int64_t half[2];
-};
-template <class F> HD_INLINE void with_size(int size, F &&f) {
-  if (size == 4) f(Type<int32_t>{});
-  else if (size == 8) f(Type<int64_t>{});
-  else if (size == 1) f(Type<int8_t>{});
-  else if (size == 2) f(Type<int16_t>{});
-  else f(Type<Sixteen>{});
-}
 template <class T> HD_INLINE T read(const char *p) {
   T t;
   __builtin_memcpy(&t, p, sizeof t);
   return t;
 }
 
-// n < 2 * longest bytes, without a call.
-HD_INLINE void copy_bytes(char *to, const char *from, long n) {
-  for (; n >= 16; n -= 16, to += 16, from += 16) __builtin_memcpy(to, from, 16);
-  if (n & 8) __builtin_memcpy(to, from, 8), to += 8, from += 8;
-  if (n & 4) __builtin_memcpy(to, from, 4), to += 4, from += 4;
-  if (n & 2) __builtin_memcpy(to, from, 2), to += 2, from += 2;
-  if (n & 1) *to = *from;
-}
 HD_INLINE void splat(char *to, const char *from, int size, int lanes) {
   with_size(size, [&]<class T>(Type<T>) {
     const T x = read<T>(from);
@@ -41,28 +23,8 @@ HD_INLINE void splat(char *to, const char *from, int size, int lanes) {
   });
 }
 
-// rows x cols elements, in the order that reads or writes what is contiguous.
-struct Stride {
-  long row, col;
-};
-void copy_block(char *to, Stride out, const char *from, Stride in, int size, long rows, long cols) {
-  auto reach = [](long s) { return s < 0 ? -s : s; };
-  if (in.col == size && out.col == size && cols * size >= 16) {
-    for (long i = 0; i < rows; ++i) __builtin_memcpy(to + i * out.row, from + i * in.row, cols * size);
-    return;
-  }
-  if (rows > 1 && reach(in.row) + reach(out.row) < reach(in.col) + reach(out.col)) {
-    long n = rows;
-    rows = cols, cols = n;
-    in = {in.col, in.row}, out = {out.col, out.row};
-  }
-  with_size(size, [&]<class T>(Type<T>) {
-    for (long i = 0; i < rows; ++i) {
-      char *p = to + i * out.row;
-      const char *q = from + i * in.row;
-      for (long j = 0; j < cols; ++j, p += out.col, q += in.col) __builtin_memcpy(p, q, sizeof(T));
-    }
-  });
+HD_INLINE void clear(char *p) {
+  for (int i = 0; i < longest; i += width) put(p + i, Vector<int64_t, width / 8>{});
 }
 
 // One row that each operand either runs through or repeats.
@@ -79,7 +41,7 @@ HD_INLINE void run_row(const Loop &loop, char *const *data, const long *step, lo
     at[k] = data[k];
     if (!step[k]) continue;
     at[k] = buffer[k];
-    __builtin_memset(buffer[k], 0, longest);
+    clear(buffer[k]);
     copy_bytes(buffer[k], data[k] + vectors * step[k], left * loop.size[k]);
   }
   loop.vectors(at, step, 1);
@@ -112,13 +74,14 @@ void run_block(const Loop &loop, char *const *data, const Stride *stride, long r
     }
   }
   loop.vectors(at, step, vectors);
-  if (through[0]) copy_block(data[0], stride[0], buffer[0], {cols * loop.size[0], loop.size[0]}, loop.size[0], rows, cols);
+  if (through[0])
+    copy_block(data[0], stride[0], buffer[0], {cols * loop.size[0], loop.size[0]}, loop.size[0], rows, cols);
 }
 
 // The two innermost dimensions.
 struct Plan {
-  bool direct;  // every operand runs through a row or repeats in it
-  bool across;  // some operand is contiguous across the rows instead
+  bool direct; // every operand runs through a row or repeats in it
+  bool across; // some operand is contiguous across the rows instead
   long step[max_operands];
 };
 HD_INLINE void run_plane(const Loop &loop, const Plan &plan, char *const *data, const Stride *stride, long rows,
@@ -145,8 +108,14 @@ HD_INLINE void run_plane(const Loop &loop, const Plan &plan, char *const *data, 
       char *at[max_operands];
       for (int k = 0; k < loop.operands; ++k) at[k] = data[k] + i * stride[k].row + j * stride[k].col;
       const long h = rows - i < high ? rows - i : high;
-      if (loop.copy) copy_block(at[0], stride[0], at[1], stride[1], loop.size[0], h, w);
-      else run_block(loop, at, stride, h, w);
+      if (!loop.copy) run_block(loop, at, stride, h, w);
+      else if (!plan.across) copy_block(at[0], stride[0], at[1], stride[1], loop.size[0], h, w);
+      else { // by way of a buffer: rows a power of two apart would fall on each other in the cache
+        const int size = loop.size[0];
+        alignas(64) char buffer[tile_rows * tile_cols * sizeof(Sixteen)];
+        copy_block(buffer, {w * size, size}, at[1], stride[1], size, h, w);
+        copy_block(at[0], stride[0], buffer, {w * size, size}, size, h, w);
+      }
     }
   }
 }
@@ -155,6 +124,15 @@ HD_INLINE void run_plane(const Loop &loop, const Plan &plan, char *const *data, 
 
 void map(const Loop &loop, const Grid &grid) {
   const int n = grid.ndim;
+  if (n == 1) { // what is small and contiguous must not wait for the rest
+    bool dense = true;
+    long step[max_operands];
+    for (int k = 0; k < loop.operands; ++k) {
+      dense &= grid.stride[0][k] == loop.size[k];
+      step[k] = loop.size[k] * loop.lanes;
+    }
+    if (dense) return run_row(loop, grid.data, step, grid.shape[0]);
+  }
   for (int d = 0; d < n; ++d)
     if (grid.shape[d] == 0) return;
   const long cols = n > 0 ? grid.shape[n - 1] : 1, rows = n > 1 ? grid.shape[n - 2] : 1;

@@ -5,28 +5,22 @@
 namespace hadamard::LEVEL {
 namespace {
 
-constexpr long tile = 256;                          // columns whose totals are kept at once
+constexpr long tile = column_tile;
 constexpr long gathered_rows = 64, gathered_cols = 32;
-constexpr long short_row = 32;                      // rows of fewer elements are better taken as columns
+constexpr long short_row = 32; // rows of fewer elements are better taken as columns
 
-struct Size16 {
-  int64_t half[2];
-};
-// to[i][j] = from[i * row + j * col]
-void gather(char *to, const char *from, long row, long col, int size, long rows, long cols) {
-  auto go = [&]<class T>(Type<T>) {
-    if (row < col)
-      for (long j = 0; j < cols; ++j)
-        for (long i = 0; i < rows; ++i) __builtin_memcpy(to + (i * cols + j) * sizeof(T), from + i * row + j * col, sizeof(T));
-    else
-      for (long i = 0; i < rows; ++i)
-        for (long j = 0; j < cols; ++j) __builtin_memcpy(to + (i * cols + j) * sizeof(T), from + i * row + j * col, sizeof(T));
-  };
-  if (size == 1) go(Type<int8_t>{});
-  else if (size == 2) go(Type<int16_t>{});
-  else if (size == 4) go(Type<int32_t>{});
-  else if (size == 8) go(Type<int64_t>{});
-  else go(Type<Size16>{});
+// Rows of a few columns that follow each other closely are taken many at once, as one long row; then folded together.
+// Whether so depends on the distance of rows and on their number, not on which columns are asked for.
+void narrow_columns(const Folding &f, char *totals, const char *in, long row, long rows, long cols, int64_t base) {
+  const long distance = row / f.in_size;
+  const long many = distance > 0 && distance <= 32 && f.merge ? tile / distance : 1;
+  if (many == 1 || rows < 4 * many) return f.columns(totals, in, row, rows, cols, base);
+  alignas(64) char wide[tile * largest_total];
+  const long span = (many - 1) * distance + cols, long_rows = rows / many;
+  f.start(wide, span);
+  f.columns(wide, in, row * many, long_rows, span, base);
+  for (long i = 0; i < many; ++i) f.merge(totals, wide + i * distance * f.total_size, cols);
+  if (rows % many) f.columns(totals, in + long_rows * many * row, row, rows % many, cols, base);
 }
 
 enum class Way { row, columns, gathered_row, gathered_columns };
@@ -35,6 +29,12 @@ enum class Way { row, columns, gathered_row, gathered_columns };
 
 void reduce(const Reduction &r, const Folding &f) {
   const int k = r.kept - 1, d = r.reduced - 1;
+  if (k < 0 && d == 0 && r.reduced_stride[0] == f.in_size) { // what is small must not wait for the rest
+    alignas(16) char total[largest_total];
+    f.start(total, 1);
+    f.row(total, r.in, r.reduced_shape[0], 0);
+    return f.finish(r.out, total, 1);
+  }
   const long cols = k >= 0 ? r.kept_shape[k] : 1, col = k >= 0 ? r.in_stride[k] : 0;
   const long out_step = k >= 0 ? r.out_stride[k] : 0;
   const long rows = d >= 0 ? r.reduced_shape[d] : 1, row = d >= 0 ? r.reduced_stride[d] : f.in_size;
@@ -49,7 +49,9 @@ void reduce(const Reduction &r, const Folding &f) {
                                                                      : Way::gathered_columns;
 
   alignas(64) char totals[tile * largest_total], buffer[gathered_rows * gathered_cols * 16], result[tile * 16];
-  long kept[max_dims] = {}, reduced[max_dims] = {};
+  long kept[max_dims], reduced[max_dims];
+  for (int i = 0; i < r.kept; ++i) kept[i] = 0;
+  for (int i = 0; i < r.reduced; ++i) reduced[i] = 0;
   char *out = r.out;
   const char *in = r.in;
   for (;;) {
@@ -62,13 +64,11 @@ void reduce(const Reduction &r, const Folding &f) {
         case Way::row:
           for (long i = 0; i < w; ++i) f.row(totals + i * f.total_size, p + i * col, rows, base);
           break;
-        case Way::columns:
-          f.columns(totals, p, row, rows, w, base);
-          break;
+        case Way::columns: narrow_columns(f, totals, p, row, rows, w, base); break;
         case Way::gathered_row:
           for (long i = 0; i < rows; i += gathered_rows * gathered_cols) {
             const long n = rows - i < gathered_rows * gathered_cols ? rows - i : gathered_rows * gathered_cols;
-            gather(buffer, p + i * row, row, 0, f.in_size, n, 1);
+            copy_block(buffer, {0, f.in_size}, p + i * row, {0, row}, f.in_size, 1, n);
             f.row(totals, buffer, n, base + i);
           }
           break;
@@ -77,7 +77,7 @@ void reduce(const Reduction &r, const Folding &f) {
             for (long i = 0; i < rows; i += gathered_rows) {
               const long n = rows - i < gathered_rows ? rows - i : gathered_rows;
               const long m = w - c < gathered_cols ? w - c : gathered_cols;
-              gather(buffer, p + c * col + i * row, row, col, f.in_size, n, m);
+              copy_block(buffer, {m * f.in_size, f.in_size}, p + c * col + i * row, {row, col}, f.in_size, n, m);
               f.columns(totals + c * f.total_size, buffer, m * f.in_size, n, m, base + i);
             }
         }
@@ -133,7 +133,9 @@ template <class T> constexpr bool wide_float = same<T, float> || same<T, double>
 // A sum or product is stored as its input is; integers also as int64, floats also wider.
 template <class F, class In, class Out> constexpr Reduce sum() {
   if constexpr (whole<In>) {
-    if constexpr (same<Out, int64_t>) return fold<F, In, int64_t, int64_t, int64_t>;
+    // A block of sums of short integers fits 32 bits.
+    using Short = If<same<F, Plus> && sizeof(In) <= 2, int32_t, int64_t>;
+    if constexpr (same<Out, int64_t>) return fold<F, In, Short, int64_t, int64_t>;
     else if constexpr (same<Out, In> && !same<In, bool>) return fold<F, In, In, In, In>;
     else return nullptr;
   } else {

@@ -45,7 +45,8 @@ void extremum_line(char *out, long out_stride, int64_t *index, long index_stride
     __builtin_memcpy((char *)index + i * index_stride, &at, sizeof at);
   }
 }
-template <class T> void logcumsumexp_line(char *out, long out_stride, int64_t *, long, const char *in, long in_stride, long n) {
+template <class T>
+void logcumsumexp_line(char *out, long out_stride, int64_t *, long, const char *in, long in_stride, long n) {
   double top = -math::infinity<double>, sum = 0; // sum of exp(x - top)
   for (; n > 0; --n, in += in_stride, out += out_stride) {
     const double x = one<T, double>(in).v[0];

@@ -60,20 +60,20 @@ struct Gemm {
   const char *a, *b;
   char *c;
   Axis a_m, a_k, b_k, b_n, c_m, c_n, a_batch, b_batch, c_batch;
-  bool accumulate;        // add to what C holds
-  const char *bias;       // nullptr, or added once: dtype of C, strides below (0 repeats)
+  bool accumulate;  // add to what C holds
+  const char *bias; // nullptr, or added once: dtype of C, strides below (0 repeats)
   Axis bias_m, bias_n, bias_batch;
   Activation activation;
-  int threads;            // at most this many
+  int threads; // at most this many
 };
 
 struct Level {
-  const char *name; // "v2", "v3", "v4", "neon"
-  int width;        // bytes in a vector
-  const Loop *const *elementwise;                // [op id][dtype]
-  const Loop (*cast)[dtype_count];               // [from][to]
+  const char *name;                                 // "v2", "v3", "v4", "neon"
+  int width;                                        // bytes in a vector
+  const Loop *const *elementwise;                   // [op id][dtype]
+  const Loop (*cast)[dtype_count];                  // [from][to]
   const Reduce (*reduce)[dtype_count][dtype_count]; // [fold][in][out], nullptr where not defined
-  const ScanLine (*scan)[dtype_count];           // [scan][dtype]
+  const ScanLine (*scan)[dtype_count];              // [scan][dtype]
   void (*map)(const Loop &, const Grid &);
   void (*gemm)(const Gemm &);
 };

@@ -19,8 +19,7 @@ template <class E, int N, class T> struct ResultOf<Lanes<E, N>, T> {
 };
 
 // Whole vectors only; step is the way to the next vector in bytes, 0 where one vector repeats.
-template <const auto &op, int N, class Out, class... In>
-void loop(char *const *at, const long *step, long vectors) {
+template <const auto &op, int N, class Out, class... In> void loop(char *const *at, const long *step, long vectors) {
   [&]<int... i>(Sequence<i...>) {
     char *out = at[0];
     const long out_step = step[0];

@@ -73,16 +73,18 @@ template <class L, class F, class... R> __attribute__((noinline)) L each(F f, L 
         x, y);                                                                                                         \
   }
 namespace slow { // a call per lane
-CALL1(exp) CALL1(expm1) CALL1(log) CALL1(log1p) CALL1(log2) CALL1(log10) CALL1(sin) CALL1(cos) CALL1(tanh)
-CALL1(erf) CALL1(erfc)
+CALL1(exp)
+CALL1(expm1) CALL1(log) CALL1(log1p) CALL1(log2) CALL1(log10) CALL1(sin) CALL1(cos) CALL1(tanh) CALL1(erf) CALL1(erfc)
+    CALL2(hypot)
 } // namespace slow
-CALL1(exp2) CALL1(tan) CALL1(asin) CALL1(acos) CALL1(atan)
-CALL1(sinh) CALL1(cosh) CALL1(asinh) CALL1(acosh) CALL1(atanh)
-CALL2(atan2) CALL2(hypot) CALL2(nextafter)
+CALL1(exp2)
+CALL1(tan) CALL1(asin) CALL1(acos) CALL1(atan) CALL1(sinh) CALL1(cosh) CALL1(asinh) CALL1(acosh) CALL1(atanh)
+    CALL2(atan2) CALL2(nextafter)
 #undef CALL1
 #undef CALL2
 
-template <class T, int N> HD_INLINE Lanes<T, N> abs(Lanes<T, N> x) {
+        template <class T, int N>
+        HD_INLINE Lanes<T, N> abs(Lanes<T, N> x) {
   using I = Int<T>;
   if constexpr (floating<T>) return bits<T>(bits<I>(x) & I(~(I(1) << (sizeof(I) * 8 - 1))));
   else if constexpr (is_signed<T>) return where(x < 0, -x, x);
@@ -116,8 +118,7 @@ template <class T, int N> HD_INLINE Lanes<T, N> step(Lanes<T, N> x) {
   return where(x > T(0), Lanes<T, N>(1), Lanes<T, N>(0));
 }
 template <class T, int N> HD_INLINE Lanes<T, N> nan_to_num(Lanes<T, N> x, Lanes<T, N> top, Lanes<T, N> bottom) {
-  if constexpr (floating<T>)
-    return where(x == infinity<T>, top, where(x == -infinity<T>, bottom, where(x == x, x, 0)));
+  if constexpr (floating<T>) return where(x == infinity<T>, top, where(x == -infinity<T>, bottom, where(x == x, x, 0)));
   else return x;
 }
 template <int bytes, int N> HD_INLINE auto truth(Mask<bytes, N> m) { return m; }
@@ -129,46 +130,6 @@ template <class T, int N> HD_INLINE auto truth(Lanes<complex<T>, N> x) { return 
 template <class T, int N> HD_INLINE Lanes<T, N> rsqrt(Lanes<T, N> x) { return 1 / sqrt(x); }
 template <class M, class A, class B> HD_INLINE auto where(const M &m, const A &a, const B &b) {
   return LEVEL::where(m, a, b);
-}
-
-// --- division -------------------------------------------------------------------------------------------------------
-// Integer division neither traps nor is undefined: by 0 it gives 0 (the host has refused it), the lowest number by -1
-// wraps.
-template <class T, int N> HD_INLINE Lanes<T, N> trunc_divide(Lanes<T, N> a, Lanes<T, N> b) {
-  if constexpr (floating<T>) return trunc(a / b);
-  else
-    return each([](T p, T q) -> T { return q == 0 ? T(0) : is_signed<T> && q == T(-1) ? T(-p) : T(p / q); }, a, b);
-}
-template <class T, int N> HD_INLINE Lanes<T, N> fmod(Lanes<T, N> a, Lanes<T, N> b) {
-  if constexpr (floating<T>)
-    return each(
-        [](T p, T q) -> T {
-          if constexpr (same<T, float>) return __builtin_fmodf(p, q);
-          else return __builtin_fmod(p, q);
-        },
-        a, b);
-  else return a - trunc_divide(a, b) * b;
-}
-// With the sign of the divisor, as in Python.
-template <class T, int N> HD_INLINE Lanes<T, N> remainder(Lanes<T, N> a, Lanes<T, N> b) {
-  auto r = fmod(a, b);
-  if constexpr (is_signed<T>) return where((r != 0) & ((r < 0) ^ (b < 0)), r + b, r);
-  else return r;
-}
-template <class T, int N> HD_INLINE Lanes<T, N> floor_divide(Lanes<T, N> a, Lanes<T, N> b) {
-  if constexpr (floating<T>) {
-    auto r = fmod(a, b), q = (a - r) / b;
-    q = where((r != 0) & ((b < 0) ^ (r < 0)), q - 1, q);
-    auto f = floor(q);
-    f = where(q - f > T(0.5), f + 1, f);
-    return where(b == 0, a / b, where(q == 0, copysign(Lanes<T, N>(0), a / b), f));
-  } else {
-    auto q = trunc_divide(a, b);
-    if constexpr (is_signed<T>) {
-      auto r = a - q * b;
-      return where((b != 0) & (r != 0) & ((r < 0) ^ (b < 0)), q - 1, q);
-    } else return q;
-  }
 }
 
 // --- bits -----------------------------------------------------------------------------------------------------------
@@ -239,8 +200,10 @@ template <int N> HD_INLINE Lanes<float, N> expm1_reduced(Lanes<float, N> r) {
   return r * r * polynomial(r, 0.5, 0x1.555554p-3, 0x1.5554f8p-5, 0x1.1112dcp-7, 0x1.6d3a2ep-10, 0x1.9e6ad4p-13) + r;
 }
 template <int N> HD_INLINE Lanes<double, N> expm1_reduced(Lanes<double, N> r) { // Taylor: the next term is 4e-18
-  return r * r * polynomial(r, 1 / 2., 1 / 6., 1 / 24., 1 / 120., 1 / 720., 1 / 5040., 1 / 40320., 1 / 362880.,
-                            1 / 3628800., 1 / 39916800., 1 / 479001600., 1 / 6227020800.) + r;
+  return r * r *
+             polynomial(r, 1 / 2., 1 / 6., 1 / 24., 1 / 120., 1 / 720., 1 / 5040., 1 / 40320., 1 / 362880.,
+                        1 / 3628800., 1 / 39916800., 1 / 479001600., 1 / 6227020800.) +
+         r;
 }
 // e^x, or e^x times a factor near 1 without an intermediate underflow.
 template <class T, int N, class... Factor> HD_INLINE Lanes<T, N> exp(Lanes<T, N> x, Factor... factor) {
@@ -288,7 +251,8 @@ template <int N> HD_INLINE Lanes<float, N> log1p_rest(Lanes<float, N> f) {
 }
 template <int N> HD_INLINE Lanes<double, N> log1p_rest(Lanes<double, N> f) { // 2 atanh(f / (2 + f)), as a Taylor series
   auto s = f / (f + 2), z = s * s, h = f * f * 0.5;
-  auto r = z * polynomial(z, 2 / 3., 2 / 5., 2 / 7., 2 / 9., 2 / 11., 2 / 13., 2 / 15., 2 / 17., 2 / 19., 2 / 21., 2 / 23.);
+  auto r =
+      z * polynomial(z, 2 / 3., 2 / 5., 2 / 7., 2 / 9., 2 / 11., 2 / 13., 2 / 15., 2 / 17., 2 / 19., 2 / 21., 2 / 23.);
   return s * (h + r) - h;
 }
 template <class T> constexpr T ln2_high = same<T, float> ? 0x1.62e4p-1 : 0x1.62e42fee00000p-1;
@@ -348,7 +312,8 @@ template <int N> HD_INLINE Lanes<double, N> tanh(Lanes<double, N> x) {
 // For |x| below 0.92, where s is x^2.
 template <int N> HD_INLINE Lanes<float, N> erf_small(Lanes<float, N> x, Lanes<float, N> s) {
   return x * polynomial(s, 0x1.06eba8p-3, -0x1.812740p-2, 0x1.ce2d64p-4, -0x1.b8011ap-6, 0x1.544a1ap-8, -0x1.a60a2cp-11,
-                        0x1.4f674ap-14) + x;
+                        0x1.4f674ap-14) +
+         x;
 }
 template <int N> HD_INLINE Lanes<float, N> erf(Lanes<float, N> x) { // else 1 - e^p(x)
   auto t = clamped<float>(abs(x), 0, 4);
@@ -383,7 +348,8 @@ template <int N> HD_INLINE Lanes<float, N> gelu(Lanes<float, N> x) {
                       0x1.886650p-9, -0x1.63f1a4p-12, -0x1.ef34eap-12, 0x1.581b92p-17, 0x1.84cdfep-15);
   auto a = p * t; // (t + 1) t e^(t^2 / 2) times the distribution function of -t
   auto a_lost = fused ? fma(p, t, -a) : Lanes<float, N>(0);
-  auto lower = exp(s * -0.5, quotient<N>(a, a_lost, d, where(t < 1, t - (d - 1), 1 - (d - t)), square_rest(t, s) * 0.5));
+  auto lower =
+      exp(s * -0.5, quotient<N>(a, a_lost, d, where(t < 1, t - (d - 1), 1 - (d - t)), square_rest(t, s) * 0.5));
   auto small = x * (erf_small(z, z * z) * 0.5 + 0.5);
   auto y = where(t < 0.7, small, where(x < 0, -lower, x - lower));
   return where(x == -infinity<float>, nan<float>, y); // as in torch
@@ -419,6 +385,61 @@ template <int N> HD_INLINE Lanes<float, N> cos(Lanes<float, N> x) {
 }
 template <int N> HD_INLINE Lanes<double, N> sin(Lanes<double, N> x) { return slow::sin(x); }
 template <int N> HD_INLINE Lanes<double, N> cos(Lanes<double, N> x) { return slow::cos(x); }
+
+// --- division -------------------------------------------------------------------------------------------------------
+// Integer division neither traps nor is undefined: by 0 it gives 0 (the host has refused it), the lowest number by -1
+// wraps.
+template <class T, int N> HD_INLINE Lanes<T, N> trunc_divide(Lanes<T, N> a, Lanes<T, N> b) {
+  if constexpr (floating<T>) return trunc(a / b);
+  else return each([](T p, T q) -> T { return q == 0 ? T(0) : is_signed<T> && q == T(-1) ? T(-p) : T(p / q); }, a, b);
+}
+template <class T, int N> HD_INLINE Lanes<T, N> slow_fmod(Lanes<T, N> a, Lanes<T, N> b) {
+  return each(
+      [](T p, T q) -> T {
+        if constexpr (same<T, float>) return __builtin_fmodf(p, q);
+        else return __builtin_fmod(p, q);
+      },
+      a, b);
+}
+template <class T, int N> HD_INLINE Lanes<T, N> fmod(Lanes<T, N> a, Lanes<T, N> b) {
+  if constexpr (!floating<T>) return a - trunc_divide(a, b) * b;
+  else if constexpr (!fused) return slow_fmod(a, b);
+  else { // exact while the quotient has few digits; rounding may have made it one too large
+    auto q = trunc(a / b), r = fma(-q, b, a);
+    r = where((r != 0) & ((r < 0) ^ (a < 0)), where((b < 0) ^ (a < 0), r - b, r + b), r);
+    r = where(r == 0, copysign(r, a), r);
+    auto hard = !((abs(q) < (same<T, float> ? 0x1p22 : 0x1p51)) & (r == r) & (abs(a) > least_normal<T> * 0x1p25f));
+    return any(hard) ? where(hard, slow_fmod(a, b), r) : r;
+  }
+}
+// With the sign of the divisor, as in Python.
+template <class T, int N> HD_INLINE Lanes<T, N> remainder(Lanes<T, N> a, Lanes<T, N> b) {
+  auto r = fmod(a, b);
+  if constexpr (is_signed<T>) return where((r != 0) & ((r < 0) ^ (b < 0)), r + b, r);
+  else return r;
+}
+template <class T, int N> HD_INLINE Lanes<T, N> floor_divide(Lanes<T, N> a, Lanes<T, N> b) {
+  if constexpr (floating<T>) {
+    auto r = fmod(a, b), q = (a - r) / b;
+    q = where((r != 0) & ((b < 0) ^ (r < 0)), q - 1, q);
+    auto f = floor(q);
+    f = where(q - f > T(0.5), f + 1, f);
+    return where(b == 0, a / b, where(q == 0, copysign(Lanes<T, N>(0), a / b), f));
+  } else {
+    auto q = trunc_divide(a, b);
+    if constexpr (is_signed<T>) {
+      auto r = a - q * b;
+      return where((b != 0) & (r != 0) & ((r < 0) ^ (b < 0)), q - 1, q);
+    } else return q;
+  }
+}
+
+template <int N> HD_INLINE Lanes<float, N> hypot(Lanes<float, N> x, Lanes<float, N> y) {
+  auto p = cast<double>(x), q = cast<double>(y);
+  auto r = cast<float>(sqrt(p * p + q * q));
+  return where(isinf(x) | isinf(y), infinity<float>, r);
+}
+template <int N> HD_INLINE Lanes<double, N> hypot(Lanes<double, N> x, Lanes<double, N> y) { return slow::hypot(x, y); }
 
 // --- powers, gamma, inverse error function: a call per lane ---------------------------------------------------------
 template <class T, int N> HD_INLINE Lanes<T, N> pow(Lanes<T, N> x, Lanes<T, N> y) {
@@ -463,7 +484,8 @@ inline double digamma_of(double x) {
   }
   for (; x < 10; ++x) r -= 1 / x;
   double z = x > 1e17 ? 0 : 1 / (x * x);
-  double s = z * (1. / 12 - z * (1. / 120 - z * (1. / 252 - z * (1. / 240 - z * (1. / 132 - z * (691. / 32760 - z / 12))))));
+  double s =
+      z * (1. / 12 - z * (1. / 120 - z * (1. / 252 - z * (1. / 240 - z * (1. / 132 - z * (691. / 32760 - z / 12))))));
   return r + __builtin_log(x) - 0.5 / x - s;
 }
 template <class T, int N> HD_INLINE Lanes<T, N> digamma(Lanes<T, N> x) {
@@ -483,7 +505,8 @@ inline double trigamma_of(double x) {
   for (; x < 10; ++x) t += 1 / (x * x);
   double z = 1 / (x * x);
   t += 1 / x + z / 2 +
-       z / x * (1. / 6 - z * (1. / 30 - z * (1. / 42 - z * (1. / 30 - z * (5. / 66 - z * (691. / 2730 - z * (7. / 6)))))));
+       z / x *
+           (1. / 6 - z * (1. / 30 - z * (1. / 42 - z * (1. / 30 - z * (5. / 66 - z * (691. / 2730 - z * (7. / 6)))))));
   return r + sign * t;
 }
 template <class T, int N> HD_INLINE Lanes<T, N> trigamma(Lanes<T, N> x) {
@@ -561,16 +584,18 @@ __attribute__((noinline)) Lanes<complex<T>, N> each_complex(F f, Lanes<complex<T
 #define CALL1(name)                                                                                                    \
   template <class T, int N> HD_INLINE Lanes<complex<T>, N> name(Lanes<complex<T>, N> x) {                              \
     return each_complex(                                                                                               \
-        [](Native<T> a) -> Native<T> {                                                                               \
+        [](Native<T> a) -> Native<T> {                                                                                 \
           if constexpr (same<T, float>) return __builtin_c##name##f(a);                                                \
           else return __builtin_c##name(a);                                                                            \
         },                                                                                                             \
         x);                                                                                                            \
   }
-CALL1(sqrt) CALL1(exp) CALL1(log) CALL1(sin) CALL1(cos) CALL1(tan) CALL1(asin) CALL1(acos) CALL1(atan)
-CALL1(sinh) CALL1(cosh) CALL1(tanh) CALL1(asinh) CALL1(acosh) CALL1(atanh)
+CALL1(sqrt)
+CALL1(exp) CALL1(log) CALL1(sin) CALL1(cos) CALL1(tan) CALL1(asin) CALL1(acos) CALL1(atan) CALL1(sinh) CALL1(cosh)
+    CALL1(tanh) CALL1(asinh) CALL1(acosh) CALL1(atanh)
 #undef CALL1
-template <class T, int N> HD_INLINE Lanes<complex<T>, N> pow(Lanes<complex<T>, N> x, Lanes<complex<T>, N> y) {
+        template <class T, int N>
+        HD_INLINE Lanes<complex<T>, N> pow(Lanes<complex<T>, N> x, Lanes<complex<T>, N> y) {
   return each_complex(
       [](Native<T> a, Native<T> b) -> Native<T> {
         if (b == T(0)) return T(1);

@@ -2,23 +2,27 @@
 #pragma once
 #include "level.h"
 #include "math.h"
+#include "strided.h"
 
 namespace hadamard::LEVEL {
 
-// What the driver (kernels_reduce.cpp) knows of a fold on a dtype. Totals are opaque; `base` counts the elements before.
+// What the driver (kernels_reduce.cpp) knows of a fold on a dtype. Totals are opaque; `base` counts the elements
+// before.
 struct Folding {
   int in_size, total_size, out_size;
   void (*start)(char *totals, long n);
   void (*row)(char *total, const char *in, long n, int64_t base);
   void (*columns)(char *totals, const char *in, long row_stride, long rows, long cols, int64_t base);
+  void (*merge)(char *totals, const char *more, long n); // nullptr: order matters
   void (*finish)(char *out, const char *totals, long n); // contiguous
 };
 constexpr long largest_total = 16;
+constexpr long column_tile = 256; // columns at once, at most
 void reduce(const Reduction &, const Folding &);
 
 namespace {
 
-// The order of summation: 8 vectors at once within blocks of a row, rows of columns one after the other within blocks;
+// The order of summation: 8 vectors at once within blocks of a row; rows of columns four at a time within blocks;
 // blocks are added in double. It depends on the shape alone.
 constexpr long row_block = 8192, column_block = 128;
 
@@ -39,7 +43,9 @@ struct Plus {
 };
 struct Squares : Plus {
   template <class T, int N> static HD_INLINE Lanes<T, N> map(Lanes<T, N> x) { return x * x; }
-  template <class T, int N> static HD_INLINE Lanes<T, N> map(Lanes<complex<T>, N> x) { return x.re * x.re + x.im * x.im; }
+  template <class T, int N> static HD_INLINE Lanes<T, N> map(Lanes<complex<T>, N> x) {
+    return x.re * x.re + x.im * x.im;
+  }
 };
 struct Times {
   template <class L> static HD_INLINE L identity() { return L(1); }
@@ -80,13 +86,16 @@ template <class F, class In, class A, class Total> struct Folded {
   using L = Lanes<A, N>;
 
   static HD_INLINE L read(const char *p) { return cast<A>(F::map(load<In, N>(p))); }
-  // Lanes before `from` are left alone.
-  static HD_INLINE void add(Total *total, const L &x, int from) {
-    auto sum = F::merge(load<Total, N>(total), cast<Total>(x));
-    if (from == 0) return store<Total, N>(total, sum);
-    Total lane[N];
-    store<Total, N>(lane, sum);
-    for (int i = from; i < N; ++i) total[i] = lane[i];
+  static HD_INLINE void add(Total *total, const L &x) {
+    store<Total, N>(total, F::merge(load<Total, N>(total), cast<Total>(x)));
+  }
+  template <int n> static HD_INLINE auto across(Lanes<Total, n> x) {
+    if constexpr (n == 1) return x;
+    else {
+      Total t[n];
+      store<Total, n>(t, x);
+      return across<n / 2>(F::merge(load<Total, n / 2>(t), load<Total, n / 2>(t + n / 2)));
+    }
   }
 
   static void start(char *totals, long n) {
@@ -105,7 +114,7 @@ template <class F, class In, class A, class Total> struct Folded {
       for (; i + N <= count; i += N, in += bytes) acc[0] = F::merge(acc[0], read(in));
       if (i < count) {
         alignas(64) char buffer[bytes] = {};
-        __builtin_memcpy(buffer, in, (count - i) * sizeof(In));
+        copy_bytes(buffer, in, (count & (N - 1)) * sizeof(In));
         acc[1] = where(first_lanes<A, N>(count - i), F::merge(acc[1], read(buffer)), acc[1]);
         in += (count - i) * sizeof(In);
       }
@@ -114,56 +123,62 @@ template <class F, class In, class A, class Total> struct Folded {
 #pragma GCC unroll 4
           for (int k = 0; k < half; ++k) acc[k] = F::merge(acc[k], acc[k + half]);
       } else acc[0] = F::merge(acc[0], acc[1]);
-      A lane[N];
-      store<A, N>(lane, acc[0]);
-      auto sum = load<Total, 1>(total);
-      for (int k = 0; k < (count < N ? count : N); ++k)
-        sum = F::merge(sum, cast<Total>(load<A, 1>(&lane[k])));
-      store<Total, 1>(total, sum);
+      store<Total, 1>(total, F::merge(load<Total, 1>(total), across<N>(cast<Total>(acc[0]))));
       n -= count;
     }
   }
-  // Up to 4 vectors of columns at once; lanes before `from` have been done.
-  template <int vectors>
-  static HD_INLINE void strip(Total *total, const char *in, long row_stride, long rows, int from) {
+  // Whole vectors of columns.
+  __attribute__((noinline)) static void strip(Total *total, const char *in, long row_stride, long rows, long vectors) {
     constexpr long bytes = N * sizeof(In);
-    while (rows > 0) {
+    alignas(64) A acc[column_tile + 64 / sizeof(A)];
+    auto at = [&](long v) { return load<A, N>(acc + v * N); };
+    for (; rows > 0; rows -= column_block) {
       const long count = rows < column_block ? rows : column_block;
-      L acc[vectors];
-      for (auto &a : acc) a = F::template identity<L>();
-      for (long i = 0; i < count; ++i, in += row_stride)
-#pragma GCC unroll 4
-        for (int k = 0; k < vectors; ++k) acc[k] = F::merge(acc[k], read(in + k * bytes));
-      for (int k = 0; k < vectors; ++k) add(total + k * N, acc[k], from);
-      rows -= count;
+      for (long v = 0; v < vectors; ++v) store<A, N>(acc + v * N, F::template identity<L>());
+      long i = 0;
+      for (; i + 4 <= count; i += 4, in += 4 * row_stride)
+        for (long v = 0; v < vectors; ++v) {
+          const char *p = in + v * bytes;
+          L x = F::merge(F::merge(read(p), read(p + row_stride)),
+                         F::merge(read(p + 2 * row_stride), read(p + 3 * row_stride)));
+          store<A, N>(acc + v * N, F::merge(at(v), x));
+        }
+      for (; i < count; ++i, in += row_stride)
+        for (long v = 0; v < vectors; ++v) store<A, N>(acc + v * N, F::merge(at(v), read(in + v * bytes)));
+      for (long v = 0; v < vectors; ++v) add(total + v * N, at(v));
     }
   }
   static void columns(char *totals, const char *in, long row_stride, long rows, long cols, int64_t) {
     Total *total = (Total *)totals;
-    long j = 0;
-    for (; j + 4 * N <= cols; j += 4 * N) strip<4>(total + j, in + j * sizeof(In), row_stride, rows, 0);
-    for (; j + N <= cols; j += N) strip<1>(total + j, in + j * sizeof(In), row_stride, rows, 0);
-    if (j == cols) return;
-    if (cols >= N) { // the last vector again, for the lanes that are new
-      strip<1>(total + cols - N, in + (cols - N) * sizeof(In), row_stride, rows, int(N - (cols - j)));
-      return;
-    }
-    alignas(64) char buffer[column_block * N * sizeof(In)];
+    const long whole = cols / N, left = cols & (N - 1);
+    if (whole) strip(total, in, row_stride, rows, whole);
+    if (!left) return;
+    // The last columns: as a vector that begins earlier, or from a copy with room for one.
     Total some[N];
-    for (int i = 0; i < cols; ++i) some[i] = total[i];
-    for (long i = 0; i < rows; i += column_block) {
-      const long count = rows - i < column_block ? rows - i : column_block;
-      for (long r = 0; r < count; ++r)
-        __builtin_memcpy(buffer + r * N * sizeof(In), in + (i + r) * row_stride, cols * sizeof(In));
-      strip<1>(some, buffer, N * sizeof(In), count, 0);
+    start((char *)some, N);
+    const long from = cols < N ? 0 : N - left;
+    if (cols >= N) strip(some, in + (cols - N) * sizeof(In), row_stride, rows, 1);
+    else {
+      alignas(64) char buffer[column_block * N * sizeof(In)] = {};
+      for (long i = 0; i < rows; i += column_block) {
+        const long count = rows - i < column_block ? rows - i : column_block;
+        for (long r = 0; r < count; ++r)
+          copy_bytes(buffer + r * N * sizeof(In), in + (i + r) * row_stride, left * sizeof(In));
+        strip(some, buffer, N * sizeof(In), count, 1);
+      }
     }
-    for (int i = 0; i < cols; ++i) total[i] = some[i];
+    merge(totals + whole * N * sizeof(Total), (const char *)(some + from), left);
+  }
+  static void merge(char *totals, const char *more, long n) {
+    for (long i = 0; i < n; ++i, totals += sizeof(Total), more += sizeof(Total))
+      store<Total, 1>(totals, F::merge(load<Total, 1>(totals), load<Total, 1>(more)));
   }
 };
 
 // Out: as stored.
 template <class Total, class Out> void finish(char *out, const char *totals, long n) {
   constexpr int M = lanes_for<Total, Compute<Out>>();
+  if (n == 1) return store<Out, 1>(out, cast<Compute<Out>>(load<Total, 1>(totals)));
   for (long i = 0; i < n; i += M) {
     const long count = n - i < M ? n - i : M;
     Total t[M] = {};
@@ -175,8 +190,8 @@ template <class Total, class Out> void finish(char *out, const char *totals, lon
 }
 template <class F, class In, class A, class Total, class Out> void fold(const Reduction &r) {
   using Kernels = Folded<F, In, A, Total>;
-  static constexpr Folding folding = {sizeof(In),   sizeof(Total),    sizeof(Out),       Kernels::start,
-                                      Kernels::row, Kernels::columns, finish<Total, Out>};
+  static constexpr Folding folding = {sizeof(In),   sizeof(Total),    sizeof(Out),    Kernels::start,
+                                      Kernels::row, Kernels::columns, Kernels::merge, finish<Total, Out>};
   reduce(r, folding);
 }
 
@@ -249,7 +264,7 @@ template <class F, class In> struct Position {
   static void finish(char *out, const char *totals, long n) {
     for (long i = 0; i < n; ++i) ((int64_t *)out)[i] = ((const Total *)totals)[i].index;
   }
-  static constexpr Folding folding = {sizeof(In), sizeof(Total), 8, start, row, columns, finish};
+  static constexpr Folding folding = {sizeof(In), sizeof(Total), 8, start, row, columns, nullptr, finish};
   static void run(const Reduction &r) { reduce(r, folding); }
 };
 

@@ -24,7 +24,8 @@ template <class T> constexpr bool is_complex = false;
 template <class T> constexpr bool is_complex<complex<T>> = true;
 template <class T> constexpr bool is_signed = T(-1) < T(0);
 template <> constexpr bool is_signed<bool> = false;
-template <class T> concept arithmetic = requires(T t) { static_cast<T>(+t); } && !__is_class(T);
+template <class T>
+concept arithmetic = requires(T t) { static_cast<T>(+t); } && !__is_class(T);
 
 template <bool c, class A, class B> struct IfType {
   using type = A;
@@ -101,13 +102,17 @@ template <class T, int N> struct Lanes {
   HD_INLINE Lanes(S s) : v(T(s) - V{}) {}
 #define X(o)                                                                                                           \
   friend HD_INLINE Lanes operator o(Lanes a, Lanes b) { return Lanes(V(a.v o b.v)); }
-  X(+) X(-) X(*) X(/) X(%) X(&) X(|) X(^) X(<<) X(>>)
+  X(+)
+  X(-) X(*) X(/) X(%) X(&) X(|) X(^) X(<<) X(>>)
 #undef X
 #define X(o)                                                                                                           \
   friend HD_INLINE M operator o(Lanes a, Lanes b) { return {typename M::V(a.v o b.v)}; }
-  X(<) X(<=) X(>) X(>=) X(==) X(!=)
+      X(<) X(<=) X(>) X(>=) X(==) X(!=)
 #undef X
-  friend HD_INLINE Lanes operator-(Lanes a) { return Lanes(V(-a.v)); }
+          friend HD_INLINE Lanes
+          operator-(Lanes a) {
+    return Lanes(V(-a.v));
+  }
   friend HD_INLINE Lanes operator~(Lanes a) { return Lanes(V(~a.v)); }
 };
 
@@ -126,19 +131,25 @@ template <int N> struct Lanes<bool, N> {
   HD_INLINE Lanes(M m) : v(V(m.v & 1)) {}
 #define X(o, e)                                                                                                        \
   friend HD_INLINE Lanes operator o(Lanes a, Lanes b) { return Lanes(V(a.v e b.v)); }
-  X(+, |) X(*, &) X(&, &) X(|, |) X(^, ^)
+  X(+, |)
+  X(*, &) X(&, &) X(|, |) X(^, ^)
 #undef X
 #define X(o)                                                                                                           \
   friend HD_INLINE M operator o(Lanes a, Lanes b) { return {typename M::V(a.v o b.v)}; }
-  X(<) X(<=) X(>) X(>=) X(==) X(!=)
+      X(<) X(<=) X(>) X(>=) X(==) X(!=)
 #undef X
-  friend HD_INLINE Lanes operator~(Lanes a) { return Lanes(V(a.v ^ 1)); }
+          friend HD_INLINE Lanes
+          operator~(Lanes a) {
+    return Lanes(V(a.v ^ 1));
+  }
 };
 
 template <class T, int N> HD_INLINE Lanes<T, N> choose(Mask<sizeof(T), N> m, Lanes<T, N> a, Lanes<T, N> b) {
   return typename Lanes<T, N>::V(m.v ? a.v : b.v);
 }
-template <class To, class T, int N> HD_INLINE Lanes<To, N> bits(Lanes<T, N> x) { return Lanes<To, N>((Vector<To, N>)x.v); }
+template <class To, class T, int N> HD_INLINE Lanes<To, N> bits(Lanes<T, N> x) {
+  return Lanes<To, N>((Vector<To, N>)x.v);
+}
 
 // (re, im) pairs, apart. N counts the pairs.
 template <class T, int N> struct Lanes<complex<T>, N> {
@@ -155,9 +166,7 @@ template <class T, int N> struct Lanes<complex<T>, N> {
   HD_INLINE Lanes(S s) : re(s), im(0) {}
   friend HD_INLINE Lanes operator+(Lanes a, Lanes b) { return {a.re + b.re, a.im + b.im}; }
   friend HD_INLINE Lanes operator-(Lanes a, Lanes b) { return {a.re - b.re, a.im - b.im}; }
-  friend HD_INLINE Lanes operator*(Lanes a, Lanes b) {
-    return {a.re * b.re - a.im * b.im, a.re * b.im + a.im * b.re};
-  }
+  friend HD_INLINE Lanes operator*(Lanes a, Lanes b) { return {a.re * b.re - a.im * b.im, a.re * b.im + a.im * b.re}; }
   // Scaled by the divisor's larger part, which neither overflows nor underflows where the quotient does not.
   friend HD_INLINE Lanes operator/(Lanes a, Lanes b) {
     Real p = choose(b.re < 0, -b.re, b.re), q = choose(b.im < 0, -b.im, b.im), s = choose(p > q, p, q);
@@ -245,15 +254,15 @@ template <class T, int N> HD_INLINE Lanes<Compute<T>, N> load(const void *p) {
     return [&]<int... i>(Sequence<i...>) -> Lanes<T, N> {
       return {shuffle<R, N, 2 * i...>(a, b), shuffle<R, N, 2 * i + 1 ...>(a, b)};
     }(Indices<N>{});
-  } else if constexpr (same<T, bf16>)
-    return bits<float>(cast<uint32_t>(Lanes<uint16_t, N>(raw<uint16_t, N>(p))) << 16);
+  } else if constexpr (same<T, bf16>) return bits<float>(cast<uint32_t>(Lanes<uint16_t, N>(raw<uint16_t, N>(p))) << 16);
   else if constexpr (same<T, f16>) {
 #if defined(__AVX512F__)
     if constexpr (N == 16) return (Vector<float, N>)_mm512_cvtph_ps((__m256i)raw<int64_t, 4>(p));
     else
 #endif
 #if defined(__F16C__)
-      if constexpr (N == 8) return (Vector<float, N>)_mm256_cvtph_ps((__m128i)raw<int64_t, 2>(p));
+        if constexpr (N == 8)
+      return (Vector<float, N>)_mm256_cvtph_ps((__m128i)raw<int64_t, 2>(p));
     else if constexpr (N == 4) return (Vector<float, N>)_mm_cvtph_ps(_mm_loadl_epi64((const __m128i *)p));
     else
 #endif
@@ -289,7 +298,8 @@ template <class T, int N> HD_INLINE void store(void *p, Lanes<Compute<T>, N> x) 
     else
 #endif
 #if defined(__F16C__)
-      if constexpr (N == 8) return put(p, _mm256_cvtps_ph((__m256)x.v, 0));
+        if constexpr (N == 8)
+      return put(p, _mm256_cvtps_ph((__m256)x.v, 0));
     else if constexpr (N == 4) return _mm_storel_epi64((__m128i *)p, _mm_cvtps_ph((__m128)x.v, 0));
     else
 #endif

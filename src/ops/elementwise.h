@@ -7,6 +7,8 @@
 // An op cannot name itself, nor one further down; derivatives that must go through later::. Derivatives are those of
 // the conjugate, as in torch (conj does nothing on real dtypes). An operand without a D has no derivative.
 
+// clang-format off: it takes the * of a formula for a pointer's
+
 namespace later {
 template <class A, class B, class C> auto where(const A &a, const B &b, const C &c);
 template <class A> auto conj(const A &a);
