@@ -59,7 +59,7 @@ def _path(equation, operands):
 
 
 def tensordot(a, b, dims=2, out=None):
-    """Sums over dimensions of `a` and `b`: the last `dims` of a with the first of b, or dims = (those of a, those of b).
+    """Sums over dimensions of `a` and `b`: the last `dims` of a with the first of b, or dims = (a list, a list).
 
     The result has the other dimensions of a, then those of b. Raises RuntimeError where summed sizes differ.
 

@@ -45,6 +45,8 @@ struct Indices {
   void run(const Tensor &a, int64_t at_a, const Tensor &b, int64_t at_b, const Tensor &c, int64_t at_c,
            const Tensor &bias = {}) const {
     if (c.is_meta()) return;
+    HD_CHECK(a.dtype() == b.dtype() && b.dtype() == c.dtype(), runtime, "expected scalar type %s but found %s",
+             info(a.dtype()).scalar, info(b.dtype()).scalar);
     Contraction plan(a.dtype(), c.dtype(), all.begin(), int(all.size()));
     LongWork unlocked(int64_t(plan.multiply_adds() / 16 + plan.bytes() / 8));
     plan.run(a.raw() + at_a * a.itemsize(), b.raw() + at_b * b.itemsize(), c.raw() + at_c * c.itemsize(),
@@ -294,6 +296,8 @@ void check(const char *op, size_t dims, const Tensor &x, const Tensor &w, const 
   HD_CHECK(!bias || x.dtype() == bias.dtype(), runtime, "Input type (%s) and bias type (%s) should be the same",
            cpp_name(x.dtype()), cpp_name(bias.dtype()));
   check_bool(x, transposed ? "slow_conv_transpose2d_out_cpu" : "slow_conv2d_cpu");
+  HD_CHECK(!transposed || x.is_meta() || !dtype_in(x.dtype(), integers) || x.dtype() == DType::I64, not_implemented,
+           "\"slow_conv_transpose2d_out_cpu\" not implemented for '%s'", info(x.dtype()).scalar);
   if (bias) {
     const Tensor all[] = {x, w, bias};
     common_device(all, 3, op);
@@ -491,6 +495,8 @@ Tensor col2im(const Tensor &x, const Dims &output, const Dims &kernel, const Dim
            "match the calculated number of sliding blocks %ld * %ld = %ld, but got input.size(2)=%ld.",
            pair(image).c_str(), pair(p.kernel).c_str(), pair(p.dilation).c_str(), pair(p.padding).c_str(),
            pair(p.stride).c_str(), long(p.blocks[0]), long(p.blocks[1]), long(p.places), long(columns));
+  HD_CHECK(x.is_meta() || !dtype_in(x.dtype(), integers), not_implemented,
+           "\"col2im_out_cpu\" not implemented for '%s'", info(x.dtype()).scalar);
   int64_t channels = rows / p.window;
   Dims wide{batch, channels, image[0] + 2 * p.padding[0], image[1] + 2 * p.padding[1]};
   Tensor y;

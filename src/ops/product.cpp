@@ -145,7 +145,17 @@ Dims product_shape(const Form &f, const Tensor &a, const Tensor &b) {
   return shape;
 }
 
+namespace {
+// The kernels read what they are told: whatever an op has checked in its own words, nothing else gets past here.
+void check_operands(const Tensor &a, const Tensor &b) {
+  HD_CHECK(a.dtype() == b.dtype(), runtime, "expected scalar type %s but found %s", info(a.dtype()).scalar,
+           info(b.dtype()).scalar);
+  check_bool(a, "bmm");
+}
+} // namespace
+
 void contract(const Form &f, const Tensor &a, const Tensor &b, const Tensor &out, bool accumulate, const Tensor &bias) {
+  check_operands(a, b);
   if (out.is_meta() || !out.numel()) return;
   SmallVec<Index, 8> indices;
   Dims bias_strides;
