@@ -201,7 +201,7 @@ for _name, _args in {
     "ReLU6": (),
     "Hardtanh": (-0.3, 0.7),
     "ELU": (0.7,),
-    "CELU": (0.7,),
+    "CELU": (0.5,),
     "SELU": (),
     "LeakyReLU": (0.2,),
     "PReLU": (4,),
