@@ -241,7 +241,13 @@ Tensor run_general(const Elementwise &op, const Tensor *in, int n, const Tensor 
   }
   int skip = op.condition ? 1 : 0;
   DType common = result_type(in + skip, n - skip);
-  if (op.promotes == Promotes::floating && !dtype_in(common, floats | complexes)) common = default_dtype();
+  // Numbers alone, as in a gradient's conj(b) or b - 1, stay numbers: rounded to the default dtype they would spoil
+  // a float64 result.
+  bool numbers = !out && !skip;
+  for (int i = 0; i < n; ++i) numbers = numbers && in[i]->wrapped;
+  if (numbers && dtype_in(common, floats | complexes)) common = dtype_in(common, complexes) ? DType::C128 : DType::F64;
+  if (op.promotes == Promotes::floating && !dtype_in(common, floats | complexes))
+    common = numbers ? DType::F64 : default_dtype();
   if (!dtype_in(common, op.dtypes)) not_implemented(op, common);
   const Loop &loop = level().elementwise[op.id][int(common)];
   if (!loop.vectors) not_implemented(op, common);
@@ -280,6 +286,7 @@ Tensor run_general(const Elementwise &op, const Tensor *in, int n, const Tensor 
                   "overlap");
   } else {
     y = new_result(in, n, shape, wanted, device);
+    y->wrapped = numbers;
   }
   if (y.is_meta() || device.kind == DeviceKind::meta) return y;
 

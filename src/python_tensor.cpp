@@ -601,6 +601,7 @@ PyObject *wrap(const Tensor &t) {
     Py_INCREF(known);
     return known;
   }
+  if (t->wrapped) return new_object(to(t, result_type(&t, 1))); // what numbers alone gave, of the default dtype
   return new_object(t);
 }
 PyObject *wrap_as(PyTypeObject *type, const Tensor &t) {
