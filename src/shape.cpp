@@ -62,9 +62,12 @@ bool is_dense(const Dims &shape, const Dims &strides) {
 }
 
 bool overlaps_itself(const Dims &shape, const Dims &strides) {
-  for (size_t i = 0; i < shape.size(); ++i)
-    if (shape[i] > 1 && strides[i] == 0) return true;
-  return false;
+  bool twice = false;
+  for (size_t i = 0; i < shape.size(); ++i) {
+    if (shape[i] == 0) return false;
+    twice |= shape[i] > 1 && strides[i] == 0;
+  }
+  return twice;
 }
 
 Broadcast broadcast(const Dims &a, const Dims &b) {

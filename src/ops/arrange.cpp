@@ -543,7 +543,7 @@ const OpTable &arrange_ops() {
       def<trapezoid_x>("trapz", "y, x, *, dim=-1", function),
       def<trapezoid_dx>("trapz", "y, *, dx=1, dim=-1", function),
       def<combinations>("combinations", "input, r=2, with_replacement=False", function),
-      def<cartesian_prod>("cartesian_prod", "tensors", function),
+      def<cartesian_prod>("_cartesian_prod", "tensors", function),
   };
   return t;
 }

@@ -357,9 +357,10 @@ Plan make_plan(const Tensor &x, const Tensors &full) {
   p.places = empty({p.count}, DType::I64);
   if (p.indexed.empty()) *p.places.data<int64_t>() = 0;
   LongWork unlocked(p.count);
+  int64_t nth = 0; // torch counts the indices, not the dimensions, when it names one
   for (int d : p.indexed) {
     auto f = full[d].dtype() == DType::I64 ? add_places<int64_t> : add_places<int32_t>;
-    f(p.places.data<int64_t>(), d == low, full[d], p.index_shape, x.shape()[d], x.strides()[d], d);
+    f(p.places.data<int64_t>(), d == low, full[d], p.index_shape, x.shape()[d], x.strides()[d], nth++);
   }
   return p;
 }
@@ -720,11 +721,9 @@ Tensor index_fill_of(const Tensor &x, int64_t dim, const Tensor &at, const Tenso
       [dim, number_given, t](const Backward &b) -> TensorList {
         Tensor at = b.saved(0), g = b.grad();
         TensorList r{index_fill_of(g, dim, at, number(Scalar(0)), false)};
-        if (!number_given) {
-          Tensors all(size_t(std::max<int64_t>(1, g.dim())));
-          all[size_t(dim)] = at.dim() ? at : reshape(at, {1}); // may be negative: index, not index_select
-          Tensor picked = index(g.dim() ? g : reshape(g, {1}), all);
-          r.push_back(reduce_grad(sum(picked, std::nullopt, false, std::nullopt), {}, t));
+        if (!number_given) { // each place once, however often it was named
+          Tensor here = index_fill_of(zeros(g.shape(), DType::Bool, g.device()), dim, at, number(Scalar(true)), false);
+          r.push_back(reduce_grad(where(here, g, scalar(Scalar(0), g.dtype())), {}, t));
         }
         return r;
       });
@@ -1069,7 +1068,7 @@ Value nonzero_op(const Tensor &x, bool as_tuple) {
   if (!as_tuple) return nonzero(x);
   Tensor found = nonzero(at_least_1d(x));
   Tensors r;
-  for (int64_t d = 0; d < found.dim(); ++d) r.push_back(select(found, 1, d));
+  for (int64_t d = 0; d < found.size(1); ++d) r.push_back(select(found, 1, d));
   return r;
 }
 Value where_true(const Tensor &condition) { return nonzero_op(condition, true); }
@@ -1378,18 +1377,18 @@ Tensor masked_fill_inplace(const Tensor &x, const Tensor &mask, const Operand &v
   return masked_fill_of(x, mask, value, true);
 }
 
-Dims broadcast_with(const Tensor &x, const Tensor &mask, const char *name) {
-  Broadcast all = broadcast(x.shape(), mask.shape());
+Dims broadcast_with(const Tensor &a, const Tensor &b, const char *name) {
+  Broadcast all = broadcast(a.shape(), b.shape());
   if (all.clash >= 0) {
-    int64_t back = std::max(x.dim(), mask.dim()) - all.clash;
+    int64_t back = std::max(a.dim(), b.dim()) - all.clash;
     throw Error(Raises::runtime,
                 text("The size of tensor a (%ld) must match the size of tensor b (%ld) at non-singleton dimension %d",
-                     long(x.shape()[x.dim() - back]), long(mask.shape()[mask.dim() - back]), all.clash),
+                     long(a.shape()[a.dim() - back]), long(b.shape()[b.dim() - back]), all.clash),
                 "broadcast")
         .in(name)
         .at(all.clash)
-        .arg("self", x)
-        .arg("mask", mask);
+        .arg("a", a)
+        .arg("b", b);
   }
   return all.shape;
 }
@@ -1407,7 +1406,7 @@ Tensor masked_select(const Tensor &x, const Tensor &mask) {
   HD_CHECK(mask.dtype() == DType::Bool, runtime, "masked_select: expected BoolTensor for mask");
   HD_CHECK(!x.is_meta(), not_implemented,
            "masked_select: the number of results depends on the numbers, which meta does not have");
-  Dims shape = broadcast_with(x, mask, "masked_select");
+  Dims shape = broadcast_with(mask, x, "masked_select");
   Dims xs = expanded_strides(x.shape(), x.strides(), shape);
   Tensor y;
   {
@@ -1434,7 +1433,7 @@ Tensor masked_scatter_of(const Tensor &given, const Tensor &mask, const Tensor &
            scalar_name(source));
   HD_CHECK(mask.dtype() == DType::Bool, runtime,
            "masked_scatter_ only supports boolean masks, but got mask with dtype %s", scalar_name(mask));
-  Dims shape = broadcast_with(given, mask, "masked_scatter");
+  Dims shape = broadcast_with(mask, given, "masked_scatter");
   HD_CHECK(!inplace || shape == given.shape(), runtime, "output with shape %s doesn't match the broadcast shape %s",
            brackets(given.shape()).c_str(), brackets(shape).c_str());
   Tensor x = shape == given.shape() ? given : expand(given, shape);

@@ -363,7 +363,7 @@ Runs find_runs(const Tensor &x, int64_t rows, int64_t width, bool consecutive) {
   return r;
 }
 Value unique_rows(const Tensor &x, bool consecutive, bool inverse, bool counts, std::optional<int64_t> dim) {
-  HD_CHECK(consecutive || !x.is_complex(), not_implemented, "\"unique\" not implemented for '%s'", scalar_name(x));
+  HD_CHECK(!x.is_complex(), not_implemented, "\"unique\" not implemented for '%s'", scalar_name(x));
   HD_CHECK(!x.is_meta(), not_implemented,
            "unique: the number of results depends on the numbers, which meta does not have");
   NoGrad no;
@@ -375,7 +375,10 @@ Value unique_rows(const Tensor &x, bool consecutive, bool inverse, bool counts, 
     for (int64_t i = 0; i < x.dim(); ++i)
       HD_CHECK(i == d || x.shape()[i], runtime,
                "There are 0 sized dimensions, and they aren't selected, so unique cannot be applied");
-    rows = transpose(x, 0, d);
+    Dims order{d};
+    for (int64_t i = 0; i < x.dim(); ++i)
+      if (i != d) order.push_back(i);
+    rows = permute(x, order);
   }
   rows = contiguous(rows);
   int64_t n = dim ? x.shape()[d] : x.numel(), width = dim && n ? x.numel() / n : 1;
@@ -391,7 +394,16 @@ Value unique_rows(const Tensor &x, bool consecutive, bool inverse, bool counts, 
       for (int64_t i = begin; i < end; ++i) back[size_t(place(i))] = int64_t(k);
   }
   Tensor at = from_vector(pick);
-  Tensor y = dim ? index_select(x, d, at) : index_select(alias(rows, {n}, {1}, rows->offset), 0, at);
+  Tensor y;
+  if (dim) { // the rows stay together in memory, as in torch
+    Dims order;
+    for (int64_t i = 1; i < x.dim(); ++i) order.push_back(i);
+    order.insert(size_t(d), 0);
+    y = permute(index_select(rows, 0, at), order);
+    y = alias(y, y.shape(), y.strides(), y->offset);
+  } else {
+    y = index_select(alias(rows, {n}, {1}, rows->offset), 0, at);
+  }
   if (!inverse && !counts) return y;
   Tensors all{y};
   if (inverse) {
@@ -414,7 +426,7 @@ Value unique_consecutive(const Tensor &x, bool inverse, bool counts, std::option
 Tensor search(const Tensor &sorted, const Tensor &values, const Tensor &sorter, bool right, bool out_int32) {
   const Tensor pair[] = {sorted, values};
   DType t = sorted.dtype() == values.dtype() ? sorted.dtype() : result_type(pair, 2);
-  HD_CHECK(!dtype_in(t, complexes), not_implemented, "\"searchsorted_out_cpu\" not implemented for '%s'",
+  HD_CHECK(!dtype_in(t, complexes | boolean), not_implemented, "\"searchsorted_out_cpu\" not implemented for '%s'",
            info(t).scalar);
   Tensor y = empty(values.shape(), DType::I64, values.device());
   if (y.is_meta() || !y.numel()) return out_int32 ? to(y, DType::I32) : y;
