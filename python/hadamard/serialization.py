@@ -100,7 +100,7 @@ class _Storage:
         """The bytes as a writable memoryview, which keeps the storage alive."""
         n = self.nbytes()
         if not n:
-            return memoryview(b"")
+            return memoryview(bytearray())
         view = (ctypes.c_char * n).from_address(self.data_ptr())
         view.storage = self
         return memoryview(view).cast("B")
@@ -114,12 +114,9 @@ class _Storage:
 
 
 def _storage_from(data):
-    return _new_storage(data) if len(data) else _Storage(H.empty(0, dtype=H.uint8))
-
-
-def _new_storage(data):
-    storage = _Storage(H.empty(len(data), dtype=H.uint8))
-    storage._buffer()[:] = memoryview(data).cast("B")
+    data = memoryview(data)
+    storage = _Storage(H.empty(data.nbytes, dtype=H.uint8))
+    storage._buffer()[:] = data.cast("B")
     return storage
 
 
@@ -696,7 +693,7 @@ class _Call:
 
 
 def _class_behind(cls):
-    return cls.behind if isinstance(cls, _Call) else None
+    return cls.behind if isinstance(cls, _Call) else cls if _is_permitted(cls) else None
 
 
 def _pairs(items):
@@ -1157,6 +1154,16 @@ class _ZipReader:
             raise RuntimeError(f"PytorchStreamReader failed locating file {name}: file not found. {_DAMAGED}")
         return self.records[name]
 
+    def size(self, name):
+        """How many bytes a record has; more than the file can hold is refused before memory is asked for."""
+        record = self.find(name)
+        if record.compress_type:
+            if record.file_size > 1100 * record.compress_size + 100:  # deflate saves no more
+                raise self.failed(name, "it cannot be as large as it claims to be")
+        else:
+            self.place(name)
+        return record.file_size
+
     def failed(self, name, why):
         return RuntimeError(f"PytorchStreamReader failed reading file {name}: {why}. {_DAMAGED}")
 
@@ -1174,11 +1181,11 @@ class _ZipReader:
 
     def read(self, name, limit=1 << 31):
         record = self.find(name)
-        if record.file_size > limit:
+        if self.size(name) > limit:
             raise self.failed(name, "it is too large")
         try:
             return self.zip.read(record)
-        except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError, zlib.error) as e:
+        except (zipfile.BadZipFile, RuntimeError, ValueError, EOFError, OSError, zlib.error, struct.error) as e:
             raise self.failed(name, str(e)) from e
 
     def read_into(self, name, storage):
@@ -1247,7 +1254,7 @@ def _load_zip(file, path, map_location, weights_only, mmap, encoding):
         if key in known:
             return _Typed(known[key], dtype)
         name, nbytes = f"data/{key}", count * dtype.itemsize
-        size = archive.find(name).file_size
+        size = archive.size(name)
         if size != nbytes:
             raise RuntimeError(
                 f"record size ({size} bytes) does not match expected size ({nbytes} bytes = {count} elements * "
