@@ -7,6 +7,8 @@ be set in the other.
 import contextlib
 import copyreg
 
+import hadamard as H
+
 from . import _C
 
 Generator = _C.Generator
@@ -14,13 +16,13 @@ default_generator = _C.default_generator
 
 
 def _tensor(state):
-    return _C.frombuffer(bytearray(state), dtype=_C.uint8)
+    return H.frombuffer(bytearray(state), dtype=H.uint8)
 
 
 def _bytes(state):
-    if not isinstance(state, _C.Tensor):
+    if not isinstance(state, H.Tensor):
         raise TypeError(f"expected a torch.ByteTensor, but got {type(state).__name__}")
-    if state.dtype != _C.uint8 or state.device.type != "cpu":
+    if state.dtype != H.uint8 or state.device.type != "cpu":
         raise TypeError("RNG state must be a torch.ByteTensor")
     return bytes(state.tolist())
 
@@ -44,7 +46,7 @@ def _restore(state):
 
 Generator.get_state = Generator.graphsafe_get_state = _get_state
 Generator.set_state = Generator.graphsafe_set_state = _set_state
-Generator.device = property(lambda self: _C.device("cpu"), doc="Where it draws: always the cpu.")
+Generator.device = property(lambda self: H.device("cpu"), doc="Where it draws: always the cpu.")
 copyreg.pickle(Generator, lambda self: (_restore, (self._state_bytes(),)))
 
 

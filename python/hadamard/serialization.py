@@ -180,7 +180,7 @@ def _dressed(x, cls, requires_grad, state):
     return x
 
 
-def reduce_tensor(x):
+def _reduce_tensor(x):
     """What Tensor.__reduce_ex__ returns: views that are pickled together go on sharing their memory."""
     state = getattr(x, "__dict__", None) or None
     if x.device.type == "meta":
@@ -190,7 +190,7 @@ def reduce_tensor(x):
     return _rebuild_tensor, (type(x), storage, x.dtype, *place, x.requires_grad, state)
 
 
-def deepcopy_tensor(x, memo):
+def _deepcopy_tensor(x, memo):
     """What Tensor.__deepcopy__ returns: views that are copied together go on sharing their memory."""
     import copy
 

@@ -157,28 +157,33 @@ void draw_integers(const Tensor &self, int64_t from, std::optional<int64_t> to, 
   overwrite(self, "RandomBackward0", [&] { fill_integers(*g, elements(self), from, range); });
 }
 
-void uniform_(const Tensor &self, double from, double to, Generator *g) {
+Tensor uniform_(const Tensor &self, double from, double to, Generator *g) {
   check_inplace(self);
   draw_uniform(self, from, to, g);
+  return self;
 }
-void normal_(const Tensor &self, double mean, double std, Generator *g) {
+Tensor normal_(const Tensor &self, double mean, double std, Generator *g) {
   check_inplace(self);
   draw_normal(self, mean, std, g);
+  return self;
 }
-void random_(const Tensor &self, Generator *g) {
+Tensor random_(const Tensor &self, Generator *g) {
   check_inplace(self);
   expect(!self.is_complex(), "random_kernel_cpu", self);
   overwrite(self, "RandomBackward2", [&] { fill_integers(*g, elements(self)); });
+  return self;
 }
-void random_to_(const Tensor &self, int64_t to, Generator *g) {
+Tensor random_to_(const Tensor &self, int64_t to, Generator *g) {
   check_inplace(self);
   draw_integers(self, 0, to, g);
+  return self;
 }
-void random_from_to_(const Tensor &self, int64_t from, std::optional<int64_t> to, Generator *g) {
+Tensor random_from_to_(const Tensor &self, int64_t from, std::optional<int64_t> to, Generator *g) {
   check_inplace(self);
   draw_integers(self, from, to, g);
+  return self;
 }
-void exponential_(const Tensor &self, double lambda, Generator *g) {
+Tensor exponential_(const Tensor &self, double lambda, Generator *g) {
   check_inplace(self);
   HD_CHECK(lambda > 0, runtime, "exponential_ expects lambda > 0.0, but found lambda=%g", lambda);
   HD_CHECK(self.is_float(), runtime,
@@ -186,14 +191,16 @@ void exponential_(const Tensor &self, double lambda, Generator *g) {
            "specified %s",
            info(self.dtype()).scalar);
   overwrite(self, "ExponentialBackward0", [&] { fill_exponential(*g, elements(self), lambda); });
+  return self;
 }
-void log_normal_(const Tensor &self, double mean, double std, Generator *g) {
+Tensor log_normal_(const Tensor &self, double mean, double std, Generator *g) {
   check_inplace(self);
   HD_CHECK(std > 0, runtime, "log_normal_ expects std > 0.0, but found std=%g", std);
   expect(self.is_float(), "log_normal_cpu", self);
   overwrite(self, "LogNormalBackward0", [&] { fill_log_normal(*g, elements(self), mean, std); });
+  return self;
 }
-void cauchy_(const Tensor &self, double median, double sigma, Generator *g) {
+Tensor cauchy_(const Tensor &self, double median, double sigma, Generator *g) {
   check_inplace(self);
   HD_CHECK(sigma > 0, runtime, "cauchy_ expects sigma > 0.0, but found sigma=%g", sigma);
   HD_CHECK(self.is_float(), runtime,
@@ -201,12 +208,14 @@ void cauchy_(const Tensor &self, double median, double sigma, Generator *g) {
            "specified %s",
            c_name(self.dtype()));
   overwrite(self, "CauchyBackward0", [&] { fill_cauchy(*g, elements(self), median, sigma); });
+  return self;
 }
-void geometric_(const Tensor &self, double p, Generator *g) {
+Tensor geometric_(const Tensor &self, double p, Generator *g) {
   check_inplace(self);
   HD_CHECK(p > 0 && p < 1, runtime, "geometric_ expects p to be in (0, 1), but got p=%g", p);
   expect(dtype_in(self.dtype(), reals), "geometric_cpu", self);
   overwrite(self, "GeometricBackward0", [&] { fill_geometric(*g, elements(self), p); });
+  return self;
 }
 
 void draw_bernoulli(const Tensor &self, double p, Generator *g) {
@@ -225,13 +234,15 @@ void draw_bernoulli(const Tensor &self, const Tensor &p, Generator *g) {
         "please report an enhancement request to PyTorch.)");
   });
 }
-void bernoulli_(const Tensor &self, double p, Generator *g) {
+Tensor bernoulli_(const Tensor &self, double p, Generator *g) {
   check_inplace(self);
   draw_bernoulli(self, p, g);
+  return self;
 }
-void bernoulli_tensor_(const Tensor &self, const Tensor &p, Generator *g) {
+Tensor bernoulli_tensor_(const Tensor &self, const Tensor &p, Generator *g) {
   check_inplace(self);
   draw_bernoulli(self, p, g);
+  return self;
 }
 
 // ---------------------------------------------------------------------------------------------------- new tensors
@@ -466,7 +477,7 @@ template <Noise kind> Tensor drop(const Tensor &x, double p, bool train, bool in
   return y;
 }
 template <Noise kind> Tensor dropout(const Tensor &x, double p, bool train) { return drop<kind>(x, p, train, false); }
-template <Noise kind> void dropout_(const Tensor &x, double p, bool train) { drop<kind>(x, p, train, true); }
+template <Noise kind> Tensor dropout_(const Tensor &x, double p, bool train) { return drop<kind>(x, p, train, true); }
 
 } // namespace
 } // namespace ops
