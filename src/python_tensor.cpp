@@ -59,6 +59,11 @@ int tensor_clear(PyObject *self) {
   Py_CLEAR(as(self)->dict);
   return 0;
 }
+PyObject *get_dict(PyObject *self, void *) {
+  PyObject *dict = PyObject_GenericGetDict(self, nullptr);
+  if (dict && !PyObject_GC_IsTracked(self)) PyObject_GC_Track(self);
+  return dict;
+}
 int tensor_setattr(PyObject *self, PyObject *name, PyObject *value) {
   int r = PyObject_GenericSetAttr(self, name, value);
   if (as(self)->dict && !PyObject_GC_IsTracked(self)) PyObject_GC_Track(self);
@@ -356,6 +361,7 @@ PyGetSetDef attributes[] = {
     {"_grad", get_grad, set_grad, nullptr, nullptr},
     {"retains_grad", get_retains_grad, nullptr, nullptr, nullptr},
     {"output_nr", get_output_nr, nullptr, nullptr, nullptr},
+    {"__dict__", get_dict, PyObject_GenericSetDict, nullptr, nullptr},
     {"_version", get_version, nullptr, "How many in-place writes the storage has seen.", nullptr},
     {"_base", get_base, nullptr, "Of a view: the tensor it looks into.", nullptr},
     {"itemsize", get_itemsize, nullptr, "Bytes of one element.", nullptr},

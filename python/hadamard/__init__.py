@@ -18,7 +18,11 @@ from ._size import Size
 _C._set_size_type(Size)
 globals().update({_name: getattr(_C, _name) for _name in _C._functions if not _name.startswith("_")})
 
-from . import _tensor  # noqa: E402  (gives Tensor its Python methods)
+from . import (  # noqa: E402
+    _pickling,  # noqa: F401  (how dtypes, devices and sizes are pickled)
+    _tensor,  # noqa: F401  (gives Tensor its Python methods)
+    random,  # noqa: F401  (gives Generator its Python methods)
+)
 from ._creation import *  # noqa: E402, F403
 from ._misc import *  # noqa: E402, F403
 from ._modes import (  # noqa: E402, F401

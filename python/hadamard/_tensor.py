@@ -82,6 +82,7 @@ def _node_hook(register):
 _C.Node.register_hook = _node_hook("_register_hook")
 _C.Node.register_prehook = _node_hook("_register_prehook")
 
+
 @_method
 def to(self, *args, device=None, dtype=None, non_blocking=False, copy=False, memory_format=None):
     """This tensor with another dtype or device: to(dtype), to(device, dtype=None), to(other). Itself where it fits."""
@@ -178,7 +179,9 @@ def numpy(self, *, force=False):
         raise RuntimeError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
     name = repr(t.dtype)[6:]
     if t.is_meta:
-        raise TypeError("can't convert meta device type tensor to numpy. Use Tensor.cpu() to copy the tensor to host memory first.")
+        raise TypeError(
+            "can't convert meta device type tensor to numpy. Use Tensor.cpu() to copy the tensor to host memory first."
+        )
     if name == "bfloat16":
         raise TypeError("Got unsupported ScalarType BFloat16")
     import numpy
@@ -222,9 +225,7 @@ def __reversed__(self):
 def __contains__(self, element):
     if isinstance(element, (Tensor, int, float, complex, bool)):
         return bool((element == self).any())
-    raise RuntimeError(
-        f"Tensor.__contains__ only supports Tensor or scalar, but you passed in a {element.__class__}."
-    )
+    raise RuntimeError(f"Tensor.__contains__ only supports Tensor or scalar, but you passed in a {element.__class__}.")
 
 
 @_method
@@ -252,26 +253,9 @@ def split(self, split_size, dim=0):
 
 @_method
 def __deepcopy__(self, memo):
-    if id(self) in memo:
-        return memo[id(self)]
-    if not self.is_leaf:
-        raise RuntimeError(
-            "Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol at the moment.  "
-            "If you were attempting to deepcopy a module, this may be because of a torch.nn.utils.weight_norm usage, "
-            "see https://github.com/pytorch/pytorch/pull/103001"
-        )
-    from copy import deepcopy
+    from .serialization import _deepcopy_tensor
 
-    result = self.detach().clone()
-    if self.__class__ is not Tensor:
-        result = result.as_subclass(self.__class__)
-    result.requires_grad_(self.requires_grad)
-    memo[id(self)] = result
-    if self.grad is not None:
-        result.grad = deepcopy(self.grad, memo)
-    for name, value in self.__dict__.items():
-        setattr(result, name, deepcopy(value, memo))
-    return result
+    return _deepcopy_tensor(self, memo)
 
 
 @_method
@@ -411,4 +395,3 @@ def __dlpack_device__(self):
     if self.is_meta:
         raise ValueError("Unknown device type meta for Dlpack")
     return (1, 0)
-

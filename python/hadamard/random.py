@@ -5,7 +5,6 @@ be set in the other.
 """
 
 import contextlib
-import copyreg
 
 import hadamard as H
 
@@ -38,16 +37,9 @@ def _set_state(self, new_state):
     return self
 
 
-def _restore(state):
-    generator = Generator()
-    generator._set_state_bytes(state)
-    return generator
-
-
 Generator.get_state = Generator.graphsafe_get_state = _get_state
 Generator.set_state = Generator.graphsafe_set_state = _set_state
 Generator.device = property(lambda self: H.device("cpu"), doc="Where it draws: always the cpu.")
-copyreg.pickle(Generator, lambda self: (_restore, (self._state_bytes(),)))
 
 
 def manual_seed(seed):

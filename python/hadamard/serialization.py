@@ -162,8 +162,7 @@ def _tensor_over(storage, dtype, offset, size, stride, requires_grad=False):
 
 
 def _rebuild_tensor(cls, storage, dtype, offset, size, stride, requires_grad, state=None):
-    x = _tensor_over(storage, dtype, offset, size, stride)
-    return _dressed(x, cls, requires_grad, state)
+    return _dressed(_tensor_over(storage, dtype, offset, size, stride), cls, requires_grad, state)
 
 
 def _rebuild_meta(cls, dtype, size, stride, requires_grad, state=None):
@@ -171,23 +170,23 @@ def _rebuild_meta(cls, dtype, size, stride, requires_grad, state=None):
 
 
 def _dressed(x, cls, requires_grad, state):
-    if cls is not H.Tensor:
+    if cls is not None and cls is not H.Tensor:
         x = x.as_subclass(cls)
     if requires_grad != x.requires_grad:
         x.requires_grad_(requires_grad)
-    if state:
-        x.__dict__.update(state)
+    for name, value in (state or {}).items():
+        setattr(x, name, value)
     return x
 
 
 def _reduce_tensor(x):
     """What Tensor.__reduce_ex__ returns: views that are pickled together go on sharing their memory."""
-    state = getattr(x, "__dict__", None) or None
+    cls = None if type(x) is H.Tensor else type(x)
+    about = x.requires_grad, x.__dict__ or None
     if x.device.type == "meta":
-        return _rebuild_meta, (type(x), x.dtype, tuple(x.shape), x.stride(), x.requires_grad, state)
-    storage = _storage_of(x)
-    place = (x.storage_offset(), tuple(x.shape), tuple(x.stride()))
-    return _rebuild_tensor, (type(x), storage, x.dtype, *place, x.requires_grad, state)
+        return _rebuild_meta, (cls, x.dtype, tuple(x.shape), tuple(x.stride()), *about)
+    place = x.storage_offset(), tuple(x.shape), tuple(x.stride())
+    return _rebuild_tensor, (cls, _storage_of(x), x.dtype, *place, *about)
 
 
 def _deepcopy_tensor(x, memo):
@@ -212,8 +211,8 @@ def _deepcopy_tensor(x, memo):
     memo[id(x)] = y
     if x.grad is not None:
         y.grad = copy.deepcopy(x.grad, memo)
-    if state := getattr(x, "__dict__", None):
-        y.__dict__.update(copy.deepcopy(state, memo))
+    for name, value in x.__dict__.items():
+        setattr(y, name, copy.deepcopy(value, memo))
     return y
 
 
@@ -283,7 +282,7 @@ class _Pickler(pickle._Pickler):
         return NotImplemented
 
     def reduce_tensor(self, x):
-        state = getattr(x, "__dict__", None)
+        state = x.__dict__
         if isinstance(x, H.nn.Parameter):
             data = x.detach().as_subclass(H.Tensor)
             args = data, x.requires_grad, OrderedDict()
@@ -298,7 +297,7 @@ class _Pickler(pickle._Pickler):
             place = x.storage_offset(), tuple(x.shape), tuple(x.stride())
             args = _Reference(_storage_of(x), x.dtype), *place, x.requires_grad, OrderedDict()
         if type(x) is not H.Tensor or state:
-            return _global("torch._tensor", "_rebuild_from_type_v2"), (rebuild, type(x), args, state or {})
+            return _global("torch._tensor", "_rebuild_from_type_v2"), (rebuild, type(x), args, state)
         return rebuild, args
 
     def save_global(self, obj, name=None):

@@ -258,6 +258,8 @@ Tensor place(const std::optional<Tensor> &out, const Dims &size, std::optional<D
   return *out;
 }
 Tensor finish(const Tensor &y, bool requires_grad) {
+  HD_CHECK(!requires_grad || differentiable(y), runtime,
+           "Only Tensors of floating point and complex dtype can require gradients");
   if (requires_grad) set_requires_grad(y, true);
   return y;
 }
