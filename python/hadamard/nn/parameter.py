@@ -54,14 +54,6 @@ class Parameter(Tensor, metaclass=_ParameterMeta):
     def __repr__(self):
         return "Parameter containing:\n" + super().__repr__()
 
-    def __reduce_ex__(self, proto):
-        state = {k: v for k, v in self.__dict__.items() if k != "grad"}
-        return _rebuild_parameter, (self.data, self.requires_grad), state or None
-
-
-def _rebuild_parameter(data, requires_grad):
-    return Parameter(data, requires_grad)
-
 
 class _BufferMeta(type(Tensor)):
     def __instancecheck__(cls, instance):
