@@ -41,6 +41,8 @@ OPTIMIZERS = {
     "NAdam": lambda o, p: o.NAdam(p, weight_decay=0.1),
     "NAdam-decoupled": lambda o, p: o.NAdam(p, weight_decay=0.1, decoupled_weight_decay=True),
     "RAdam": lambda o, p: o.RAdam(p, 0.1, weight_decay=0.1),
+    "ASGD": lambda o, p: o.ASGD(p, 0.1, lambd=0.1, t0=3, weight_decay=0.1),
+    "Rprop": lambda o, p: o.Rprop(p, 0.1, (0.4, 1.5), (1e-3, 0.2)),
     "LBFGS": lambda o, p: o.LBFGS(p, 0.1),
     "LBFGS-wolfe": lambda o, p: o.LBFGS(p, line_search_fn="strong_wolfe", history_size=4),
 }
@@ -136,6 +138,11 @@ def test_state_moves_between_libraries(name):
         np.testing.assert_allclose(plain(r), plain(q), rtol=1e-9, atol=1e-9)
 
 
+def swalr(schedulers):
+    package = schedulers.__name__.rpartition(".")[0]
+    return importlib.import_module(package + ".swa_utils").SWALR
+
+
 SCHEDULES = {
     "StepLR": lambda s, o: s.StepLR(o, 2),
     "MultiStepLR": lambda s, o: s.MultiStepLR(o, [1, 3, 3], 0.5),
@@ -157,6 +164,8 @@ SCHEDULES = {
         o, [s.ConstantLR(o, 0.1, 2), s.ExponentialLR(o, 0.9), s.StepLR(o, 2)], [3, 8]
     ),
     "ChainedScheduler": lambda s, o: s.ChainedScheduler([s.ConstantLR(o, 0.1, 2), s.ExponentialLR(o, 0.9)]),
+    "SWALR": lambda s, o: swalr(s)(o, 0.3, 4),
+    "SWALR-linear": lambda s, o: swalr(s)(o, [0.3], 4, "linear"),
     "CyclicLR": lambda s, o: s.CyclicLR(o, 0.01, 0.1, 3, 4),
     "CyclicLR-2": lambda s, o: s.CyclicLR(o, 0.01, 0.1, 3, 4, mode="triangular2"),
     "CyclicLR-exp": lambda s, o: s.CyclicLR(o, 0.01, 0.1, 3, 4, mode="exp_range", gamma=0.9),
@@ -394,6 +403,24 @@ def test_own_optimizer():
     optim.lr_scheduler.StepLR(opt, 1)
 
 
+@pytest.mark.parametrize("kind", ["swa", "ema"])
+def test_averaged_model(kind):
+    torch = oracle()
+    sides = []
+    for lib in (H, torch):
+        utils = lib.optim.swa_utils
+        model = lib.nn.Sequential(lib.nn.Linear(2, 2), lib.nn.BatchNorm1d(2)).double()
+        average = utils.AveragedModel(model, avg_fn=utils.get_ema_avg_fn(0.7) if kind == "ema" else None)
+        for value in (1.0, 4.0, -2.0):
+            for p in model.parameters():
+                p.data.fill_(value)
+            average.update_parameters(model)
+        data = [lib.from_numpy(np.random.default_rng(i).standard_normal((5, 2))) for i in range(3)]
+        utils.update_bn(data, average)
+        sides.append({k: plain(v) for k, v in average.state_dict().items()})
+    same(*sides)
+
+
 def test_pickle():
     _, opt, _, _ = run(H, OPTIMIZERS["Adam"], 2)
     twin = pickle.loads(pickle.dumps(opt))
@@ -460,6 +487,9 @@ def test_complex_parameters():
         "adamw",
         "adamax",
         "radam",
+        "asgd",
+        "rprop",
+        "swa_utils",
         "rmsprop",
         "adagrad",
         "adadelta",
