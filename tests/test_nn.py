@@ -1249,6 +1249,58 @@ def test_parameters_to_vector():
     assert values(net.weight).tolist() == [[0, 1], [2, 3], [4, 5]] and values(net.bias).tolist() == [6, 7, 8]
 
 
+def test_weight_norm():
+    torch = oracle()
+    sides = []
+    for lib, tensor in ((H, ours), (torch, lambda a, g: theirs(torch, a, g))):
+        lib.manual_seed(2)
+        layer = lib.nn.Conv1d(4, 3, 2).double()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            layer = lib.nn.utils.weight_norm(layer, dim=0)
+        x = tensor(X345, True)
+        out = layer(x)
+        backward(out)
+        sides.append((out, x.grad, layer.weight_g, layer.weight_g.grad, layer.weight_v.grad))
+    for a, b in zip(*sides, strict=True):
+        close(a, b)
+    layer = nn.utils.weight_norm(nn.Linear(2, 3), dim=None)
+    before = values(layer.weight).copy()
+    nn.utils.remove_weight_norm(layer)
+    np.testing.assert_allclose(values(layer.weight), before, rtol=1e-6)
+    assert isinstance(layer.weight, nn.Parameter)
+    with pytest.raises(ValueError, match="weight_norm of 'weight' not found"):
+        nn.utils.remove_weight_norm(layer)
+
+
+def test_functional_call():
+    net = Net()
+    given = {name: H.zeros_like(p) for name, p in net.named_parameters()}
+    call = nn.utils.stateless.functional_call
+    before = net.first.weight
+    assert values(call(net, given, (H.ones(1, 3),), {"shift": 2.0})).tolist() == [[2.0, 2.0]]
+    assert net.first.weight is before
+    leaf = H.ones(2, requires_grad=True)
+    call(net, {**given, "second.1.bias": leaf}, H.ones(1, 3)).sum().backward()
+    assert values(leaf.grad).tolist() == [1.0, 1.0]
+
+
+def test_fusing_with_batch_norm():
+    conv, norm = nn.Conv2d(2, 3, 3).double(), nn.BatchNorm2d(3).double()
+    x = ours(randn(4, 2, 5, 5))
+    norm(conv(x))
+    conv.eval()
+    norm.eval()
+    fused = nn.utils.fuse_conv_bn_eval(conv, norm)
+    np.testing.assert_allclose(values(fused(x)), values(norm(conv(x))), atol=1e-12)
+
+
+def test_data_parallel_runs_as_the_module():
+    wrapped = nn.DataParallel(Net())
+    assert "module.first.weight" in wrapped.state_dict()
+    assert H.equal(wrapped(H.ones(1, 3)), wrapped.module(H.ones(1, 3)))
+
+
 def test_learns():
     """A small network fits a line and a circle's inside: everything above at work at once."""
     x = H.randn(200, 2)
@@ -1274,7 +1326,15 @@ def our_modules():
         f"nn.modules.{m}"
         for m in ("sparse", "padding", "fold", "pixelshuffle", "upsampling", "instancenorm", "rnn", "transformer")
     ]
-    names += ["nn.utils.clip_grad", "nn.utils.rnn", "utils.hooks"]
+    names += [
+        "nn.parallel",
+        "nn.utils.weight_norm",
+        "nn.utils.stateless",
+        "nn.utils.init",
+        "nn.utils.clip_grad",
+        "nn.utils.rnn",
+        "utils.hooks",
+    ]
     return names
 
 
