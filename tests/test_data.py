@@ -293,6 +293,20 @@ def test_wrong_length_of_a_stream_warns():
         assert len(list(loader(H, Short(), 1))) == 4
 
 
+@pytest.mark.parametrize("kwargs", [{"pin_memory": True}, {"num_workers": 500}])
+def test_loader_warns_as_torch(kwargs):
+    torch = oracle()
+    said = []
+    for lib in (H, torch):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            made = loader(lib, range(2), 1, **kwargs)
+            if "pin_memory" in kwargs:
+                next(iter(made))
+        said.append([(w.category, str(w.message)) for w in caught])
+    assert said[0] == said[1] and said[0]
+
+
 def test_empty_split_warns():
     with pytest.warns(UserWarning, match="Length of split at index 1 is 0"):
         data.random_split(range(2), [0.9, 0.1])

@@ -148,6 +148,30 @@ class DataLoader:
             collate_fn = default_convert if batch_sampler is None else default_collate
         self.collate_fn = collate_fn
         self.__initialized = True
+        self._warn_of_many_workers()
+
+    def _warn_of_many_workers(self):
+        import os
+
+        if not self.num_workers:
+            return
+        cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+        if cpus is not None and self.num_workers <= cpus:
+            return
+        if cpus is None:
+            told = "DataLoader is not able to compute a suggested max number of worker in current system."
+        else:
+            told = (
+                f"Our suggested max number of worker in current system is {cpus}"
+                + ("" if hasattr(os, "sched_getaffinity") else " (`cpuset` is not taken into account)")
+                + ", which is smaller than what this DataLoader is going to create."
+            )
+        warnings.warn(
+            f"This DataLoader will create {self.num_workers} worker processes in total. {told} Please be aware that "
+            "excessive worker creation might get DataLoader running slow or even freeze, lower the worker number to "
+            "avoid potential slowness/freeze if necessary.",
+            stacklevel=3,
+        )
 
     def __setattr__(self, attr, value):
         if self.__initialized and attr in (
@@ -224,6 +248,12 @@ class _LoaderIterator:
     """What both ways of loading share: the indices, the seed of the workers, the count."""
 
     def __init__(self, loader):
+        if loader.pin_memory:
+            warnings.warn(
+                "'pin_memory' argument is set as true but no accelerator is found, then device pinned memory won't be "
+                "used.",
+                stacklevel=4,
+            )
         self._begin(loader)
         # Drawn even where no worker needs it, so that the stream goes on as torch's does.
         self._base_seed = int(H.empty((), dtype=H.int64).random_(generator=loader.generator).item())

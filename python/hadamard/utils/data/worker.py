@@ -1,7 +1,6 @@
 """Worker processes that make batches."""
 
 import sys
-import traceback
 
 import hadamard as H
 
@@ -33,6 +32,8 @@ class _Failure:
     """An exception on its way from a worker to the loader."""
 
     def __init__(self, worker):
+        import traceback
+
         kind, error, trace = sys.exc_info()
         self.kind = kind
         self.text = "".join(traceback.format_exception(kind, error, trace))
