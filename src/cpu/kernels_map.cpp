@@ -16,15 +16,38 @@ template <class T> HD_INLINE T read(const char *p) {
   return t;
 }
 
+// One element over a whole vector, stored as vectors: it is read back at once.
 HD_INLINE void splat(char *to, const char *from, int size, int lanes) {
   with_size(size, [&]<class T>(Type<T>) {
     const T x = read<T>(from);
-    for (int i = 0; i < lanes; ++i) __builtin_memcpy(to + i * sizeof(T), &x, sizeof(T));
+    if constexpr (sizeof(T) == 16) {
+      for (int i = 0; i < lanes; ++i) __builtin_memcpy(to + i * sizeof(T), &x, sizeof(T));
+    } else {
+      using V = Vector<T, width / sizeof(T)>;
+      for (int i = 0; i < lanes * int(sizeof(T)); i += width) put(to + i, V(x - V{}));
+    }
   });
 }
 
-HD_INLINE void clear(char *p) {
-  for (int i = 0; i < longest; i += width) put(p + i, Vector<int64_t, width / 8>{});
+// n < longest bytes, then zeros up to `longest`; in whole vectors where possible, for these are read back at once.
+HD_INLINE void copy_padded(char *to, const char *from, int n) {
+#if defined(__AVX512BW__)
+  for (int i = 0; i < longest; i += 64) {
+    const uint64_t mask = n >= i + 64 ? ~uint64_t(0) : n <= i ? 0 : (uint64_t(1) << (n - i)) - 1;
+    put(to + i, _mm512_maskz_loadu_epi8(mask, from + i));
+  }
+#else
+#if defined(__AVX2__)
+  if (n % 4 == 0) {
+    const Vector<int32_t, 8> lane = {0, 1, 2, 3, 4, 5, 6, 7};
+    for (int i = 0; i < longest; i += 32)
+      put(to + i, _mm256_maskload_epi32((const int *)(from + i), (__m256i)(lane < n / 4 - i / 4)));
+    return;
+  }
+#endif
+  for (int i = 0; i < longest; i += width) put(to + i, Vector<int64_t, width / 8>{});
+  copy_bytes(to, from, n);
+#endif
 }
 
 // One row that each operand either runs through or repeats.
@@ -41,8 +64,7 @@ HD_INLINE void run_row(const Loop &loop, char *const *data, const long *step, lo
     at[k] = data[k];
     if (!step[k]) continue;
     at[k] = buffer[k];
-    clear(buffer[k]);
-    copy_bytes(buffer[k], data[k] + vectors * step[k], left * loop.size[k]);
+    copy_padded(buffer[k], data[k] + vectors * step[k], left * loop.size[k]);
   }
   loop.vectors(at, step, 1);
   copy_bytes(data[0] + vectors * step[0], buffer[0], left * loop.size[0]);
