@@ -38,6 +38,16 @@ def explain(facts: dict) -> str:
         return ""
 
 
+def error(exception, line, kind="", op="", **tensors) -> Exception:
+    """An exception with our lines and the facts, for Python code: raise error(ValueError, "…", input=x, target=y)."""
+    args = [(name, tuple(t.shape), str(t.dtype), str(t.device)) for name, t in tensors.items()]
+    facts = {"kind": kind, "op": op, "line": line, "args": args, "dim": -1}
+    help = explain(facts)
+    made = exception(f"{line}\n{help}" if help else line)
+    made.hadamard = facts
+    return made
+
+
 class _Arg:
     def __init__(self, name, shape, dtype="", device="cpu"):
         self.name = name
@@ -257,6 +267,9 @@ def _(f):
     if len(sizes) != 2:
         return []
     target, shape = sizes
+    if f.op in ("linear", "addmm", "baddbmm", "addmv") and len(f.args) == 3:
+        bias = next(a for a in f.args if a.shape == shape)
+        return [*_table(f.args), f"{bias.name} is added to the result, {_show(target)}: its sizes are those, or 1"]
     a, b = _Arg("target", target), _Arg("tensor", shape, *(x.dtype for x in f.args[:1]))
     bad = [i for i in range(-1, -len(shape) - 1, -1) if len(target) < -i or shape[i] not in (1, target[i])]
     if not bad or len(shape) > len(target):
@@ -322,12 +335,16 @@ def _(f):
     if len(pair) < 2:
         return []
     a, b = pair[0].named("batch1"), pair[1].named("batch2")
-    lines = _table([a, b])
-    shared = "with one matrix for the whole batch, which is not copied"
     if len(a.shape) != 3 or len(b.shape) != 3:
-        lines.append("bmm wants (batch, n, k) and (batch, k, m)")
-        meaning = (shared,) if {len(a.shape), len(b.shape)} == {2, 3} else ()
-        return lines + _tries(("matmul(batch1, batch2) or batch1 @ batch2", _matmul(a.shape, b.shape), *meaning))
+        shared = ("with one matrix for the whole batch, which is not copied",)
+        meaning = shared if {len(a.shape), len(b.shape)} == {2, 3} else ()
+        return [*_table([a, b]), "bmm wants (batch, n, k) and (batch, k, m)"] + _tries(
+            ("batch1 @ batch2 or matmul(batch1, batch2)", _matmul(a.shape, b.shape), *meaning)
+        )
+    if a.shape[0] != b.shape[0]:
+        lines = _table([a, b], {1: -3}, f"batch of {a.shape[0]} against batch of {b.shape[0]}")
+    else:
+        lines = _table([a, b], {0: -1, 1: -2}, f"summed over: {a.shape[-1]} in batch1, {b.shape[-2]} in batch2")
     at, bt = _swap(a.shape), _swap(b.shape)
 
     def bmm(x, y):
@@ -371,9 +388,8 @@ def _(f):
 
 @_page("matmul_scalar", "both arguments to matmul need to be at least 1D")
 def _(f):
-    return _table(f.args[:2]) + _tries(
-        ("a * b", _broadcast(*(a.shape for a in f.args[:2])), "a number has no matrix product")
-    )
+    a, b = f.args[0].named("a"), f.args[1].named("b")
+    return _table([a, b]) + _tries(("a * b", _broadcast(a.shape, b.shape), "a number scales"))
 
 
 @_page("rank", "must be a matrix", "vector + matrix @ vector expected", "must be a vector")
@@ -417,11 +433,12 @@ def _(f):
 
 @_page("unsupported_dtype", "not implemented for '")
 def _(f):
+    dtype = f.line.rpartition("for '")[2].rstrip("'")
     lines = _table(f.args)
-    if f.args and f.args[0].dtype == "bool":
-        lines += _tries((f"{f.args[0].name}.long() to count", True), ("& and | for logic", True))
-    elif f.args and f.args[0].dtype not in _FLOATS and "complex" not in f.args[0].dtype:
-        lines += _tries((f"{f.args[0].name}.float()", True))
+    if dtype == "Bool":
+        return lines + _tries(("x.long() to count", True), ("& and | for logic", True))
+    if dtype in ("Byte", "Char", "Short", "Int", "Long"):
+        return lines + _tries(("x.float()", True))
     return lines
 
 
@@ -452,13 +469,8 @@ def _(f):
 @_page("inplace_dtype", "can't be cast to the desired output type")
 def _(f):
     lines = _table(f.args)
-    if f.args:
-        a = f.args[0]
-        op = f.op.rstrip("_") or "op"
-        other = f.args[1].name if len(f.args) > 1 else "…"
-        lines.append(f"an in-place op keeps the dtype of the tensor that it writes to, {a.dtype}")
-        lines += _tries((f"{a.name} = {a.name}.{op}({other})", True), (f"{a.name}.float() before it", True))
-    return lines
+    lines.append("an in-place op, and out=, keep the dtype of the tensor that is written to")
+    return lines + _tries(("x = x * y instead of x *= y", True), ("x = x.float() before it", True))
 
 
 @_page("scalar_backward", "grad can be implicitly created only for scalar outputs")
@@ -616,7 +628,14 @@ def _(f):
 
 @_page("index", "is out of bounds for dimension", "index out of range")
 def _(f):
-    return _table(f.args[:1])
+    words = f.line.split()
+    lines = _table(f.args)
+    if "size" in words and words[-1].isdigit():
+        size = int(words[-1])
+        lines.append(f"valid are 0 to {size - 1}, and from the end -1 to -{size}" if size else "it has no elements")
+    elif f.op == "embedding" and f.args and f.args[0].shape:
+        lines.append(f"the table has {f.args[0].shape[0]} rows, so indices are 0 to {f.args[0].shape[0] - 1}")
+    return lines
 
 
 @_page("memory", "tried to allocate", "can't allocate memory")
