@@ -136,7 +136,7 @@ def test_options_are_kept_and_restored():
     H.set_printoptions(precision=2)
     assert repr(H.tensor([1.12345])) == "tensor([1.12])"
     if OURS:
-        with H.printoptions(precision=6):
+        with _tensor_str.printoptions(precision=6):
             assert repr(H.tensor([1.12345])) == "tensor([1.123450])"
     assert repr(H.tensor([1.12345])) == "tensor([1.12])"
     H.set_printoptions(profile="default")

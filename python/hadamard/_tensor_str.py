@@ -42,7 +42,8 @@ class printoptions:
     """Context manager: set_printoptions for the length of a block.
 
     >>> import hadamard as torch
-    >>> with torch.printoptions(precision=2):
+    >>> from hadamard._tensor_str import printoptions
+    >>> with printoptions(precision=2):
     ...     print(torch.tensor([1.12345]))
     tensor([1.12])
     """
