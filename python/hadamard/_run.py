@@ -195,6 +195,7 @@ def _torch_name(error):
             kind = owner if isinstance(owner, type) else type(owner)
             parts = f"{kind.__module__}.{kind.__qualname__}".split(".")
             owner = ".".join(part for part in parts if not part.startswith("_"))
-        if owner == _PACKAGE or owner.startswith(_PACKAGE + "."):
-            return f"torch{owner[len(_PACKAGE) :]}.{error.name}"
+        root, dot, rest = owner.partition(".")
+        if root in (_PACKAGE, "torch"):
+            return f"torch{dot}{rest}.{error.name}"
     return None

@@ -42,7 +42,7 @@ def info(file=None) -> None:
 
     import hadamard
 
-    stats = hadamard.memory_stats()
+    core = hadamard._C
     extras = []
     for name in ("numpy", "torch", "opt_einsum", "safetensors", "matplotlib", "tqdm", "rich", "mpi4py"):
         try:
@@ -52,10 +52,10 @@ def info(file=None) -> None:
     rows = {
         "hadamard": hadamard.__version__,
         "python": f"{platform.python_version()} on {platform.machine()} {platform.system()}",
-        "level": hadamard.level(),
+        "level": f"{core._level()} (of {core._levels()} on this machine)",
         "threads": hadamard.get_num_threads(),
-        "memory": ", ".join(f"{key} {value}" for key, value in stats.items()),
-        "dtypes": " ".join(str(dtype).rpartition(".")[2] for dtype in hadamard.dtypes()),
+        "memory": ", ".join(f"{key} {value}" for key, value in hadamard.memory_stats().items()),
+        "dtypes": " ".join(sorted({str(x)[6:] for x in vars(core).values() if isinstance(x, hadamard.dtype)})),
         "packages": ", ".join(extras),
     }
     for key, value in rows.items():
