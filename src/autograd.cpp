@@ -327,7 +327,9 @@ Tensor Saved::get(Node *owner) const {
   if (t_.version() != version_) {
     std::string what = "[" + legacy_type(t_) + " " + brackets(t_.shape()) + "]";
     Node *fn = output_ ? owner : grad_fn(t_);
-    if (fn) what += ", which is output " + std::to_string(output_ ? output_nr_ : output_nr(t_)) + " of " + fn->name() + ",";
+    std::string by = fn ? fn->name() : "";
+    by = by.substr(0, by.find("Backward")); // torch leaves the word out
+    if (fn) what += ", which is output " + std::to_string(output_ ? output_nr_ : output_nr(t_)) + " of " + by + ",";
     throw Error(Raises::runtime,
                 "one of the variables needed for gradient computation has been modified by an inplace operation: " +
                     what + " is at version " + std::to_string(t_.version()) + "; expected version " +
@@ -336,7 +338,7 @@ Tensor Saved::get(Node *owner) const {
                          ? "the backtrace further above shows the operation that failed to compute its gradient. The "
                            "variable in question was changed in there or anywhere later. Good luck!"
                          : "enable anomaly detection to find the operation that failed to compute its gradient, with "
-                           "torch.autograd.set_detect_anomaly(True)."),
+                           "torch.autograd.set_detect_anomaly(True, check_nan=False)."),
                 "inplace_saved")
         .in(owner ? owner->name() : "");
   }

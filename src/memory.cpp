@@ -109,7 +109,7 @@ void *allocate(size_t bytes) {
     }
   }
   throw Error(Raises::runtime,
-              text("[enforce fail at alloc_cpu.cpp:119] err == 0. DefaultCPUAllocator: can't allocate memory: you tried "
+              text("[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory: you tried "
                    "to allocate %zu bytes. Error code 12 (Cannot allocate memory)",
                    bytes),
               "memory");

@@ -827,7 +827,8 @@ PyObject *from_data(PyObject *o, std::optional<DType> t, std::optional<Device> d
     if (device) r = to(r, *device);
     return wrap(r);
   }
-  if (PyUnicode_Check(o)) throw Error(Raises::value, "too many dimensions 'str'");
+  if (PyUnicode_Check(o) || PyBytes_Check(o))
+    throw Error(Raises::type, text("new(): invalid data type '%s'", Py_TYPE(o)->tp_name));
   bool array = PyObject_HasAttrString(o, "__array_interface__");
   if (!array && as_number(o, s)) {
     DType natural = s.kind == Scalar::boolean    ? DType::Bool

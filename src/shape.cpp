@@ -15,7 +15,7 @@ int64_t numel(const Dims &shape) {
     zero |= s == 0;
     over |= __builtin_mul_overflow(n, s ? s : 1, &n);
   }
-  HD_CHECK(zero || !over, runtime, "numel: integer multiplication overflow");
+  HD_CHECK(zero || !over, runtime, "Storage size calculation overflowed with sizes=%s", brackets(shape).c_str());
   return zero ? 0 : n;
 }
 

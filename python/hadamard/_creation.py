@@ -12,6 +12,7 @@ __all__ = [
     "from_dlpack",
     "tensor",
     "scalar_tensor",
+    "broadcast_tensors",
     "meshgrid",
     "atleast_1d",
     "atleast_2d",
@@ -129,6 +130,16 @@ def broadcast_shapes(*shapes):
     from ._size import Size
 
     return Size(result)
+
+
+def broadcast_tensors(*tensors):
+    """The tensors expanded to their common shape, as a tuple of views.
+
+    >>> import hadamard as torch
+    >>> [tuple(t.shape) for t in torch.broadcast_tensors(torch.ones(2, 1), torch.ones(3))]
+    [(2, 3), (2, 3)]
+    """
+    return tuple(_C.broadcast_tensors(tensors))
 
 
 def meshgrid(*tensors, indexing=None):

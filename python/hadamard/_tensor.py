@@ -3,6 +3,8 @@
 from . import _C
 from ._C import Tensor
 
+Tensor.__name__ = "Tensor"  # Python's own messages then leave the module out, as with torch
+
 
 def _method(f):
     setattr(Tensor, f.__name__, f)
