@@ -85,38 +85,42 @@ def test_links_and_files(page):
 
 
 def documented():
-    """(name, docstring) of everything public that has an example."""
+    """(name, docstring, the names of its module) of everything public that has an example."""
     if not OURS:
         return
     seen = set()
 
-    def look(name, thing):
+    def ours(thing):
+        module = getattr(thing, "__module__", None)
+        return not isinstance(module, str) or module.partition(".")[0] in ("hadamard", "torch")
+
+    def look(name, thing, names):
         text = getattr(thing, "__doc__", None)
         if isinstance(text, str) and ">>> " in text and (text not in seen):
             seen.add(text)
-            yield name, text
-        if isinstance(thing, type) and (thing.__module__ or "").startswith("hadamard"):
+            yield name, text, names
+        if isinstance(thing, type) and ours(thing):
             for key, value in vars(thing).items():
                 if not key.startswith("_"):
-                    yield from look(f"{name}.{key}", getattr(value, "__func__", value))
+                    yield from look(f"{name}.{key}", getattr(value, "__func__", value), names)
 
     modules = [H]
     for found in pkgutil.walk_packages(H.__path__, "hadamard."):
         if not found.name.endswith(("__main__", "._C")):
             modules.append(importlib.import_module(found.name))
     for module in modules:
-        yield from look(module.__name__, module)
+        yield from look(module.__name__, module, vars(module))
         for key in sorted(set(vars(module)) | set(dir(module))):
             thing = getattr(module, key, None)
-            ours = (getattr(thing, "__module__", None) or "hadamard").startswith("hadamard")
-            if not key.startswith("_") and ours and not isinstance(thing, types.ModuleType):
-                yield from look(f"{module.__name__}.{key}", thing)
+            if not key.startswith("_") and ours(thing) and not isinstance(thing, types.ModuleType):
+                home = sys.modules.get(getattr(thing, "__module__", None) or "", module)
+                yield from look(f"{module.__name__}.{key}", thing, vars(home))
 
 
-@pytest.mark.parametrize("name, text", documented(), ids=lambda value: value if "\n" not in value else "")
-def test_docstring(name, text, tmp_path, monkeypatch):
+@pytest.mark.parametrize("text, names", [pytest.param(*rest, id=name) for name, *rest in documented()])
+def test_docstring(text, names, request, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    run_doctest(text, {}, name)
+    run_doctest(text, {**names, "H": H, "F": H.nn.functional, "nn": H.nn}, request.node.name)
 
 
 def apply(diff, root):

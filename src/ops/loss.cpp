@@ -210,7 +210,10 @@ Tensor pick_classes(const Tensor &input, const Tensor &target, const Tensor &wei
             parts[i] = out[i] = 0;
             continue;
           }
-          HD_CHECK(c >= 0 && c < classes, index, "Target %ld is out of bounds.", long(c));
+          if (c < 0 || c >= classes)
+            throw Error(Raises::index, text("Target %ld is out of bounds.", long(c)), "target")
+                .arg("input", input)
+                .arg("target", target);
           to_[i] = c;
           parts[i] = weights ? weights[c] : T(1);
           out[i] = -parts[i] * values[(i / inner * classes + c) * inner + i % inner];

@@ -4,7 +4,7 @@ import math
 import warnings
 
 import hadamard as H
-from hadamard import _C
+from hadamard import _C, _errors
 
 from . import _attention, _pool, _reduction, _resize
 from ._tuples import _pair
@@ -668,9 +668,12 @@ def binary_cross_entropy(input, target, weight=None, size_average=None, reduce=N
     if size_average is not None or reduce is not None:
         reduction = _reduction.legacy_get_string(size_average, reduce)
     if target.size() != input.size():
-        raise ValueError(
+        raise _errors.error(
+            ValueError,
             f"Using a target size ({target.size()}) that is different to the input size ({input.size()}) is deprecated."
-            " Please ensure they have the same size."
+            " Please ensure they have the same size.",
+            input=input,
+            target=target,
         )
     if weight is not None:
         weight = weight.expand(H.broadcast_shapes(weight.shape, target.shape))
@@ -689,7 +692,12 @@ def binary_cross_entropy_with_logits(
     if size_average is not None or reduce is not None:
         reduction = _reduction.legacy_get_string(size_average, reduce)
     if target.size() != input.size():
-        raise ValueError(f"Target size ({target.size()}) must be the same as input size ({input.size()})")
+        raise _errors.error(
+            ValueError,
+            f"Target size ({target.size()}) must be the same as input size ({input.size()})",
+            input=input,
+            target=target,
+        )
     return _C.binary_cross_entropy_with_logits(input, target, weight, pos_weight, _reduction.get_enum(reduction))
 
 

@@ -9,6 +9,7 @@ from itertools import chain
 import hadamard as H
 from hadamard import Tensor
 
+from .._errors import error
 from ..nn.modules.module import _typename
 from ..utils.hooks import RemovableHandle
 
@@ -97,7 +98,7 @@ class Optimizer:
         self.param_groups = []
         groups = list(params)
         if not groups:
-            raise ValueError("optimizer got an empty parameter list")
+            raise error(ValueError, "optimizer got an empty parameter list")
         if not isinstance(groups[0], dict):
             groups = [{"params": groups}]
         for group in groups:
