@@ -26,8 +26,7 @@ struct Function {
   double (*exact)(double);
   double bound;
 };
-#define F(name, exact, bound)                                                                                          \
-  { #name, ops::op_id < ops::name>, exact, bound }
+#define F(name, exact, bound) {#name, ops::op_id<ops::name>, exact, bound}
 const Function functions[] = {
     F(exp, std::exp, 1.1),     F(expm1, std::expm1, 2.5), F(log, std::log, 2.5),   F(log2, std::log2, 2.5),
     F(log10, std::log10, 2.5), F(log1p, std::log1p, 2.5), F(tanh, std::tanh, 2.5), F(sigmoid, sigmoid, 2.5),
@@ -86,7 +85,11 @@ int main(int argc, char **argv) {
         } else if (e > worst) worst = e, at = x[i];
       }
     }
-    const bool over = worst > f.bound || denormal > 1.5 || wrong;
+    // Without fused multiply-add (v2) these three are a little worse.
+    double bound = f.bound;
+    if (!strcmp(l.name, "v2"))
+      bound = !strcmp(f.name, "erf") ? 1.2 : !strcmp(f.name, "erfc") || !strcmp(f.name, "gelu") ? 3.5 : bound;
+    const bool over = worst > bound || denormal > 1.5 || wrong;
     bad += over;
     printf("%-4s %-8s %.3f ulp at %.9g; denormal results %.2f at %.9g; %ld wrong (%.9g)%s\n", l.name, f.name, worst, at,
            denormal, at_denormal, wrong, where_wrong, over ? "  <--" : "");
