@@ -23,10 +23,23 @@ template <class T> struct WideOf<complex<T>> {
 template <class F, class T>
 void fold_line(char *out, long out_stride, int64_t *, long, const char *in, long in_stride, long n) {
   using V = typename WideOf<T>::type;
-  auto sum = F::template identity<Lanes<V, 1>>();
-  for (; n > 0; --n, in += in_stride, out += out_stride) {
-    sum = F::merge(sum, one<T, V>(in));
-    put_one<T>(out, sum);
+  if constexpr (same<T, Compute<T>> && !is_complex<T>) { // a vector of one lane costs ten times a plain number
+    V sum = same<F, Plus> ? V(0) : V(1);
+    for (; n > 0; --n, in += in_stride, out += out_stride) {
+      T x;
+      __builtin_memcpy(&x, in, sizeof x);
+      if constexpr (floating<T>) sum = same<F, Plus> ? sum + x : sum * x;
+      else if constexpr (same<F, Plus>) __builtin_add_overflow(sum, x, &sum); // wraps
+      else __builtin_mul_overflow(sum, x, &sum);
+      x = T(sum);
+      __builtin_memcpy(out, &x, sizeof x);
+    }
+  } else {
+    auto sum = F::template identity<Lanes<V, 1>>();
+    for (; n > 0; --n, in += in_stride, out += out_stride) {
+      sum = F::merge(sum, one<T, V>(in));
+      put_one<T>(out, sum);
+    }
   }
 }
 // The last of equals, as in torch; NaN stays.

@@ -30,6 +30,27 @@ struct Lines {
   }
 };
 
+// A sum or product along the first of (n, columns), a tile of columns at a time: a row of memory is read once, not once
+// per column. The numbers are those of the level's scan of a line.
+template <class T, bool product>
+void scan_columns(const T *x, int64_t x_step, T *y, int64_t y_step, int64_t n, int64_t columns) {
+  using W = std::conditional_t<std::is_floating_point_v<Wide<T>>, double, T>;
+  constexpr int64_t tile = 64;
+  for (int64_t from = 0; from < columns; from += tile) {
+    int64_t m = std::min(tile, columns - from);
+    W total[tile];
+    std::fill(total, total + m, W(product));
+    for (int64_t i = 0; i < n; ++i) {
+      const T *p = x + i * x_step + from;
+      T *q = y + i * y_step + from;
+      for (int64_t j = 0; j < m; ++j) {
+        total[j] = product ? times<W>(total[j], W(wide(p[j]))) : plus<W>(total[j], W(wide(p[j])));
+        q[j] = hadamard::narrow<T>(total[j]);
+      }
+    }
+  }
+}
+
 // Runs a scan along dim without history; `at` gets the positions of cummax and cummin.
 Tensor scan(Scan s, const char *name, const Tensor &x, int64_t dim, const Tensor &at = {}) {
   Tensor y = empty(x.shape(), x.dtype(), x.device());
@@ -41,6 +62,24 @@ Tensor scan(Scan s, const char *name, const Tensor &x, int64_t dim, const Tensor
   Dims xs = Lines::strides(from, dim), ys = Lines::strides(to, dim);
   int64_t size = x.itemsize(), step = to.strides()[dim];
   LongWork unlocked(y.numel());
+  int64_t last = from.dim() - 1;
+  if (s <= Scan::cumprod && dim < last && !x.is_complex() && from.strides()[last] == 1 && from.shape()[last] > 4) {
+    int64_t n = lines.length, columns = from.shape()[last], outer = lines.count / columns;
+    lines.shape.pop_back();
+    xs.pop_back();
+    ys.pop_back();
+    visit(x.dtype(), [&]<class T>(Type<T>) {
+      if constexpr (is_real_element<T> && !std::is_same_v<T, bool>)
+        parallel_for(outer, share(y.numel(), outer), [&](long begin, long end) {
+          Walk<2> w(lines.shape, {&xs, &ys}, begin);
+          for (long l = begin; l < end; ++l, w.next())
+            (s == Scan::cumsum ? scan_columns<T, false>
+                               : scan_columns<T, true>)(from.data<T>() + w.offset[0], from.strides()[dim],
+                                                        to.data<T>() + w.offset[1], step, n, columns);
+        });
+    });
+    return y;
+  }
   parallel_for(lines.count, share(y.numel(), lines.count), [&](long begin, long end) {
     Walk<2> w(lines.shape, {&xs, &ys}, begin);
     for (long l = begin; l < end; ++l, w.next())

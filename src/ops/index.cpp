@@ -799,12 +799,14 @@ Tensor embedding(const Tensor &weight, const Tensor &indices, int64_t padding, b
 
 namespace {
 // Visits every element of `at`: f(x's element at that place along dim, the element of `other` at the same index). The
-// order along dim is kept; places were checked.
+// order along dim is kept. Where x is only read, what is out of bounds is passed over and false is returned; where it
+// is written, places were checked before.
 template <class T, class F>
-void along_places(const Tensor &x, int64_t dim, const Tensor &at, T *other, const Dims &o_strides, F f) {
+bool along_places(const Tensor &x, int64_t dim, const Tensor &at, T *other, const Dims &o_strides, F f) {
   const Dims &shape = at.shape();
-  int64_t nd = at.dim(), total = at.numel(), stride = x.strides()[dim];
-  if (!total) return;
+  int64_t nd = at.dim(), total = at.numel(), stride = x.strides()[dim], size = x.shape()[dim];
+  if (!total) return true;
+  std::atomic<bool> all_good{true};
   Dims xs = x.strides();
   xs[dim] = 0;
   auto run = [&](Dims shape, T *x, const int64_t *i, T *o) {
@@ -812,35 +814,49 @@ void along_places(const Tensor &x, int64_t dim, const Tensor &at, T *other, cons
     shape.pop_back();
     int64_t lines = numel(shape);
     Walk<3> w(shape, {&xs, &at.strides(), &o_strides});
+    bool good = true;
+    auto inside = [&](int64_t i) {
+      if (F::writes || uint64_t(i) < uint64_t(size)) return true;
+      return good = false;
+    };
     for (int64_t l = 0; l < lines; ++l, w.next()) {
       T *xp = x + w.offset[0], *op = o + w.offset[2];
       const int64_t *ip = i + w.offset[1];
       if (i_step == 0 && x_step == 1 && o_step == 1) { // one index for a whole row
+        if (!inside(*ip)) continue;
         T *row = xp + *ip * stride;
         if constexpr (requires { F::block(row, op, n); }) F::block(row, op, n);
         else
           for (int64_t j = 0; j < n; ++j) f(row[j], op[j]);
       } else {
-        for (int64_t j = 0; j < n; ++j) f(xp[j * x_step + ip[j * i_step] * stride], op[j * o_step]);
+        for (int64_t j = 0; j < n; ++j) {
+          int64_t i = ip[j * i_step];
+          if (inside(i)) f(xp[j * x_step + i * stride], op[j * o_step]);
+        }
       }
     }
+    if (!good) all_good.store(false, std::memory_order_relaxed);
   };
   LongWork unlocked(total);
   int64_t split = -1;
   for (int64_t d = 0; d < nd; ++d)
     if ((d != dim || !F::writes) && (split < 0 || shape[d] > 4 * shape[split])) split = d;
-  if (total < 2 * grain || split < 0 || num_threads() == 1) return run(shape, x.data<T>(), at.data<int64_t>(), other);
+  if (total < 2 * grain || split < 0 || num_threads() == 1) {
+    run(shape, x.data<T>(), at.data<int64_t>(), other);
+    return all_good;
+  }
   parallel_for(shape[split], share(total, shape[split]), [&](long begin, long end) {
     Dims part = shape;
     part[split] = end - begin;
     run(part, x.data<T>() + begin * xs[split], at.data<int64_t>() + begin * at.strides()[split],
         other + begin * o_strides[split]);
   });
+  return all_good;
 }
 template <class T, class F>
-void along(const Tensor &x, int64_t dim, const Tensor &at, T *other, const Dims &o_strides, F f) {
+bool along(const Tensor &x, int64_t dim, const Tensor &at, T *other, const Dims &o_strides, F f) {
   NoGrad no;
-  along_places<T>(x, dim, to(at, DType::I64), other, o_strides, f);
+  return along_places<T>(x, dim, to(at, DType::I64), other, o_strides, f);
 }
 } // namespace
 
@@ -862,13 +878,14 @@ Tensor gather(const Tensor &x, int64_t dim, const Tensor &at) {
             .at(d)
             .arg("input", x)
             .arg("index", at);
-    check_places(at, dim, x.dim() ? x.shape()[dim] : 1);
   }
   Tensor y = empty(at.shape(), x.dtype(), x.device());
   if (!y.is_meta() && y.numel()) {
     Tensor from = at_least_1d(x), to = at_least_1d(y);
-    by_size(x.itemsize(),
-            [&]<class T>(Type<T>) { along(from, dim, at_least_1d(at), to.data<T>(), to.strides(), Get{}); });
+    bool good = by_size(x.itemsize(), [&]<class T>(Type<T>) {
+      return along(from, dim, at_least_1d(at), to.data<T>(), to.strides(), Get{});
+    });
+    if (!good) check_places(at, dim, from.shape()[dim]);
   }
   Dims shape = x.shape();
   return record(y, "GatherBackward0", {x}, {Keep{at}}, [shape, dim](const Backward &b) -> TensorList {
@@ -1030,14 +1047,37 @@ Tensor masked_fill(const Tensor &x, const Tensor &mask, const Tensor &value) {
 // ---- nonzero
 
 namespace {
-template <class T> void positions(const Tensor &x, int64_t *to, int64_t column, int64_t row) {
-  const T *p = x.data<T>();
-  Walk<1> w(x.shape(), {&x.strides()});
-  for (int64_t k = 0, n = x.numel(); k < n; ++k, w.next())
-    if (!is_zero(p[w.offset[0]])) {
-      for (size_t d = 0; d < w.at().size(); ++d) to[int64_t(d) * column] = w.at()[d];
-      to += row;
+// Calls f(j) for every j of a row of n elements that is not zero. Where is which is found without a branch.
+template <class T, class F> void each_nonzero(const T *p, int64_t step, int64_t n, F f) {
+  uint16_t found[256];
+  for (int64_t from = 0; from < n; from += 256) {
+    int64_t m = std::min<int64_t>(256, n - from), count = 0;
+    for (int64_t j = 0; j < m; ++j) {
+      found[count] = uint16_t(j);
+      count += !is_zero(p[(from + j) * step]);
     }
+    for (int64_t k = 0; k < count; ++k) f(from + found[k]);
+  }
+}
+// Calls f(walk over the other dimensions, j) for every element that is not zero, in order; x has dimensions.
+template <class T, int N, class F>
+void each_nonzero(const Tensor &x, const Dims &shape, std::array<const Dims *, N> strides, F f) {
+  int64_t n = shape.back(), step = (*strides[0]).back();
+  Dims outer(shape.begin(), shape.end() - 1);
+  int64_t rows = numel(outer);
+  Walk<N> w(outer, strides);
+  for (int64_t r = 0; r < rows; ++r, w.next())
+    each_nonzero(x.data<T>() + w.offset[0], step, n, [&](int64_t j) { f(w, j); });
+}
+template <class T> void positions(const Tensor &x, int64_t *to, int64_t n) {
+  int64_t last = x.dim() - 1;
+  const int64_t *end = to + n; // x may change under us: never more than was counted
+  each_nonzero<T, 1>(x, x.shape(), {&x.strides()}, [&](auto &w, int64_t j) {
+    if (to == end) return;
+    for (int64_t d = 0; d < last; ++d) to[d * n] = w.at()[d];
+    to[last * n] = j;
+    ++to;
+  });
 }
 template <class T> int64_t count_of(const Tensor &x) {
   const T *p = x.data<T>();
@@ -1059,7 +1099,7 @@ Tensor nonzero(const Tensor &x) {
   int64_t n = x.numel() ? visit(x.dtype(), [&]<class T>(Type<T>) { return count_of<T>(x); }) : 0;
   // One column after another, as torch lays it out: its columns are the indices.
   Tensor y = empty_strided({n, x.dim()}, {1, std::max<int64_t>(0, n)}, DType::I64);
-  if (n) visit(x.dtype(), [&]<class T>(Type<T>) { positions<T>(x, y.data<int64_t>(), n, 1); });
+  if (n && x.dim()) visit(x.dtype(), [&]<class T>(Type<T>) { positions<T>(x, y.data<int64_t>(), n); });
   return y;
 }
 
@@ -1392,13 +1432,15 @@ Dims broadcast_with(const Tensor &a, const Tensor &b, const char *name) {
   }
   return all.shape;
 }
-// Calls f(offset in x) for every true element of the mask, in order; both have been expanded to `shape`.
+// Calls f(offset in x) for every true element of the mask, in order; both are read as if they had `shape`.
 template <class F> void each_true(const Dims &shape, const Dims &x_strides, const Tensor &mask, F f) {
   Dims ms = expanded_strides(mask.shape(), mask.strides(), shape);
-  const bool *m = mask.data<bool>();
-  Walk<2> w(shape, {&ms, &x_strides});
-  for (int64_t k = 0, n = numel(shape); k < n; ++k, w.next())
-    if (m[w.offset[0]]) f(w.offset[1]);
+  if (shape.empty()) {
+    if (*mask.data<bool>()) f(0);
+    return;
+  }
+  int64_t step = x_strides.back();
+  each_nonzero<bool, 2>(mask, shape, {&ms, &x_strides}, [&](auto &w, int64_t j) { f(w.offset[1] + j * step); });
 }
 Tensor masked_scatter_of(const Tensor &x, const Tensor &mask, const Tensor &source, bool inplace);
 
@@ -1417,8 +1459,10 @@ Tensor masked_select(const Tensor &x, const Tensor &mask) {
     y = empty({n}, x.dtype());
     by_size(x.itemsize(), [&]<class T>(Type<T>) {
       const T *from = x.data<T>();
-      T *to = y.data<T>();
-      each_true(shape, xs, mask, [&](int64_t at) { *to++ = from[at]; });
+      T *to = y.data<T>(), *end = to + n;
+      each_true(shape, xs, mask, [&](int64_t at) {
+        if (to != end) *to++ = from[at];
+      });
     });
   }
   Dims own = x.shape();
@@ -1445,9 +1489,11 @@ Tensor masked_scatter_of(const Tensor &given, const Tensor &mask, const Tensor &
         HD_CHECK(n <= source.numel(), runtime, "Number of elements of source < number of ones in mask");
         Tensor from = flattened(apart(source, y));
         by_size(y.itemsize(), [&]<class T>(Type<T>) {
-          const T *next = from.data<T>();
+          const T *next = from.data<T>(), *end = next + from.numel();
           T *to = y.data<T>();
-          each_true(shape, y.strides(), mask, [&](int64_t at) { to[at] = *next++; });
+          each_true(shape, y.strides(), mask, [&](int64_t at) {
+            if (next != end) to[at] = *next++;
+          });
         });
       },
       [shape = source.shape()](const Backward &b) -> TensorList {

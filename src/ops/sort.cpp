@@ -29,9 +29,9 @@ template <class T> Key<T> key_of(T x) {
   if constexpr (std::is_same_v<T, bool> || std::is_same_v<T, uint8_t>) return k;
   else if constexpr (std::is_integral_v<T>) return K(k ^ top);
   else {
-    if (is_nan(x)) return K(~K(0));
     if (k == top) k = 0;
-    return K(k & top ? ~k : k | top);
+    K flip = K(K(0) - K(k >> (sizeof(K) * 8 - 1))) | top; // without a branch on the sign
+    return is_nan(x) ? K(~K(0)) : K(k ^ flip);
   }
 }
 
@@ -124,6 +124,26 @@ void order_lines(const Tensor &x, int64_t dim, const Tensor &values, const Tenso
           const T *from = x.data<T>() + at.offset[0];
           T *v = values.data<T>() + at.offset[1];
           int64_t *p = places.data<int64_t>() + at.offset[2], nans = 0;
+          if (c.order == Order::top && c.k * 16 <= n) { // few of many: a heap of the best so far, the worst on top
+            auto b = items.begin();
+            int64_t size = 0;
+            for (int64_t i = 0; i < n && c.k; ++i) {
+              K k = key_of(from[i * w.step[0]]);
+              k = c.reverse ? K(~k) : k;
+              if (size == c.k) {
+                if (k >= b->key) continue; // an equal one that came first stays
+                std::pop_heap(b, b + size--);
+              }
+              b[size++] = {k, uint32_t(i)};
+              std::push_heap(b, b + size);
+            }
+            std::sort_heap(b, b + size);
+            for (int64_t i = 0; i < size; ++i) {
+              v[i * w.step[1]] = from[b[i].at * w.step[0]];
+              p[i * w.step[2]] = b[i].at;
+            }
+            continue;
+          }
           for (int64_t i = 0; i < n; ++i) {
             K k = key_of(from[i * w.step[0]]);
             nans += is_nan(from[i * w.step[0]]);
@@ -138,8 +158,7 @@ void order_lines(const Tensor &x, int64_t dim, const Tensor &values, const Tenso
             sort_items(items.data(), spare.data(), n);
             for (int64_t i = 0; i < n; ++i) put(i, items[size_t(i)]);
           } else if (c.order == Order::top) {
-            if (c.k * 16 <= n) std::partial_sort(b, b + c.k, items.end());
-            else if (c.k) {
+            if (c.k) {
               std::nth_element(b, b + c.k - 1, items.end());
               if (c.sorted) std::sort(b, b + c.k);
             }
@@ -442,12 +461,13 @@ Tensor search(const Tensor &sorted, const Tensor &values, const Tensor &sorter, 
           const T *p = s.data<T>() + line;
           const int64_t *o = order ? order.data<int64_t>() + line : nullptr;
           auto x = wide(v.data<T>()[i]);
-          int64_t low = 0, high = n;
-          while (low < high) {
-            int64_t middle = low + (high - low) / 2;
+          int64_t low = 0, length = n;
+          while (length > 0) { // no branch to mispredict
+            int64_t half = length / 2, middle = low + half;
             auto at = wide(p[o ? o[middle] : middle]);
-            if (right ? !(at > x) : !(at >= x)) low = middle + 1;
-            else high = middle;
+            bool after = right ? !(at > x) : !(at >= x);
+            low = after ? middle + 1 : low;
+            length = after ? length - half - 1 : half;
           }
           y.data<int64_t>()[i] = low;
         }
@@ -527,12 +547,16 @@ Tensor bincount(const Tensor &x, const Tensor &weights, int64_t minlength) {
   NoGrad no;
   Tensor i = contiguous(to(x, DType::I64));
   const int64_t *p = i.data<int64_t>();
-  auto [low, high] = std::minmax_element(p, p + i.numel());
-  HD_CHECK(*low >= 0, runtime, "bincount only supports 1-d non-negative integral inputs.");
+  int64_t low = 0, high = 0;
+  for (int64_t k = 0; k < i.numel(); ++k) {
+    low = std::min(low, p[k]);
+    high = std::max(high, p[k]);
+  }
+  HD_CHECK(low >= 0, runtime, "bincount only supports 1-d non-negative integral inputs.");
   HD_CHECK(!weights || (weights.dim() == 1 && weights.numel() == x.numel()), runtime,
            "weights should be 1-d and have the same length as input");
-  HD_CHECK(*high < INT64_MAX, runtime, "numel: integer multiplication overflow");
-  int64_t n = std::max(minlength, *high + 1);
+  HD_CHECK(high < INT64_MAX, runtime, "numel: integer multiplication overflow");
+  int64_t n = std::max(minlength, high + 1);
   if (!weights) {
     Tensor y = zeros({n}, DType::I64);
     for (int64_t k = 0; k < i.numel(); ++k) ++y.data<int64_t>()[p[k]];
