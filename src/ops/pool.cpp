@@ -115,7 +115,8 @@ Windows windows(const Tensor &x, int dims, const char *op, const Dims &kernel_si
 }
 
 // Windows that share the input out evenly: the i-th begins at floor(i in / out) and ends at ceil((i + 1) in / out).
-Windows adaptive(const Tensor &x, int dims, const char *op, const Dims &size, bool max) {
+Windows adaptive(const Tensor &x, int dims, const char *op, const Dims &output_size, bool max) {
+  Dims size = output_size.size() == 1 ? Dims(size_t(dims), output_size[0]) : output_size;
   HD_CHECK(int(size.size()) == dims, runtime, "%s: output_size must be %d", op, dims);
   HD_CHECK(x.dim() == dims + 1 || x.dim() == dims + 2, runtime, "%s(): Expected %dD or %dD tensor, but got%s %s", op,
            dims + 1, dims + 2, max ? ":" : "", brackets(x.shape()).c_str());
@@ -156,9 +157,10 @@ int64_t planes_of(const Tensor &x, int dims) {
 
 // ---- the largest
 
-std::tuple<Tensor, Tensor> largest(const char *node, const char *op, const Tensor &x, const Windows &plan) {
-  HD_CHECK(!x.is_complex() && x.dtype() != DType::Bool, not_implemented, "\"%s\" not implemented for '%s'", op,
-           info(x.dtype()).scalar);
+std::tuple<Tensor, Tensor> largest(const char *node, const char *op, const Tensor &x, const Windows &plan,
+                                   bool floats_only = false) {
+  HD_CHECK(x.is_float() || (!floats_only && dtype_in(x.dtype(), integers)), not_implemented,
+           "\"%s\" not implemented for '%s'", op, info(x.dtype()).scalar);
   Dims shape = plan->shape(x, true);
   Tensor y = empty(shape, x.dtype(), x.device()), at = empty(shape, DType::I64, x.device());
   int64_t planes = planes_of(x, plan->dims);
@@ -253,7 +255,12 @@ std::tuple<Tensor, Tensor> max_pool3d_with_indices(const Tensor &x, const Dims &
             const Dims &dilation, bool ceil_mode) {                                                                    \
     return std::get<0>(op##_with_indices(x, kernel_size, stride, padding, dilation, ceil_mode));                       \
   }
-HD_MAX_POOL(max_pool1d)
+Tensor max_pool1d(const Tensor &x, const Dims &kernel_size, const OptDims &stride, const Dims &padding,
+                  const Dims &dilation, bool ceil_mode) {
+  auto r = max_pool1d_with_indices(x, kernel_size, stride, padding, dilation, ceil_mode);
+  HD_CHECK(x.is_float(), not_implemented, "\"max_pool1d_impl\" not implemented for '%s'", info(x.dtype()).scalar);
+  return std::get<0>(r);
+}
 HD_MAX_POOL(max_pool2d)
 HD_MAX_POOL(max_pool3d)
 #undef HD_MAX_POOL
@@ -264,16 +271,16 @@ std::tuple<Tensor, Tensor> adaptive_max_pool1d(const Tensor &x, const Dims &outp
            brackets(x.shape()).c_str());
   Tensor up = lifted(x);
   auto [y, at] = largest("AdaptiveMaxPool2DBackward0", "adaptive_max_pool2d", up,
-                         adaptive(up, 2, "adaptive_max_pool1d", Dims{1, output_size[0]}, true));
+                         adaptive(up, 2, "adaptive_max_pool1d", Dims{1, output_size[0]}, true), true);
   return {lowered(y), lowered(at)};
 }
 std::tuple<Tensor, Tensor> adaptive_max_pool2d(const Tensor &x, const Dims &output_size) {
   return largest("AdaptiveMaxPool2DBackward0", "adaptive_max_pool2d", x,
-                 adaptive(x, 2, "adaptive_max_pool2d", output_size, true));
+                 adaptive(x, 2, "adaptive_max_pool2d", output_size, true), true);
 }
 std::tuple<Tensor, Tensor> adaptive_max_pool3d(const Tensor &x, const Dims &output_size) {
-  return largest("AdaptiveMaxPool3DBackward0", "adaptive_max_pool3d", x,
-                 adaptive(x, 3, "adaptive_max_pool3d", output_size, true));
+  return largest("AdaptiveMaxPool3DBackward0", "adaptive_max_pool3d_cpu", x,
+                 adaptive(x, 3, "adaptive_max_pool3d", output_size, true), true);
 }
 
 // ---- averages
@@ -387,7 +394,7 @@ Tensor avg_pool1d(const Tensor &x, const Dims &kernel_size, const OptDims &strid
 
 Tensor adaptive_avg(const char *node, const char *op, int dims, const Tensor &x, const Dims &size) {
   Windows w = adaptive(x, dims, op, size, false);
-  check_average(x, op, false);
+  check_average(x, dims == 3 ? "adaptive_avg_pool3d_cpu" : op, false);
   bool one = true;
   for (int64_t n : size) one &= n == 1;
   if (!one) return average(node, x, w);
