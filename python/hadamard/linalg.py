@@ -1022,7 +1022,7 @@ def _lu_arrays(a):
     batch = a.shape[:-2]
 
     def joined(parts, *shape, dtype=a.dtype):
-        return np.array(parts, dtype=dtype).reshape(*batch, *shape)
+        return np.array(parts, dtype=dtype).reshape((*batch, *shape))
 
     return (
         joined(P, m, m),
