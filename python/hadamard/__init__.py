@@ -65,7 +65,7 @@ def __getattr__(name):
                 raise
             raise AttributeError(f"module 'torch' has no attribute '{name}'") from None
     else:
-        for source in ("_composites", "_products"):
+        for source in ("_composites", "_products", "_algebra"):
             try:
                 module = _import_module("." + source, __name__)
             except ModuleNotFoundError:

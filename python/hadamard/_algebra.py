@@ -1,4 +1,4 @@
-"""Linear algebra and special functions under their older names, outside linalg and special; imported when one is used."""
+"""Linear algebra and special functions under their older names, outside linalg and special."""
 
 import warnings
 
@@ -68,8 +68,8 @@ def qr(input, some=True, *, out=None):
     """`linalg.qr`, which is to be preferred; complete where `some` is false."""
     warnings.warn(
         "torch.qr is deprecated in favor of torch.linalg.qr and will be removed in a future PyTorch release.\nThe "
-        "boolean parameter 'some' has been replaced with a string parameter 'mode'.\nQ, R = torch.qr(A, some)\nshould be "
-        "replaced with\nQ, R = torch.linalg.qr(A, 'reduced' if some else 'complete')",
+        "boolean parameter 'some' has been replaced with a string parameter 'mode'.\nQ, R = torch.qr(A, some)\nshould "
+        "be replaced with\nQ, R = torch.linalg.qr(A, 'reduced' if some else 'complete')",
         stacklevel=2,
     )
     return _write(out, _QR(*linalg.qr(input, "reduced" if some else "complete")))

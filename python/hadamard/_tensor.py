@@ -397,3 +397,21 @@ def __dlpack_device__(self):
     if self.is_meta:
         raise ValueError("Unknown device type meta for Dlpack")
     return (1, 0)
+
+
+def _late(name):
+    # A method whose function is imported when it is first called.
+    def method(self, *args, **kwargs):
+        import hadamard
+
+        return getattr(hadamard, name)(self, *args, **kwargs)
+
+    method.__name__ = method.__qualname__ = name
+    return method
+
+
+for _name in (
+    "cholesky cholesky_inverse cholesky_solve det i0 inverse logdet logit lu_solve matrix_exp matrix_power mvlgamma "
+    "pinverse polygamma qr slogdet svd"
+).split():
+    setattr(Tensor, _name, _late(_name))

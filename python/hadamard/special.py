@@ -79,7 +79,13 @@ def ndtr(input, *, out=None):
 
 def ndtri(input, *, out=None):
     """The inverse of `ndtr`."""
-    return _put((2 * _floating(input) - 1).erfinv() * math.sqrt(2), out)
+    p = _floating(input)
+    x = (2 * p - 1).erfinv() * math.sqrt(2)
+    # 2 p - 1 has lost what p had near 0: one step of Newton's method brings it back.
+    ends = x.isinf() | (x != x)
+    inside = H.where(ends, 0.0, x)
+    density = (-0.5 * inside * inside).exp() / math.sqrt(2 * math.pi)
+    return _put(H.where(ends, x, inside - (ndtr(inside) - p) / density), out)
 
 
 def erfcx(input, *, out=None):
