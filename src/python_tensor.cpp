@@ -772,6 +772,10 @@ void guess(PyObject *o, Guess &g) {
 void fill(PyObject *o, const Dims &shape, size_t d, const Tensor &t, char *&to) {
   if (d == shape.size()) {
     Scalar s;
+    if (is_tensor(o) && unwrap(o).requires_grad())
+      warn("Converting a tensor with requires_grad=True to a scalar may lead to unexpected behavior.\nConsider using "
+           "tensor.detach() first.\n  tensor([…]) copies the values and drops their history, so no gradient will flow "
+           "back\n  try torch.stack([…]), which keeps it");
     if (is_tensor(o)) s = unwrap(o).numel() == 1 ? item(unwrap(o))
                                                   : throw Error(Raises::value, "only one element tensors can be converted to Python scalars");
     else if (!as_number(o, s)) {

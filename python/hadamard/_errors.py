@@ -683,6 +683,13 @@ def _(f):
     return lines
 
 
+@_page("list_operand")
+def _(f):
+    symbol = f.line.partition("for ")[2].partition(":")[0]
+    lines = ["torch would repeat the list here, as Python does with [1] * 2"] if symbol == "*" else []
+    return [*lines, f"try x {symbol or '*'} torch.tensor([…])"]
+
+
 # Pages that say the same whatever arrived.
 _ADVICE = {
     ("leaf", "a leaf Variable that requires grad", "a view of a leaf Variable that requires grad"): [
@@ -713,14 +720,6 @@ _ADVICE = {
     ],
     ("numpy_grad", "Can't call numpy() on Tensor that requires grad"): [
         "NumPy would lose the history that backward needs; detach() says that this is meant",
-    ],
-    ("detached", "a tensor with requires_grad=True to a scalar"): [
-        "tensor(…) copies the values and drops their history: no gradient will flow",
-        "try stack([…]), which keeps it",
-    ],
-    ("list_operand",): [
-        "torch would repeat the list here, as Python does with [1] * 2",
-        "try x * torch.tensor([…])",
     ],
     ("number_operand", "unsupported operand type(s) for @: 'Tensor' and"): [
         "@ is the product of matrices and vectors; a number scales",
