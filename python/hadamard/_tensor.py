@@ -178,7 +178,11 @@ def numpy(self, *, force=False):
     if force:
         t = t.detach().cpu()
     if t.requires_grad:
-        raise RuntimeError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
+        from ._errors import error
+
+        raise error(
+            RuntimeError, "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead."
+        )
     name = repr(t.dtype)[6:]
     if t.is_meta:
         raise TypeError(
