@@ -388,6 +388,33 @@ def test_function_is_torchs(name):
             close(x.grad, y.grad, what="gradient")
 
 
+@pytest.mark.parametrize("mode", ["bilinear", "nearest", "bicubic"])
+@pytest.mark.parametrize("padding", ["zeros", "border", "reflection"])
+@pytest.mark.parametrize("corners", [True, False])
+def test_grid_sample_is_torchs(mode, padding, corners):
+    torch = oracle()
+    image, theta = randn(2, 3, 5, 4), randn(2, 2, 3) * 1.3
+    sides = []
+    for lib, tensor in ((H, ours), (torch, lambda a, g: theirs(torch, a, g))):
+        x, t = tensor(image, True), tensor(theta, True)
+        grid = lib.nn.functional.affine_grid(t, (2, 3, 6, 7), align_corners=corners)
+        out = lib.nn.functional.grid_sample(x, grid, mode, padding, align_corners=corners)
+        backward(out)
+        sides.append((grid, out, x.grad, t.grad))
+    for a, b, what in zip(*sides, ("grid", "values", "image", "theta"), strict=True):
+        close(a, b, 1e-8, what)
+
+
+def test_grid_sample_in_3d():
+    torch = oracle()
+    image, theta = randn(1, 2, 3, 4, 5), randn(1, 3, 4)
+    sides = []
+    for lib, tensor in ((H, ours), (torch, lambda a, g: theirs(torch, a, g))):
+        grid = lib.nn.functional.affine_grid(tensor(theta, False), (1, 2, 3, 2, 4), align_corners=False)
+        sides.append(lib.nn.functional.grid_sample(tensor(image, False), grid, align_corners=False))
+    close(*sides)
+
+
 DRAWS = {
     "dropout": lambda lib: lib.nn.functional.dropout(lib.ones(50), 0.3),
     "dropout1d": lambda lib: lib.nn.functional.dropout1d(lib.ones(4, 6, 3), 0.3),
@@ -1319,7 +1346,7 @@ def our_modules():
     """Every module of the package whose examples are to run."""
     if not OURS:
         return []
-    names = ["nn.functional", "nn.init", "nn.parameter", "nn._pool", "nn._resize", "nn._attention"]
+    names = ["nn.functional", "nn._grid", "nn.init", "nn.parameter", "nn._pool", "nn._resize", "nn._attention"]
     names += [f"nn.modules.{m}" for m in ("module", "container", "linear", "conv", "batchnorm", "normalization")]
     names += [f"nn.modules.{m}" for m in ("activation", "loss", "distance", "dropout", "flatten", "pooling")]
     names += [

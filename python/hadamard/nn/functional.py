@@ -6,7 +6,7 @@ import warnings
 import hadamard as H
 from hadamard import _C, _errors
 
-from . import _attention, _pool, _reduction, _resize
+from . import _attention, _grid, _pool, _reduction, _resize
 from ._tuples import _pair
 
 # Products with weights
@@ -948,6 +948,8 @@ interpolate = _resize.interpolate
 upsample = _resize.upsample
 upsample_nearest = _resize.upsample_nearest
 upsample_bilinear = _resize.upsample_bilinear
+affine_grid = _grid.affine_grid
+grid_sample = _grid.grid_sample
 pixel_shuffle = _resize.pixel_shuffle
 pixel_unshuffle = _resize.pixel_unshuffle
 channel_shuffle = _resize.channel_shuffle
