@@ -518,6 +518,7 @@ ERRORS = {
     "assign-buffer": lambda lib: setattr(same_class(lib), "b", 3),
     "early-param": lambda lib: before_init(lib, lib.nn.Parameter(lib.zeros(1))),
     "early-module": lambda lib: before_init(lib, lib.nn.ReLU()),
+    "no-init": lambda lib: type("Net", (lib.nn.Module,), {"__init__": lambda self: None})()(1),
     "no-attr": lambda lib: lib.nn.Linear(2, 2).nothing,
     "no-forward": lambda lib: lib.nn.Module()(1),
     "bad-init": lambda lib: lib.nn.Module(1),
