@@ -206,6 +206,18 @@ def test_every_sample_once():
     assert sorted(seen) == list(range(10)) and seen != list(range(10))
 
 
+def test_rows_are_the_samples():
+    """The short way through a TensorDataset gives what the long one does."""
+    whole = pairs(H)
+    part = data.Subset(data.Subset(whole, [9, 8, 3, 1, 0]), [4, 0, 2])
+    for dataset in (whole, part):
+        short = list(loader(H, dataset, 2))
+        long = list(loader(H, dataset, 2, collate_fn=lambda batch: data.default_collate(batch)))
+        assert plain(short) == plain(long)
+    with pytest.raises(IndexError):
+        list(loader(H, whole, 2, sampler=[3, 10]))
+
+
 def test_same_seed_same_order():
     orders = []
     for _ in range(2):

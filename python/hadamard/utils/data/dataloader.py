@@ -6,7 +6,7 @@ from itertools import islice
 import hadamard as H
 
 from .collate import default_collate, default_convert
-from .dataset import IterableDataset
+from .dataset import IterableDataset, Subset, TensorDataset
 from .sampler import BatchSampler, RandomSampler, SequentialSampler
 from .worker import Pool, get_worker_info
 
@@ -19,6 +19,18 @@ class _Forever:
     def __iter__(self):
         while True:
             yield None
+
+
+def _rows(dataset, index):
+    """The batch of a TensorDataset, or of subsets of one, by one look-up for each tensor instead of one for each
+    sample; None for anything else."""
+    while type(dataset) is Subset:
+        index = [dataset.indices[i] for i in index]
+        dataset = dataset.dataset
+    if type(dataset) is not TensorDataset or not all(type(i) is int for i in index):
+        return None
+    where = H.tensor(index)
+    return [tensor[where] for tensor in dataset.tensors]
 
 
 class Fetcher:
@@ -37,6 +49,10 @@ class Fetcher:
             return self._next(index)
         if not self.batched:
             return self.collate_fn(self.dataset[index])
+        if self.collate_fn is default_collate:
+            batch = _rows(self.dataset, index)
+            if batch is not None:
+                return batch
         several = getattr(self.dataset, "__getitems__", None)
         return self.collate_fn(several(index) if several else [self.dataset[i] for i in index])
 
