@@ -166,7 +166,8 @@ def dirac_(tensor, groups=1):
         tensor.zero_()
         for g in range(groups):
             for d in range(min(per_group, tensor.size(1))):
-                tensor[(g * per_group + d, d, *middle)] = 1
+                place = (g * per_group + d, d, *middle)
+                tensor[place] = 1
     return tensor
 
 

@@ -6,7 +6,7 @@ from hadamard import Tensor
 __all__ = ["Buffer", "Parameter", "UninitializedBuffer", "UninitializedParameter"]
 
 
-class _ParameterMeta(type(Tensor)):
+class _ParameterMeta(type(Tensor)):  # type: ignore[misc]
     # A tensor of a user's own class keeps that class and is marked instead; it counts as a Parameter all the same.
     def __instancecheck__(cls, instance):
         if cls is Parameter and isinstance(instance, Tensor) and getattr(instance, "_is_param", False):
@@ -55,7 +55,7 @@ class Parameter(Tensor, metaclass=_ParameterMeta):
         return "Parameter containing:\n" + super().__repr__()
 
 
-class _BufferMeta(type(Tensor)):
+class _BufferMeta(type(Tensor)):  # type: ignore[misc]
     def __instancecheck__(cls, instance):
         if cls is Buffer and isinstance(instance, Tensor) and getattr(instance, "_is_buffer", False):
             return True

@@ -11,7 +11,7 @@ class LazyModuleMixin:
     """Comes before a Module among the bases; the class says in `initialize_parameters(*args)` what shapes an input
     asks for, and in `cls_to_become` what it is from then on."""
 
-    cls_to_become = None
+    cls_to_become: type | None = None
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
