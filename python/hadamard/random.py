@@ -4,8 +4,6 @@ The streams equal those of PyTorch 2.13 on the CPU: the same seed gives the same
 be set in the other.
 """
 
-import contextlib
-
 import hadamard as H
 
 from . import _C
@@ -73,19 +71,20 @@ def set_rng_state(new_state):
     default_generator.set_state(new_state)
 
 
-@contextlib.contextmanager
-def fork_rng(devices=None, enabled=True, _caller="fork_rng", _devices_kw="devices", device_type="cuda"):
+class fork_rng:
     """Inside `with fork_rng():` numbers may be drawn; afterwards the default generator is where it was before.
 
     >>> import hadamard as H
     >>> with H.random.fork_rng():
     ...     _ = H.rand(10)
     """
-    if not enabled:
-        yield
-        return
-    state = default_generator._state_bytes()
-    try:
-        yield
-    finally:
-        default_generator._set_state_bytes(state)
+
+    def __init__(self, devices=None, enabled=True, _caller="fork_rng", _devices_kw="devices", device_type="cuda"):
+        self.enabled = enabled
+
+    def __enter__(self):
+        self.state = default_generator._state_bytes() if self.enabled else None
+
+    def __exit__(self, *exc):
+        if self.state is not None:
+            default_generator._set_state_bytes(self.state)

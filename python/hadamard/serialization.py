@@ -121,7 +121,7 @@ def _storage_from(data):
 
 
 # Tensors that share memory are given one _Storage while any of them is being pickled or copied.
-_live = {}
+_live: dict = {}
 
 
 def _storage_of(x):
@@ -316,7 +316,7 @@ class _Pickler(pickle._Pickler):
         self.write(pickle.GLOBAL + f"{module}\n{name}\n".encode())
         self.memoize(obj)
 
-    dispatch = {**pickle._Pickler.dispatch, types.FunctionType: save_global}
+    dispatch = {**pickle._Pickler.dispatch, types.FunctionType: save_global}  # type: ignore[dict-item]
 
 
 class _ZipWriter:
@@ -483,7 +483,7 @@ def save(
 
 # ------------------------------------------------------------------------------------------------- the safe globals
 
-_permitted = {}
+_permitted: dict = {}
 _blocked_modules = ("sys", "os", "posix", "nt", "subprocess", "shutil", "builtins", "importlib")
 
 
