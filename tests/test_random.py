@@ -178,6 +178,40 @@ def test_states_can_be_exchanged_with_torch():
     assert bits(H.rand(700)) == bits(torch.rand(700))
 
 
+LAYERS = """Linear(5, 7)
+Linear(5, 7, bias=False)
+Bilinear(3, 4, 5)
+Conv1d(3, 4, 3)
+Conv2d(4, 4, 3, groups=2)
+Embedding(10, 6, padding_idx=2)
+BatchNorm2d(4)
+LayerNorm(4)
+Sequential(nn.Linear(3, 4), nn.Dropout(), nn.Linear(4, 2))""".split("\n")
+
+
+@oracle
+@pytest.mark.parametrize("code", LAYERS)
+def test_layers_begin_with_torchs_weights(code):
+    states = []
+    for m in (H, torch):
+        m.manual_seed(3)
+        states.append({key: bits(x) for key, x in eval(f"nn.{code}", {"nn": m.nn}).state_dict().items()})
+    assert states[0] == states[1]
+
+
+@oracle
+@pytest.mark.parametrize("generator", [False, True])
+def test_loaders_shuffle_as_torchs(generator):
+    orders = []
+    for m in (H, torch):
+        m.manual_seed(5)
+        options = {"generator": m.Generator().manual_seed(6)} if generator else {}
+        loader = m.utils.data.DataLoader(m.utils.data.TensorDataset(m.arange(50)), 8, shuffle=True, **options)
+        a, b = m.utils.data.random_split(range(20), [15, 5])
+        orders.append([[x.tolist() for (x,) in loader] for _ in range(2)] + [list(a), list(b)])
+    assert orders[0] == orders[1]
+
+
 # Without torch: sums of what torch 2.13 drew, of the streams that need no functions of the system's libm.
 GOLDEN = {
     "rand": (0xC4BBD310, lambda: H.rand(1000)),

@@ -663,6 +663,14 @@ class Sub(H.Tensor):
         return H.ones(n).as_subclass(cls)
 
 
+def test_untyped_storage():
+    x = H.arange(6.0).view(2, 3)
+    storage = x.untyped_storage()
+    assert storage.nbytes() == len(storage) == 24 and storage.data_ptr() == x.data_ptr()
+    assert x[1].untyped_storage().data_ptr() == storage.data_ptr() != x[1].data_ptr()
+    assert H.empty(0).untyped_storage().nbytes() == 0 and storage.device.type == "cpu"
+
+
 def test_modules_can_be_copied():
     net = H.nn.Sequential(H.nn.Linear(2, 3), H.nn.BatchNorm1d(3))
     for clone in (copy.deepcopy(net), pickle.loads(pickle.dumps(net))):

@@ -272,6 +272,14 @@ def __reduce_ex__(self, protocol):
 
 
 @_method
+def untyped_storage(self):
+    """The bytes that this tensor's views share: data_ptr(), nbytes(), device."""
+    from .serialization import _storage_of
+
+    return _storage_of(self)
+
+
+@_method
 def __setstate__(self, state):
     self.__dict__.update(state)
 
