@@ -432,6 +432,10 @@ PyObject *call(Group &g, bool is_method, PyObject *const *args, Py_ssize_t n, Py
       return named_tuple(s, to);
     }
     if (auto *t = std::get_if<Tensor>(&y)) return wrap(*t);
+    if (s.def->returns_nothing && n && g.name.back() == '_') { // in place: self again
+      Py_INCREF(args[0]);
+      return args[0];
+    }
     if (!s.results.empty()) return named_tuple(s, std::get<Tensors>(y));
     return pack(y);
   }

@@ -128,8 +128,28 @@ void check_power(const Tensor &a, const Tensor &b) {
   if (b->wrapped && dtype_in(a.dtype(), integers) && dtype_in(b.dtype(), integers) && item(b).i < 0)
     throw Error(Raises::runtime, "Integers to negative integer powers are not allowed.", "pow");
 }
+// A number as exponent: no logarithm, no question whether it is 0, and squares are products.
+Tensor pow_number(const Tensor &a, const Scalar &e) {
+  Tensor y;
+  {
+    NoGrad no;
+    bool square = e.kind != Scalar::complex_ && e.re == 2 && !dtype_in(a.dtype(), boolean);
+    const Tensor pair[] = {a, square ? a : number(e)};
+    bool widens = square && e.kind == Scalar::floating && dtype_in(a.dtype(), integers);
+    y = square && !widens ? run(about(mul), pair, 2) : pow(a, number(e));
+  }
+  return record(y, "PowBackward0", {a}, {Keep{a}}, [e](const Backward &b) -> TensorList {
+    if (e.is_zero()) return {zeros(b.grad().shape(), b.grad().dtype(), b.grad().device())};
+    Tensor a = b.saved(0);
+    Scalar less = e.kind == Scalar::complex_ ? Scalar(std::complex<double>(e.re - 1, e.im)) : Scalar(e.re - 1);
+    Tensor slope = e.kind != Scalar::complex_ && e.re == 2 ? a * 2.0 : pow_number(a, less) * number(e);
+    return {reduce_grad(b.grad() * (slope.is_complex() ? Tensor(conj(slope)) : slope), a.shape(), a.dtype())};
+  });
+}
 Tensor pow_op(const Operand &a, const Operand &b, const Tensor &out) {
   check_power(a.t, b.t);
+  if (!out && b.t->wrapped && !a.t->wrapped && a.t.dtype() != DType::Bool && !a.t.is_meta())
+    return pow_number(a.t, item(b.t));
   return call<pow>(out, a.t, b.t);
 }
 Tensor pow_in(const Tensor &a, const Operand &b) {

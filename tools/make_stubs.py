@@ -1,0 +1,176 @@
+"""Writes hadamard/_C.pyi from the tables of ops in the built module: python tools/make_stubs.py MODULE OUT.pyi"""
+
+import importlib.machinery
+import importlib.util
+import keyword
+import sys
+
+TYPES = {
+    "Tensor": "Tensor",
+    "tuple of Tensors": "Sequence[Tensor]",
+    "int": "int",
+    "float": "float",
+    "bool": "_bool",
+    "Number": "Number",
+    "tuple of ints": "int | Sequence[int]",
+    "torch.dtype": "dtype",
+    "torch.device": "device | str",
+    "str": "str",
+    "object": "Any",
+}
+
+HEAD = '''# Made by tools/make_stubs.py from the tables of ops: do not edit.
+# ruff: noqa
+from collections.abc import Iterator, Sequence
+from typing import Any, ClassVar
+
+import numpy
+
+Number = int | float | complex
+_bool = bool
+_int = int
+_float = float
+
+class dtype:
+    itemsize: int
+    is_floating_point: _bool
+    is_complex: _bool
+    is_signed: _bool
+    def to_real(self) -> dtype: ...
+    def to_complex(self) -> dtype: ...
+
+class device:
+    type: str
+    index: int | None
+    def __init__(self, type: str | device, index: int | None = None) -> None: ...
+
+class Node:
+    next_functions: tuple[tuple[Node | None, int], ...]
+    variable: Tensor
+    def name(self) -> str: ...
+    def __getattr__(self, name: str) -> Any: ...
+
+class Generator:
+    device: Any
+    def __init__(self, device: str | Any = "cpu") -> None: ...
+    def manual_seed(self, seed: int) -> Generator: ...
+    def seed(self) -> int: ...
+    def initial_seed(self) -> int: ...
+    def get_state(self) -> Tensor: ...
+    def set_state(self, state: Tensor) -> Generator: ...
+
+default_generator: Generator
+
+def __getattr__(name: str) -> Any: ...
+
+'''
+
+
+def load(path):
+    loader = importlib.machinery.ExtensionFileLoader("_C", path)
+    spec = importlib.util.spec_from_loader("_C", loader)
+    module = importlib.util.module_from_spec(spec)
+    loader.exec_module(module)
+    return module
+
+
+def split(text):
+    """The parameters of a signature, at top-level commas, without what follows the arrow."""
+    parts, depth, word = [], 0, ""
+    for c in text.partition("->")[0]:
+        depth += (c in "([") - (c in ")]")
+        if c == "," and depth == 0:
+            parts.append(word.strip())
+            word = ""
+        else:
+            word += c
+    return [p for p in (*parts, word.strip()) if p]
+
+
+def definition(name, signature, kinds, self_first):
+    params = split(signature)
+    named = "->" in signature
+    out, seen_star, at = [], False, 0
+    last_positional = None
+    for p in params:
+        if p == "*":
+            seen_star = True
+            if not any(o.startswith("*") for o in out):
+                out.append("*")
+            continue
+        word = p.partition("=")[0].strip()
+        kind, optional, default = kinds[at]
+        at += 1
+        if self_first and at == 1:
+            out.append("self")
+            continue
+        if keyword.iskeyword(word):
+            continue
+        if word == "out":
+            hint = "Sequence[Tensor] | None" if kind == "tuple of Tensors" else "Tensor | None"
+        else:
+            hint = TYPES.get(kind, "Any") + (" | None" if optional else "")
+            if kind == "Tensor":
+                hint += " | Number"
+        spread = kind == "tuple of ints" and not seen_star and at == sum(1 for q in params[: params.index(p) + 1] if q != "*")
+        following = [q for q in params[params.index(p) + 1 :]]
+        if spread and not default and (not following or following[0] == "*"):
+            out.append(f"*{word}: Any")
+            last_positional = word
+            continue
+        out.append(f"{word}: {hint}" + (" = ..." if default else ""))
+    if last_positional and "*" in out:
+        out.remove("*")
+    if out and out[-1] == "*":
+        out.pop()
+    result = "Any" if named else "Any"
+    return f"def {name}({', '.join(out)}) -> {result}: ..."
+
+
+def block(name, op, self_first, indent):
+    overloads = [definition(name, s, k, self_first) for s, k in op._signatures]
+    if len(overloads) == 1:
+        return [indent + overloads[0]]
+    head = "(self, *args: Any, **kwargs: Any)" if self_first else "(*args: Any, **kwargs: Any)"
+    lines = [f"{indent}def {name}{head} -> Any:"]
+    lines.append(f'{indent}    """' + "\n".join(s for s, _ in op._signatures).replace("\n", f"\n{indent}    ") + '"""')
+    return lines
+
+
+def main(module_path, out_path):
+    module = load(module_path)
+    lines = [HEAD]
+    for name in sorted(n for n in dir(module) if type(getattr(module, n)).__name__ == "dtype"):
+        lines.append(f"{name}: dtype")
+    lines += ["", "class Tensor:"]
+    lines.append("    def __getattr__(self, name: str) -> Any: ...")
+    attributes = [n for n, v in sorted(vars(module.Tensor).items()) if type(v).__name__ == "getset_descriptor"]
+    for name in attributes:
+        lines.append(f"    {name}: Any")
+    for word in "add sub mul truediv floordiv mod pow matmul and or xor lshift rshift".split():
+        for prefix in ("", "r", "i"):
+            lines.append(f"    def __{prefix}{word}__(self, other: Any) -> Tensor: ...")
+    for word in "lt le gt ge".split():
+        lines.append(f"    def __{word}__(self, other: Any) -> Tensor: ...")
+    for word in "neg pos abs invert".split():
+        lines.append(f"    def __{word}__(self) -> Tensor: ...")
+    lines += [
+        "    def __getitem__(self, key: Any) -> Tensor: ...",
+        "    def __setitem__(self, key: Any, value: Any) -> None: ...",
+        "    def __len__(self) -> _int: ...",
+        "    def __bool__(self) -> _bool: ...",
+        "    def __float__(self) -> _float: ...",
+        "    def __int__(self) -> _int: ...",
+        "    def __index__(self) -> _int: ...",
+    ]
+    for name in module._methods:
+        lines += block(name, vars(module.Tensor)[name], True, "    ")
+    lines.append("")
+    for name in module._functions:
+        lines += block(name, getattr(module, name), False, "")
+    with open(out_path, "w") as f:
+        f.write("\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
