@@ -50,13 +50,6 @@ struct Group {
   }
 };
 
-long unique_elements(const Group &group, int slot) {
-  long n = 1;
-  for (int i = 0; i < group.count; ++i)
-    if (stride(group.index[i], slot) != 0) n *= group.index[i].size;
-  return n;
-}
-
 // The only place where a route is chosen: a function of sizes, strides and dtype. The measurements behind the numbers
 // are those of benchmarks/ on AVX2; away from the borders the routes differ by less than a tenth.
 struct Choice {
@@ -65,6 +58,7 @@ struct Choice {
 };
 Choice choose(const Gemm &g) {
   auto unit = [](const Axis &x) { return !x.offsets && x.stride == 1; };
+  const long width = size_of(g.dtype);
   if (g.k == 0) return {Route::reference, "nothing is summed"};
   if (g.m == 1 && g.n == 1) return {Route::dot, "one row and one column: a dot product"};
   if (g.n == 1 && (unit(g.a_k) || unit(g.a_m))) return {Route::gemv, "one column: bound by reading the matrix"};
@@ -72,12 +66,16 @@ Choice choose(const Gemm &g) {
   bool full_width =
       dtype_in(g.dtype, set_of(DType::F32) | set_of(DType::F64) | set_of(DType::I32) | set_of(DType::I64));
   if (full_width && unit(g.b_n) && !g.b_k.offsets && !g.a_m.offsets && !g.a_k.offsets) {
-    long width = size_of(g.dtype);
+    // Rows of B a whole kilobyte apart fall on the same few lines of the cache.
+    bool aligned = g.b_k.stride * width % 1024 == 0;
     if (g.m <= 16) return {Route::direct, "few rows: the right operand is used too seldom to be worth packing"};
-    if (g.k * g.n * width <= 96 << 10) return {Route::direct, "the right operand fits the cache as it is"};
+    if (g.k * g.n * width <= (aligned ? 32 : 160) << 10)
+      return {Route::direct, "the right operand fits the cache as it is"};
   }
-  if (g.m <= 96 && g.m <= g.n) return {Route::skinny, "few rows: the left operand is packed whole"};
-  if (g.n <= 96) return {Route::tall, "few columns: the right operand is packed whole"};
+  bool small = std::min(g.m, g.n) * g.k * width <= 512 << 10;
+  long few = small ? 256 : 96;
+  if (g.m <= few && g.m <= g.n) return {Route::skinny, "few rows: the left operand is packed whole"};
+  if (g.n <= few) return {Route::tall, "few columns: the right operand is packed whole"};
   return {Route::packed, "large: both operands are packed block by block"};
 }
 
@@ -88,44 +86,75 @@ const char *name_of(Route route) {
   return names[int(route)];
 }
 
-Contraction::Contraction(DType dtype, DType result_dtype, const Index *indices, int count) {
-  Group groups[4];
-  auto &[batch, row, column, summed] = groups;
-  for (int i = 0; i < count; ++i) {
-    Index x = indices[i];
-    // A batch index along which the right operand repeats is one more row index: the right operand is then read once.
-    if (x.role == Role::batch && x.b == 0 && x.a != 0) x.role = Role::row;
-    groups[int(x.role)].add(x);
-  }
-  // Rows follow the result; k follows the operand whose inner index is contiguous.
-  batch.order(result), row.order(result), column.order(result), summed.order(left);
-  gemm_ = {};
-  gemm_.dtype = dtype, gemm_.result = result_dtype;
-  gemm_.batch = batch.size, gemm_.m = row.size, gemm_.n = column.size, gemm_.k = summed.size;
+namespace {
 
-  struct Use {
-    const Group *group;
-    int slot;
-    Axis *axis;
-  };
-  const Use uses[] = {{&batch, left, &gemm_.a_batch},    {&row, left, &gemm_.a_m},     {&summed, left, &gemm_.a_k},
-                      {&batch, right, &gemm_.b_batch},   {&summed, right, &gemm_.b_k}, {&column, right, &gemm_.b_n},
-                      {&batch, result, &gemm_.c_batch},  {&row, result, &gemm_.c_m},   {&column, result, &gemm_.c_n},
-                      {&batch, bias, &gemm_.bias_batch}, {&row, bias, &gemm_.bias_m},  {&column, bias, &gemm_.bias_n}};
+struct Use {
+  int role, slot;
+  Axis Gemm::*axis;
+};
+constexpr int of_batch = int(Role::batch), of_row = int(Role::row), of_column = int(Role::column),
+              of_summed = int(Role::summed);
+constexpr Use uses[] = {
+    {of_batch, left, &Gemm::a_batch},    {of_row, left, &Gemm::a_m},     {of_summed, left, &Gemm::a_k},
+    {of_batch, right, &Gemm::b_batch},   {of_summed, right, &Gemm::b_k}, {of_column, right, &Gemm::b_n},
+    {of_batch, result, &Gemm::c_batch},  {of_row, result, &Gemm::c_m},   {of_column, result, &Gemm::c_n},
+    {of_batch, bias, &Gemm::bias_batch}, {of_row, bias, &Gemm::bias_m},  {of_column, bias, &Gemm::bias_n}};
+
+// Several indices in one role: merged into one stride where memory allows, else into a table of offsets.
+void merge(const Index *indices, int count, Gemm &g, std::unique_ptr<long[]> &tables) {
+  Group groups[4];
+  for (int i = 0; i < count; ++i) groups[int(indices[i].role)].add(indices[i]);
+  // Rows follow the result; k follows the left operand.
+  groups[of_batch].order(result), groups[of_row].order(result), groups[of_column].order(result),
+      groups[of_summed].order(left);
   long table = 0;
   for (const Use &u : uses) {
-    u.axis->offsets = nullptr;
-    if (!u.group->single(u.slot, u.axis->stride)) table += u.group->size;
+    Axis &axis = g.*u.axis;
+    axis.offsets = nullptr;
+    if (!groups[u.role].single(u.slot, axis.stride)) table += groups[u.role].size;
   }
-  if (table) {
-    tables_.reset(new long[size_t(table)]);
-    long *next = tables_.get();
+  if (!table) return;
+  tables.reset(new long[size_t(table)]);
+  long *next = tables.get();
+  for (const Use &u : uses) {
+    const Group &group = groups[u.role];
+    if (long ignored; group.single(u.slot, ignored)) continue;
+    group.offsets(u.slot, next);
+    (g.*u.axis).offsets = next;
+    next += group.size;
+  }
+}
+
+} // namespace
+
+Contraction::Contraction(DType dtype, DType result_dtype, const Index *indices, int count) {
+  Index kept[max_dims];
+  int kept_count = 0, in_role[4] = {};
+  const Index *one[4] = {};
+  long size[4] = {1, 1, 1, 1};
+  double elements[3] = {1, 1, 1};
+  for (int i = 0; i < count; ++i) {
+    if (indices[i].size == 1) continue;
+    Index &x = kept[kept_count++];
+    x = indices[i];
+    // A batch index along which the right operand repeats is one more row index: the right operand is then read once.
+    if (x.role == Role::batch && x.b == 0 && x.a != 0) x.role = Role::row;
+    int role = int(x.role);
+    one[role] = &x;
+    ++in_role[role];
+    size[role] *= x.size;
+    if (x.a) elements[left] *= double(x.size);
+    if (x.b) elements[right] *= double(x.size);
+    if (x.c) elements[result] *= double(x.size);
+  }
+  gemm_ = {};
+  gemm_.dtype = dtype, gemm_.result = result_dtype;
+  gemm_.batch = size[of_batch], gemm_.m = size[of_row], gemm_.n = size[of_column], gemm_.k = size[of_summed];
+  if (in_role[of_batch] <= 1 && in_role[of_row] <= 1 && in_role[of_column] <= 1 && in_role[of_summed] <= 1) {
     for (const Use &u : uses)
-      if (long ignored; !u.group->single(u.slot, ignored)) {
-        u.group->offsets(u.slot, next);
-        u.axis->offsets = next;
-        next += u.group->size;
-      }
+      if (one[u.role]) (gemm_.*u.axis).stride = stride(*one[u.role], u.slot);
+  } else {
+    merge(kept, kept_count, gemm_, tables_);
   }
   // A result stored by columns is the transpose of one stored by rows.
   auto unit = [](const Axis &x) { return !x.offsets && x.stride == 1; };
@@ -140,14 +169,11 @@ Contraction::Contraction(DType dtype, DType result_dtype, const Index *indices, 
   }
   auto [route, why] = choose(gemm_);
   gemm_.route = route, reason_ = why;
-  auto elements = [&](int slot, const Group &x, const Group &y) {
-    return double(unique_elements(batch, slot)) * double(unique_elements(x, slot)) * double(unique_elements(y, slot));
-  };
-  bytes_ = (elements(left, row, summed) + elements(right, summed, column)) * double(size_of(dtype)) +
-           elements(result, row, column) * double(size_of(result_dtype));
+  bytes_ =
+      (elements[left] + elements[right]) * double(size_of(dtype)) + elements[result] * double(size_of(result_dtype));
   // A thread is woken for about ten microseconds of work, in products or in bytes.
-  double work = std::max(multiply_adds() / 200000, bytes_ / 200000);
-  gemm_.threads = work < 2 ? 1 : int(std::min<double>(num_threads(), work));
+  double work = std::max(multiply_adds(), bytes_);
+  gemm_.threads = work < 400000 ? 1 : int(std::min<double>(num_threads(), work / 200000));
 }
 
 void Contraction::run(const char *a, const char *b, char *c, const Epilogue &epilogue) const {

@@ -14,7 +14,7 @@ struct Index {
   Role role; // batch: in both operands and in the result; row: left only; column: right only; summed: not in the result
   long size;
   long a, b, c; // strides in the left and right operand and in the result
-  long bias = 0;
+  long bias;    // of the bias, where there is one
 };
 
 struct Epilogue {
