@@ -8,6 +8,7 @@ from harness import ALL_DTYPES, OURS, H, kind, make, torch, values_of
 from hypothesis import given
 from hypothesis import strategies as st
 
+ours = pytest.mark.skipif(not OURS, reason="more than torch promises")
 needs_torch = pytest.mark.skipif(torch is None, reason="compares with torch")
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 
@@ -92,6 +93,7 @@ def test_index(case, dtype):
         assert layout(got) == layout(in_order(shape, order, dtype, torch)[tensors(parts, torch)])
 
 
+@ours
 @given(advanced(), st.booleans(), st.sampled_from(["float64", "int32", "bfloat16"]))
 def test_index_put(case, accumulate, dtype):
     shape, parts, order = case
@@ -128,6 +130,7 @@ def test_mask_over_two_dimensions():
 
 
 @needs_torch
+@pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(
     "source",
     [
@@ -228,6 +231,7 @@ def test_first_line_of_errors(source):
     assert line(lambda: call(H)) == line(lambda: call(torch))
 
 
+@ours
 @pytest.mark.parametrize("bad", [3, -4, INT64_MIN, INT64_MAX, 2**62])
 def test_hostile_indices_never_reach_memory(bad):
     x, at, one = grid(3), long(0, bad), H.ones(2)
@@ -255,6 +259,7 @@ def test_hostile_indices_never_reach_memory(bad):
 # Writing --------------------------------------------------------------------------------------------------------------
 
 
+@ours
 def test_accumulate_is_in_index_order_for_any_number_of_threads():
     n = 100_000
     rng = np.random.default_rng(0)
@@ -282,6 +287,7 @@ def test_last_of_duplicates_stays():
     assert x.tolist() == [4.0, 3.0]
 
 
+@ours
 def test_values_that_share_memory_with_the_destination():
     x = grid(5)
     x.index_copy_(0, long(4, 3, 2, 1, 0), x)
@@ -500,6 +506,7 @@ def test_cumprod_gradient_with_zeros(zeros):
     np.testing.assert_allclose(values_of(second), pairs, atol=1e-12)
 
 
+@ours
 def test_logcumsumexp_is_stable():
     x = H.tensor([-math.inf, 1000.0, 1000.0, -1000.0], dtype=H.float64, requires_grad=True)
     y = x.logcumsumexp(0)
@@ -518,6 +525,7 @@ def test_cummax_takes_the_last_of_equals():
 
 
 @needs_torch
+@pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(
     "source",
     [
@@ -556,7 +564,6 @@ def test_as_torch(source):
 
 
 @needs_torch
-@pytest.mark.skipif(not OURS, reason="names of our nodes")
 @pytest.mark.parametrize(
     "source",
     [
