@@ -256,6 +256,39 @@ def test_hostile_indices_never_reach_memory(bad):
     np.testing.assert_array_equal(values_of(x), before)
 
 
+@pytest.mark.parametrize(
+    "source",
+    [
+        "x[i]", "x[:, i]", "x.index_put_((i,), x)", "x.index_put((None, i), x[:, :1])", "x.index_select(0, i)",
+        "x.index_add_(0, i, x[:1])", "x.index_copy(0, i, x[:1])", "x.index_fill_(0, i, 1.0)", "x.gather(0, i[None])",
+        "x.scatter_(0, i[None], 1.0)", "x.scatter_add(0, i[None], x)", "x.scatter_reduce(0, i[None], x, 'amax')",
+        "x.scatter(0, H.tensor([[0]]), x.to('meta'))", "x.take(i)",
+        "x.put_(i, x[0, :1])", "H.embedding(x, i)", "x.masked_fill(m, 1.0)", "x.masked_fill_(m, 1.0)", "x[m]",
+        "x.masked_select(m)", "x.masked_scatter_(m, x)", "x.masked_scatter(x > 0, x.to('meta'))",
+        "x.index_fill(0, H.tensor([0]), H.tensor(1.0, device='meta'))", "H.searchsorted(x[0].to('meta'), x[0])",
+        "H.searchsorted(x[0], x[0], sorter=H.tensor([0, 1], device='meta'))", "H.isin(x, x.to('meta'))",
+        "H.bincount(i)", "H.bincount(H.tensor([1]), H.ones(1, device='meta'))", "H.histc(x.to('meta'))",
+        "H.unique(i)", "H.nonzero(m)", "H.repeat_interleave(i)", "x.repeat_interleave(i, 0)", "H.one_hot(i)",
+        "H.select_scatter(x, x[0].to('meta'), 0, 0)", "H.take_along_dim(x, i[None], 0)",
+    ],
+)  # fmt: skip
+@ours
+def test_tensors_without_data_are_refused(source):
+    names = {"H": H, "x": H.ones(2, 2), "i": H.tensor([0], device="meta"), "m": H.ones(2, 2, device="meta").bool()}
+    with pytest.raises((RuntimeError, NotImplementedError), match="meta"):
+        eval(source, names)  # noqa: S307
+
+
+def test_shapes_without_data():
+    x, i = H.ones(3, 4, device="meta"), H.tensor([0, 2], device="meta")
+    assert x[i].shape == (2, 4) and x[:, i, None].shape == (3, 2, 1) and x[H.tensor([1])].shape == (1, 4)
+    assert x.sort().indices.shape == x.cumsum(0).shape == x.tril().shape == x.index_add(0, i, x[:2]).shape == (3, 4)
+    assert x.topk(2).values.shape == (3, 2)
+    assert x.median(1).values.shape == (3,)
+    for y in (x[i], x.sort()[0], x.scatter_add(0, i[None], x), x.masked_fill(x > 0, 1.0), H.embedding(x, i)):
+        assert y.device.type == "meta"
+
+
 # Writing --------------------------------------------------------------------------------------------------------------
 
 
@@ -504,6 +537,14 @@ def test_cumprod_gradient_with_zeros(zeros):
         for i in range(5)
     ]
     np.testing.assert_allclose(values_of(second), pairs, atol=1e-12)
+
+
+def test_cumprod_in_place_keeps_its_factors():
+    x = H.tensor([2.0, 3.0, 5.0], requires_grad=True)
+    y = (x * 1).cumprod_(0)
+    y.sum().backward()
+    assert y.tolist() == [2.0, 6.0, 30.0]
+    assert x.grad.tolist() == [1 + 3 + 15, 2 + 10, 6]
 
 
 @ours

@@ -162,6 +162,12 @@ Tensor cumprod(const Tensor &given, int64_t dim, std::optional<DType> dtype) {
   });
 }
 
+// In place the factors must be kept as they were.
+Tensor cumprod_(const Tensor &x, int64_t dim, std::optional<DType> dtype) {
+  assign(x, cumprod(needs_grad(x) ? clone(x) : x, dim, dtype));
+  return x;
+}
+
 Tensor logcumsumexp(const Tensor &x, int64_t dim) {
   dim = wrap_dim(dim, x.dim());
   Tensor y;
@@ -283,6 +289,7 @@ Tensor diagflat(const Tensor &x, int64_t offset) { return diag_embed(reshape(x, 
 // ---- a copy of x in which a view is replaced by src
 
 template <class V> Tensor replaced(const Tensor &x, const Tensor &src, const char *name, V view_of) {
+  check_together(name, x, {src});
   Tensor y;
   {
     NoGrad no;
@@ -381,6 +388,7 @@ Tensor flipud(const Tensor &x) {
 
 // [1, 2, 0] → [0, 1, 1]
 Tensor repeat_indices(const Tensor &repeats, std::optional<int64_t> size) {
+  check_numbers("repeat_interleave", {repeats});
   HD_CHECK(repeats.dim() == 1, runtime, "repeat_interleave only accept 1D vector as repeat");
   HD_CHECK(repeats.dtype() == DType::I64 || repeats.dtype() == DType::I32, not_implemented,
            "\"repeat_interleave_cpu\" not implemented for '%s'", scalar_name(repeats));
@@ -427,6 +435,7 @@ Tensor repeat_interleave_int(const Tensor &x, int64_t repeats, std::optional<int
 }
 
 Tensor one_hot(const Tensor &x, int64_t classes) {
+  check_numbers("one_hot", {x});
   HD_CHECK(x.dtype() == DType::I64, runtime, "one_hot is only applicable to index tensor of type LongTensor.");
   HD_CHECK(x.numel() || classes > 0, runtime, "Can not infer total number of classes from empty tensor.");
   NoGrad no;
@@ -552,7 +561,8 @@ const OpTable &arrange_ops() {
   using namespace ops;
   static const OpTable t = {
       def<cumsum>("cumsum", "input, dim, *, dtype=None, out=None", both | inplace),
-      def<cumprod>("cumprod", "input, dim, *, dtype=None, out=None", both | inplace),
+      def<cumprod>("cumprod", "input, dim, *, dtype=None, out=None"),
+      def<cumprod_>("cumprod_", "input, dim, *, dtype=None", method),
       def<logcumsumexp>("logcumsumexp", "input, dim, *, out=None"),
       def<cummax>("cummax", "input, dim, *, out=None -> (values, indices)"),
       def<cummin>("cummin", "input, dim, *, out=None -> (values, indices)"),

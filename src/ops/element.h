@@ -128,4 +128,20 @@ inline Tensor with_shape(const Tensor &t, const Dims &shape) { // of a contiguou
   return alias(t, shape, contiguous_strides(shape), t->offset);
 }
 
+// Throws where an argument has no data although x has. Undefined tensors are passed over.
+inline void check_together(const char *op, const Tensor &x, std::initializer_list<Tensor> others) {
+  for (auto &t : others)
+    if (t && t.is_meta() && !x.is_meta())
+      throw Error(Raises::runtime, "Tensor on device meta is not on the expected device cpu!", "device")
+          .in(op)
+          .arg("self", x)
+          .arg("other", t);
+}
+// Throws where the shape of the result would depend on numbers that a meta tensor does not have.
+inline void check_numbers(const char *op, std::initializer_list<Tensor> tensors) {
+  for (auto &t : tensors)
+    HD_CHECK(!t || !t.is_meta(), not_implemented,
+             "%s: the result depends on the numbers themselves, which a meta tensor does not have", op);
+}
+
 } // namespace hadamard

@@ -56,6 +56,8 @@ void check_places(const Tensor &at, int64_t dim, int64_t size) {
 template <class W, class F>
 Tensor write_into(const Tensor &x, bool inplace, const char *name, const Tensors &others, const std::vector<Keep> &keep,
                   W write, F f) {
+  for (auto &t : others) check_together(name, x, {t});
+  for (auto &k : keep) check_together(name, x, {k.t});
   Tensors inputs{x};
   inputs.insert(inputs.end(), others.begin(), others.end());
   if (!inplace) {
@@ -233,6 +235,7 @@ Tensors resolve(const Tensor &x, const Tensors &indices) {
       r.push_back(i);
       continue;
     }
+    check_together("index", x, {i});
     if (i.dtype() == DType::Bool || i.dtype() == DType::U8) {
       if (i.dtype() == DType::U8)
         warn("indexing with dtype torch.uint8 is now deprecated, please use a dtype torch.bool instead.");
@@ -573,6 +576,7 @@ Tensor read_along(const Tensor &x, int64_t dim, const Tensor &at) {
 Tensor index_add(const Tensor &x, int64_t dim, const Tensor &at, const Tensor &source, const Scalar &alpha);
 
 Tensor index_select(const Tensor &x, int64_t dim, const Tensor &at) {
+  check_together("index_select", x, {at});
   HD_CHECK(at.dim() <= 1, index, "index_select(): Index is supposed to be a vector");
   HD_CHECK(is_index(at.dtype()), runtime, "index_select(): Expected dtype int32 or int64 for index");
   HD_CHECK(x.dim() || at.numel() == 1, runtime,
@@ -698,6 +702,7 @@ Tensor index_copy_of(const Tensor &x, int64_t dim, const Tensor &at, const Tenso
 }
 
 Tensor index_fill_of(const Tensor &x, int64_t dim, const Tensor &at, const Tensor &value, bool inplace) {
+  check_together("index_fill", x, {value});
   HD_CHECK(value.dim() == 0, runtime,
            "index_fill_ only supports a 0-dimensional value tensor, but got tensor with %ld dimension(s).",
            long(value.dim()));
@@ -753,6 +758,7 @@ Tensor index_fill_(const Tensor &x, int64_t dim, const Tensor &at, const Operand
 Tensor embedding(const Tensor &weight, const Tensor &indices, int64_t padding, bool by_frequency, bool sparse) {
   HD_CHECK(!sparse, not_implemented,
            "embedding(): sparse gradients are not supported: use sparse=False, which gives the same numbers");
+  check_together("embedding", weight, {indices});
   HD_CHECK(weight.dim() == 2, runtime, "'weight' must be 2-D");
   if (!is_index(indices.dtype()))
     throw Error(
@@ -862,6 +868,7 @@ bool along(const Tensor &x, int64_t dim, const Tensor &at, T *other, const Dims 
 
 Tensor gather(const Tensor &x, int64_t dim, const Tensor &at) {
   dim = wrap_dim(dim, x.dim());
+  check_together("gather", x, {at});
   HD_CHECK(is_index(at.dtype()), runtime, "gather(): Expected dtype int32/int64 for index");
   if (at.numel()) {
     HD_CHECK(std::max<int64_t>(1, x.dim()) == std::max<int64_t>(1, at.dim()), runtime,
@@ -1001,6 +1008,7 @@ Tensor masked_fill_of(const Tensor &x, const Tensor &mask, const Tensor &value, 
                                           "float", "double",        "c10::complex<float>", "c10::complex<double>"};
   HD_CHECK(mask.dtype() == DType::Bool, runtime, "masked_fill_ only supports boolean masks, but got mask with dtype %s",
            names[int(mask.dtype())]);
+  check_together("masked_fill", x, {mask, value});
   check_fill(value, x.dtype());
   bool number_given = value->wrapped;
   Dims shape = x.shape();
@@ -1093,8 +1101,7 @@ template <class T> int64_t count_of(const Tensor &x) {
 } // namespace
 
 Tensor nonzero(const Tensor &x) {
-  HD_CHECK(!x.is_meta(), not_implemented,
-           "nonzero: the number of results depends on the numbers, which meta does not have");
+  check_numbers("nonzero", {x});
   LongWork unlocked(x.numel());
   int64_t n = x.numel() ? visit(x.dtype(), [&]<class T>(Type<T>) { return count_of<T>(x); }) : 0;
   // One column after another, as torch lays it out: its columns are the indices.
@@ -1335,6 +1342,7 @@ Tensor checked_flat(const Tensor &x, const Tensor &at) {
 Tensor put_of(const Tensor &x, const Tensor &at, const Tensor &source, bool accumulate, bool inplace);
 
 Tensor take(const Tensor &x, const Tensor &at) {
+  check_together("take", x, {at});
   HD_CHECK(at.dtype() == DType::I64, runtime, "take(): Expected a long tensor for index, but got %s", scalar_name(at));
   HD_CHECK(x.numel() || !at.numel(), index, "take(): tried to take from an empty tensor");
   Tensor y = empty(at.shape(), x.dtype(), x.device());
@@ -1446,8 +1454,7 @@ Tensor masked_scatter_of(const Tensor &x, const Tensor &mask, const Tensor &sour
 
 Tensor masked_select(const Tensor &x, const Tensor &mask) {
   HD_CHECK(mask.dtype() == DType::Bool, runtime, "masked_select: expected BoolTensor for mask");
-  HD_CHECK(!x.is_meta(), not_implemented,
-           "masked_select: the number of results depends on the numbers, which meta does not have");
+  check_numbers("masked_select", {x, mask});
   Dims shape = broadcast_with(mask, x, "masked_select");
   Dims xs = expanded_strides(x.shape(), x.strides(), shape);
   Tensor y;

@@ -383,8 +383,7 @@ Runs find_runs(const Tensor &x, int64_t rows, int64_t width, bool consecutive) {
 }
 Value unique_rows(const Tensor &x, bool consecutive, bool inverse, bool counts, std::optional<int64_t> dim) {
   HD_CHECK(!x.is_complex(), not_implemented, "\"unique\" not implemented for '%s'", scalar_name(x));
-  HD_CHECK(!x.is_meta(), not_implemented,
-           "unique: the number of results depends on the numbers, which meta does not have");
+  check_numbers("unique", {x});
   NoGrad no;
   Tensor rows = x;
   int64_t d = 0;
@@ -444,6 +443,7 @@ Value unique_consecutive(const Tensor &x, bool inverse, bool counts, std::option
 // Where each of values would be put into its line of `sorted` (through `sorter`, where given).
 Tensor search(const Tensor &sorted, const Tensor &values, const Tensor &sorter, bool right, bool out_int32) {
   const Tensor pair[] = {sorted, values};
+  check_together("searchsorted", values, {sorted, sorter});
   DType t = sorted.dtype() == values.dtype() ? sorted.dtype() : result_type(pair, 2);
   HD_CHECK(!dtype_in(t, complexes | boolean), not_implemented, "\"searchsorted_out_cpu\" not implemented for '%s'",
            info(t).scalar);
@@ -525,6 +525,7 @@ Tensor isin(const Operand &elements, const Operand &among, bool, bool invert) {
   for (auto *t : {&elements.t, &among.t})
     HD_CHECK(!t->is_complex() && t->dtype() != DType::Bool, runtime,
              "Unsupported input type encountered for isin(): %s", scalar_name(*t));
+  check_numbers("isin", {elements.t, among.t});
   const Tensor pair[] = {elements.t, among.t};
   DType t = result_type(pair, 2);
   NoGrad no;
@@ -540,6 +541,7 @@ Tensor isin(const Operand &elements, const Operand &among, bool, bool invert) {
 // ---- counts
 
 Tensor bincount(const Tensor &x, const Tensor &weights, int64_t minlength) {
+  check_numbers("bincount", {x, weights});
   HD_CHECK(minlength >= 0, runtime, "minlength should be >= 0");
   HD_CHECK(dtype_in(x.dtype(), integers), not_implemented, "\"bincount_cpu\" not implemented for '%s'", scalar_name(x));
   if (x.dim() == 1 && !x.numel()) return zeros({minlength}, DType::I64);
@@ -572,6 +574,7 @@ Tensor bincount(const Tensor &x, const Tensor &weights, int64_t minlength) {
 }
 
 Tensor histc(const Tensor &x, int64_t bins, const Scalar &min, const Scalar &max) {
+  check_numbers("histc", {x});
   HD_CHECK(x.is_float(), not_implemented, "\"histogram_cpu\" not implemented for '%s'", scalar_name(x));
   HD_CHECK(bins > 0, runtime, "torch.histogram(): bins must be > 0, but got %ld for dimension 0", long(bins));
   NoGrad no;
