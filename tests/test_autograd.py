@@ -115,10 +115,10 @@ def test_create_graph():
     x = leaf(2.0)
     y = x**4
     for want in (32, 48, 48, 24, 0):
-        (y,) = H.autograd.grad(y, x, create_graph=True, allow_unused=True)
-        if y is None:
-            assert want == 0
+        if not y.requires_grad:
+            assert want == 0  # ours knows that the gradient of x to the first power is a constant
             break
+        (y,) = H.autograd.grad(y, x, create_graph=True, allow_unused=True)
         assert y.item() == want
     x = leaf(1.0, 2.0)
     (x**3).sum().backward(create_graph=True)

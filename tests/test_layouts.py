@@ -13,11 +13,12 @@ OUT = [pytest.param(op, d, id=f"{op.id}-{d}") for op in OPS if op.takes_out for 
 
 
 def slack(op, dtype, sample, want):
-    """How far two layouts of one call may differ: not at all, but for products, whose order of summation they choose.
+    """How far two layouts of one call may differ: not at all, but for products, whose order of summation they choose,
+    and powers, which know some exponents only where the result is new.
 
     torch makes no such promise.
     """
-    if OURS and op.scale != "abs":
+    if OURS and op.scale != "abs" and op.name != "pow":
         return 0, None
     return 2 * op.bound(dtype), op.scale_of(sample, values_of(want))
 
@@ -41,7 +42,7 @@ def test_inplace(op, dtype):
         target, note = args[0], f"{op.id}_({sample})"
         method = getattr(target, op.name.rpartition(".")[2] + "_")
         if tuple(want.shape) != tuple(target.shape):
-            with pytest.raises(RuntimeError, match="doesn't match the broadcast shape|Bad in-place call"):
+            with pytest.raises(RuntimeError, match="doesn't match the broadcast shape|Bad in-place call|can't be cast"):
                 method(*args[1:], **kwargs)
             continue
         if op.out != "bool" and kind(dtype_name(want)) in "hfc" and kind(dtype) in "bui":
@@ -59,22 +60,21 @@ def test_inplace(op, dtype):
     assert count or kind(dtype) in "bui", "no sample was written"
 
 
-@pytest.mark.parametrize("view", ["transposed", "strided", "reversed dims", "row", "column", "diagonal"])
+WRITTEN = {  # the same window of a (4, 6) tensor and array
+    "transposed": (lambda x: x.t(), lambda a: a.T),
+    "strided": (lambda x: x[::2, 1::3], lambda a: a[::2, 1::3]),
+    "dims turned": (lambda x: x.reshape(2, 2, 6).permute(2, 1, 0), lambda a: a.reshape(2, 2, 6).transpose(2, 1, 0)),
+    "row": (lambda x: x[1], lambda a: a[1]),
+    "column": (lambda x: x[:, 2], lambda a: a[:, 2]),
+    "diagonal": (lambda x: x.diagonal(), lambda a: np.lib.stride_tricks.as_strided(a, (4,), (28,))),
+}
+
+
+@pytest.mark.parametrize("view", WRITTEN)
 def test_inplace_through_a_view(view):
-    base = counting(4, 6)
-    take = {
-        "transposed": lambda x: x.t(),
-        "strided": lambda x: x[::2, 1::3],
-        "reversed dims": lambda x: x.reshape(2, 2, 6).permute(2, 1, 0),
-        "row": lambda x: x[1],
-        "column": lambda x: x[:, 2],
-        "diagonal": lambda x: x.diagonal(),
-    }[view]
-    want = np.arange(24, dtype=np.float32).reshape(4, 6)
-    part = want.reshape(2, 2, 6).transpose(2, 1, 0) if view == "reversed dims" else None
-    part = want.diagonal() if view == "diagonal" else take(want) if part is None and view != "transposed" else part
-    part = want.T if view == "transposed" else part
-    part.flags.writeable = True  # np.diagonal's result is read-only
+    base, want = counting(4, 6), np.arange(24, dtype=np.float32).reshape(4, 6)
+    take, window = WRITTEN[view]
+    part = window(want)
     seen = take(base)
     seen.mul_(3).add_(1)
     part[...] = part * 3 + 1

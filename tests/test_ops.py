@@ -395,6 +395,22 @@ def test_tensors_have_the_methods():
             assert_same(one, two, note=op.id)
 
 
+# Tested in files of their own: what draws, what makes, and the halves of ops that are whole in the table.
+ELSEWHERE = set(
+    "bernoulli multinomial normal poisson rand rand_like randint randint_like randn randn_like randperm dropout "
+    "arange empty empty_like empty_strided eye full full_like linspace logspace ones ones_like scalar_tensor zeros "
+    "zeros_like tril_indices triu_indices equal allclose numel is_nonzero".split()
+)
+
+
+@pytest.mark.skipif(not OURS, reason="about our own list of ops")
+def test_every_op_is_in_the_table():
+    """Adding an op to the core is adding a row here."""
+    known = {op.name.rpartition(".")[2] for op in OPS} | ELSEWHERE
+    named = {name for name in H._C._functions if not name.startswith("_") and not name.endswith("_")}
+    assert not sorted(named - known)
+
+
 def test_table_is_whole():
     """No op is there twice and each draws samples for each of its dtypes."""
     assert len({op.id for op in OPS}) == len(OPS)

@@ -1,5 +1,7 @@
 """torch.Size, finfo and iinfo."""
 
+from operator import index as _index
+
 from ._C import dtype, get_default_dtype
 
 
@@ -7,6 +9,9 @@ class Size(tuple):
     """The sizes of a tensor's dimensions: a tuple that prints as torch.Size([2, 3])."""
 
     __slots__ = ()
+
+    def __new__(cls, sizes=()):
+        return tuple.__new__(cls, [_index(size) for size in sizes])
 
     def numel(self):
         """The product of the sizes."""
