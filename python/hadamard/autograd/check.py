@@ -17,7 +17,7 @@ def _outputs(result):
 
 def _numeric(func, inputs, x, eps):
     """The Jacobians of all outputs by x: one list of columns per output."""
-    flat = x.detach()
+    flat = x.data  # writes to it do not count as changes of x
     columns = []
     steps = (eps, eps * 1j) if x.is_complex() else (eps,)
     for at in _places(flat.shape):
