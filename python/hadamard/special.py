@@ -59,6 +59,9 @@ def logit(input, eps=None, *, out=None):
     tensor([0.])
     """
     x = _floating(input)
+    if x.is_complex():
+        kind = {"complex64": "ComplexFloat", "complex128": "ComplexDouble"}[str(x.dtype).rpartition(".")[2]]
+        raise NotImplementedError(f"\"logit_cpu\" not implemented for '{kind}'")
     if eps is not None:
         x = x.clamp(eps, 1 - eps)
     return _put((x / (1 - x)).log(), out)

@@ -96,6 +96,7 @@ Tensor binary_cross_entropy(const Tensor &input, const Tensor &target, const Opt
   HD_CHECK(target.dtype() == input.dtype(), runtime, "Found dtype %s but expected %s", info(target.dtype()).scalar,
            info(input.dtype()).scalar);
   Tensor w = weight ? *weight : Tensor(), y;
+  refuse_grad(w, "binary_cross_entropy", "weight");
   int64_t n;
   {
     NoGrad no;
@@ -135,6 +136,8 @@ Tensor binary_cross_entropy_with_logits(const Tensor &input, const Tensor &targe
   HD_CHECK(input.is_float(), not_implemented, "\"log_sigmoid_cpu\" not implemented for '%s'",
            info(input.dtype()).scalar);
   Tensor w = weight ? *weight : Tensor(), p = pos_weight ? *pos_weight : Tensor();
+  refuse_grad(w, "binary_cross_entropy_with_logits", "weight");
+  refuse_grad(p, "binary_cross_entropy_with_logits", "pos_weight");
   const Tensor both[] = {input, target};
   DType dtype = result_type(both, 2);
   Tensor y;
@@ -259,6 +262,7 @@ Tensor nll_loss(const Tensor &input, const Tensor &target, const OptTensor &weig
       !w || (w.dim() <= 1 && w.numel() == input.size(-1)), runtime,
       "weight tensor should be defined either for all %ld classes or no classes but got weight tensor of shape: %s",
       long(input.size(-1)), brackets(w ? w.shape() : Dims{}).c_str());
+  refuse_grad(w, "nll_loss_forward", "weight");
   Tensor t = single && target.dim() == 1 ? reshape(target, Dims{}) : target;
   return pick_classes(input, t, w, reduction, ignore_index, "nll_loss_out_frame", "NllLossBackward0");
 }
@@ -266,6 +270,7 @@ Tensor nll_loss(const Tensor &input, const Tensor &target, const OptTensor &weig
 Tensor nll_loss2d(const Tensor &input, const Tensor &target, const OptTensor &weight, int64_t reduction,
                   int64_t ignore_index) {
   Tensor w = weight ? *weight : Tensor();
+  refuse_grad(w, "nll_loss2d_forward", "weight");
   HD_CHECK(target.dim() == 3, runtime,
            "only batches of spatial targets supported (3D tensors) but got targets of dimension: %ld",
            long(target.dim()));

@@ -1,6 +1,7 @@
 // Normalisation by mean and variance, and norms: lengths of vectors and distances between them.
 #include <cmath>
 
+#include "cpu/threads.h"
 #include "ops/reduce.h"
 
 namespace hadamard {
@@ -14,9 +15,10 @@ Tensor value_or_none(const OptTensor &t) { return t ? *t : Tensor(); }
 
 // Over which elements a mean and a variance are taken, and how weight and bias lie on the input.
 struct Grouping {
-  Dims stats;  // the input's shape, seen so that whole dimensions are averaged over
-  Mask mask;   // these
-  Dims affine; // the shape in which weight and bias broadcast against the input
+  Dims stats;        // the input's shape, seen so that whole dimensions are averaged over
+  Mask mask;         // these
+  Dims affine;       // the shape in which weight and bias broadcast against the input
+  bool rows = false; // the last dimensions of the input are averaged over, and weight and bias have their shape
 };
 
 Mask all_but(int64_t kept, int64_t ndim) {
@@ -35,6 +37,95 @@ void check_parameter(const Tensor &p, const Tensor &x) {
 Tensor mean_over(const Tensor &x, const Mask &mask) { return mean(x, dims_of(mask), true, std::nullopt); }
 Tensor sum_over(const Tensor &x, const Dims &to) { return sum_to(x, to); }
 
+// The sum of term(0) … term(n - 1): lanes within blocks, blocks in double, in an order that only n decides.
+template <class T, class F> double total(int64_t n, F term) {
+  constexpr int lanes = 16;
+  constexpr int64_t block = 4096;
+  double sum = 0;
+  for (int64_t from = 0; from < n; from += block) {
+    int64_t to = std::min(n, from + block), i = from;
+    T lane[lanes] = {};
+    for (; i + lanes <= to; i += lanes)
+      for (int j = 0; j < lanes; ++j) lane[j] += term(i + j);
+    for (; i < to; ++i) lane[0] += term(i);
+    for (int width = lanes / 2; width; width /= 2)
+      for (int j = 0; j < width; ++j) lane[j] += lane[j + width];
+    sum += double(lane[0]);
+  }
+  return sum;
+}
+
+// Rows of n elements, each normalised while it is in cache. weight and bias may be missing.
+template <class T> struct Rows {
+  int64_t rows, n;
+  const T *x, *weight, *bias;
+  T *mean, *rstd;
+
+  void forward(T *y, double eps) const {
+    parallel_for(rows, std::max<int64_t>(1, 16384 / std::max<int64_t>(1, n)), [&](long begin, long end) {
+      for (long r = begin; r < end; ++r) {
+        const T *in = x + r * n;
+        T *out = y + r * n;
+        T m = T(total<T>(n, [in](int64_t i) { return in[i]; }) / double(n));
+        double square = total<T>(n, [in, m](int64_t i) { return (in[i] - m) * (in[i] - m); });
+        T s = T(1 / std::sqrt(square / double(n) + eps));
+        mean[r] = m;
+        rstd[r] = s;
+        if (weight && bias)
+          for (int64_t i = 0; i < n; ++i) out[i] = (in[i] - m) * s * weight[i] + bias[i];
+        else
+          for (int64_t i = 0; i < n; ++i)
+            out[i] = (in[i] - m) * s * (weight ? weight[i] : T(1)) + (bias ? bias[i] : T(0));
+      }
+    });
+  }
+
+  // Rows are taken in groups of a fixed size, so that sums over them do not depend on the threads: `parts` gets a row
+  // of sums for weight and one for bias per group.
+  static constexpr int64_t group = 64;
+  int64_t groups() const { return (rows + group - 1) / group; }
+  void backward(const T *g, T *gx, T *weight_parts, T *bias_parts) const {
+    parallel_for(groups(), 1, [&](long begin, long end) {
+      for (long k = begin; k < end; ++k)
+        for (int64_t r = k * group; r < std::min(rows, (k + 1) * group); ++r) {
+          const T *in = x + r * n, *up = g + r * n;
+          T m = mean[r], s = rstd[r];
+          if (weight_parts) {
+            T *part = weight_parts + k * n;
+            for (int64_t i = 0; i < n; ++i) part[i] += up[i] * ((in[i] - m) * s);
+          }
+          if (bias_parts) {
+            T *part = bias_parts + k * n;
+            for (int64_t i = 0; i < n; ++i) part[i] += up[i];
+          }
+          if (!gx) continue;
+          T *out = gx + r * n;
+          const T *w = weight;
+          if (w)
+            for (int64_t i = 0; i < n; ++i) out[i] = up[i] * w[i];
+          else std::copy(up, up + n, out);
+          T a = T(total<T>(n, [out](int64_t i) { return out[i]; }) / double(n));
+          T b = T(total<T>(n, [=](int64_t i) { return out[i] * ((in[i] - m) * s); }) / double(n));
+          for (int64_t i = 0; i < n; ++i) out[i] = s * (out[i] - a - (in[i] - m) * s * b);
+        }
+    });
+  }
+};
+
+// Calls f(Rows<float or double>) on contiguous tensors of that dtype.
+template <class F>
+void with_rows(const Tensor &x, const Tensor &weight, const Tensor &bias, const Tensor &mean, const Tensor &rstd, F f) {
+  LongWork unlocked(x.numel());
+  auto go = [&]<class T>(Type<T>) {
+    int64_t rows = mean.numel();
+    f(Rows<T>{rows, rows ? x.numel() / rows : 0, x.data<T>(), weight ? weight.data<T>() : nullptr,
+              bias ? bias.data<T>() : nullptr, mean.data<T>(), rstd.data<T>()});
+  };
+  if (x.dtype() == DType::F64) go(Type<double>{});
+  else go(Type<float>{});
+}
+Tensor packed(const Tensor &t) { return t ? contiguous(widened(t)) : t; }
+
 struct Normalised {
   Tensor y, mean, var, rstd; // all but y with the averaged dimensions kept as 1
 };
@@ -43,7 +134,21 @@ struct Normalised {
 Normalised normalise(const char *node, const Tensor &x, const Tensor &weight, const Tensor &bias, const Grouping &g,
                      double eps) {
   Normalised r;
-  {
+  if (g.rows && !x.is_meta()) {
+    NoGrad no;
+    Tensor from = packed(x), y = empty(x.shape(), from.dtype());
+    Dims per_row = x.shape();
+    for (size_t d = 0; d < per_row.size(); ++d)
+      if (g.mask[d]) per_row[d] = 1;
+    r.mean = empty(per_row, from.dtype());
+    r.rstd = empty(per_row, from.dtype());
+    Tensor w = packed(weight), b = packed(bias);
+    with_rows(from, w, b, r.mean, r.rstd, [&](const auto &rows) {
+      using T = std::remove_pointer_t<decltype(rows.mean)>;
+      rows.forward(y.data<T>(), eps);
+    });
+    r.y = to(y, x.dtype());
+  } else {
     NoGrad no;
     Tensor xs = reshape(widened(x), g.stats);
     Moments m = moments(xs, g.mask, 0);
@@ -64,6 +169,21 @@ Normalised normalise(const char *node, const Tensor &x, const Tensor &weight, co
          [=](const Backward &b) -> TensorList {
            TensorList r(3);
            Tensor grad = widened(b.grad());
+           if (g.rows && !grad_enabled() && !grad.is_meta()) {
+             Tensor x = packed(b.saved(0)), w = packed(b.saved(1)), up = contiguous(grad), gx, gw, gb;
+             with_rows(x, w, {}, b.saved(2), b.saved(3), [&](const auto &rows) {
+               using T = std::remove_pointer_t<decltype(rows.mean)>;
+               if (b.wants(0)) gx = empty(shape, x.dtype());
+               if (b.wants(1)) gw = zeros(Dims{rows.groups(), rows.n}, x.dtype());
+               if (b.wants(2)) gb = zeros(Dims{rows.groups(), rows.n}, x.dtype());
+               auto place = [](const Tensor &t) { return t ? t.template data<T>() : nullptr; };
+               rows.backward(up.data<T>(), place(gx), place(gw), place(gb));
+             });
+             if (gx) r[0] = to(gx, dtype);
+             if (gw) r[1] = to(reshape(sum(gw, Dims{0}, false, std::nullopt), w_shape), w_dtype);
+             if (gb) r[2] = to(reshape(sum(gb, Dims{0}, false, std::nullopt), b_shape), b_dtype);
+             return r;
+           }
            if (b.wants(2)) r[2] = to(reshape(sum_over(grad, g.affine), b_shape), b_dtype);
            if (!b.wants(0) && !b.wants(1)) return r;
            Tensor xs = reshape(widened(b.saved(0)), g.stats), w = b.saved(1), mean = b.saved(2), rstd = b.saved(3);
@@ -108,7 +228,7 @@ Grouping trailing(const Tensor &x, const Dims &normalized, const Tensor &weight,
                 "norm")
         .arg("input", x);
   }
-  Grouping g{x.shape(), Mask(size_t(x.dim()), false), normalized};
+  Grouping g{x.shape(), Mask(size_t(x.dim()), false), normalized, true};
   for (int64_t d = lead; d < x.dim(); ++d) g.mask[size_t(d)] = true;
   return g;
 }
@@ -203,6 +323,8 @@ std::tuple<Tensor, Tensor, Tensor> native_batch_norm(const Tensor &x, const OptT
        {std::pair{rm, "running_mean"}, std::pair{rv, "running_var"}, std::pair{w, "weight"}, std::pair{b, "bias"}})
     HD_CHECK(!p || p.numel() == c, runtime, "%s should contain %ld elements not %ld", name, long(c),
              long(p ? p.numel() : 0));
+  refuse_grad(rm, "native_batch_norm", "running_mean");
+  refuse_grad(rv, "native_batch_norm", "running_var");
   HD_CHECK(x.is_float(), not_implemented, "\"batch_norm\" not implemented for '%s'", info(x.dtype()).scalar);
   check_parameter(w, x);
   check_parameter(b, x);

@@ -20,6 +20,15 @@ struct Moments {
 };
 Moments moments(const Tensor &x, const Mask &mask, double correction);
 
+// For arguments that torch takes as constants.
+inline void refuse_grad(const Tensor &t, const char *op, const char *name) {
+  HD_CHECK(
+      !needs_grad(t), runtime,
+      "The function '%s' is not differentiable with respect to argument '%s'. This input cannot have requires_grad "
+      "True.",
+      op, name);
+}
+
 // float16 and bfloat16 become float32, in which they are computed.
 inline Tensor widened(const Tensor &x) { return to(x, compute_of(x.dtype())); }
 
