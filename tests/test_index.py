@@ -352,6 +352,13 @@ def test_leaf_and_expanded_refuse():
     )
 
 
+def test_index_put_on_an_expanded_tensor_warns():
+    x = H.zeros(3).expand(2, 3)
+    with pytest.warns(UserWarning, match="Use of index_put_ on expanded tensors is deprecated"):
+        x.index_put_((long(0), long(1)), H.tensor([5.0]))
+    assert x.tolist() == [[0.0, 5.0, 0.0]] * 2
+
+
 @pytest.mark.parametrize("dtype", ALL_DTYPES)
 def test_scatter_add_in_every_dtype(dtype):
     x, at = make(H, np.zeros(2), dtype), long(0, 0, 1)
@@ -484,6 +491,18 @@ def test_unique(dim):
     np.testing.assert_array_equal(values_of(counts), want_counts)
     if torch is not None:
         same(got, torch.unique(torch.from_numpy(a), dim=dim))
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int8", "int16", "int32", "int64"])
+@pytest.mark.parametrize("n", [0, 5, 3000])
+def test_unique_integers(dtype, n):
+    bounds = np.iinfo(dtype)
+    a = np.random.default_rng(n).integers(bounds.min, bounds.max, n, dtype, endpoint=True)
+    a[::3] = bounds.min
+    got, counts = H.unique(H.from_numpy(a), return_counts=True)
+    want, want_counts = np.unique(a, return_counts=True)
+    np.testing.assert_array_equal(values_of(got), want)
+    np.testing.assert_array_equal(values_of(counts), want_counts)
 
 
 def test_unique_forms():

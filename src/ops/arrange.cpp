@@ -226,9 +226,9 @@ template <bool lower> Tensor triangle(const Tensor &x, int64_t k) {
           T *to = y.data<T>() + l * columns;
           int64_t cut = std::clamp<int64_t>(l % rows + k + (lower ? 1 : 0), 0, columns);
           int64_t first = lower ? 0 : cut, last = lower ? cut : columns;
-          std::fill(to, to + first, T());
+          for (int64_t j = 0; j < first; ++j) to[j] = T();
           for (int64_t j = first; j < last; ++j) to[j] = from[j * step];
-          std::fill(to + last, to + columns, T());
+          for (int64_t j = last; j < columns; ++j) to[j] = T();
         }
       });
     });

@@ -515,6 +515,14 @@ Tensor index_put_of(const Tensor &x, const Tensors &indices, const Tensor &value
   Plan p = make_plan(x, full);
   Tensor v = trim(values, p.shape.size());
   check_values(p, v);
+  if (inplace && overlaps_itself(x.shape(), x.strides()) && !needs_grad(x, v)) {
+    warn("Use of index_put_ on expanded tensors is deprecated. Please clone() the tensor before performing this "
+         "operation. "
+         "This also applies to advanced indexing e.g. tensor[indices] = tensor");
+    if (!x.is_meta()) write(x, p, v, accumulate);
+    x.bump();
+    return x;
+  }
   std::vector<Keep> keep;
   for (auto &i : full) keep.push_back({i});
   Dims shape = v.shape();

@@ -41,29 +41,33 @@ template <class K> struct Item {
   friend bool operator<(const Item &a, const Item &b) { return a.key < b.key || (a.key == b.key && a.at < b.at); }
 };
 
-// Stable: equal keys stay in the order they came. `spare` has room for n items.
-template <class K> void sort_items(Item<K> *items, Item<K> *spare, int64_t n) {
+template <class K> K key_in(const Item<K> &item) { return item.key; }
+template <class K> K key_in(K key) { return key; }
+
+// Of items or of bare keys. Stable: equal keys stay in the order they came. `spare` has room for n.
+template <class E> void sort_items(E *items, E *spare, int64_t n) {
   if (n < 256) {
-    std::sort(items, items + n); // the place is part of the order
+    std::sort(items, items + n); // an item's place is part of its order
     return;
   }
-  constexpr int digits = int(sizeof(K));
+  constexpr int digits = int(sizeof(key_in(*items)));
   std::vector<uint32_t> count(size_t(digits) * 256);
+  auto digit = [](const E &e, int d) { return size_t(key_in(e) >> (8 * d) & 255); };
   for (int64_t i = 0; i < n; ++i)
-    for (int d = 0; d < digits; ++d) ++count[size_t(d) * 256 + (items[i].key >> (8 * d) & 255)];
-  Item<K> *from = items, *to = spare;
+    for (int d = 0; d < digits; ++d) ++count[size_t(d) * 256 + digit(items[i], d)];
+  E *from = items, *to = spare;
   for (int d = 0; d < digits; ++d) {
     uint32_t *c = &count[size_t(d) * 256], sum = 0;
-    if (c[from[0].key >> (8 * d) & 255] == n) continue; // all alike
+    if (c[digit(from[0], d)] == n) continue; // all alike
     for (int b = 0; b < 256; ++b) {
       uint32_t here = c[b];
       c[b] = sum;
       sum += here;
     }
-    for (int64_t i = 0; i < n; ++i) to[c[from[i].key >> (8 * d) & 255]++] = from[i];
+    for (int64_t i = 0; i < n; ++i) to[c[digit(from[i], d)]++] = from[i];
     std::swap(from, to);
   }
-  if (from != items) std::memcpy(static_cast<void *>(items), from, size_t(n) * sizeof(Item<K>));
+  if (from != items) std::memcpy(static_cast<void *>(items), from, size_t(n) * sizeof(E));
 }
 
 // ---- one dimension at a time
@@ -381,10 +385,44 @@ Runs find_runs(const Tensor &x, int64_t rows, int64_t width, bool consecutive) {
   });
   return r;
 }
+// The distinct integers of x and how often each stands there: no need to carry places along.
+std::tuple<Tensor, Tensor> unique_integers(const Tensor &x) {
+  int64_t n = x.numel();
+  check_length(n);
+  std::vector<int64_t> count;
+  Tensor y;
+  visit(x.dtype(), [&]<class T>(Type<T>) {
+    if constexpr (std::is_integral_v<T>) {
+      using K = Key<T>;
+      std::vector<K> keys(static_cast<size_t>(n)), spare(static_cast<size_t>(n));
+      for (int64_t i = 0; i < n; ++i) keys[size_t(i)] = key_of(x.data<T>()[i]);
+      sort_items(keys.data(), spare.data(), n);
+      int64_t found = 0;
+      for (int64_t i = 0; i < n; ++i) {
+        if (i && keys[size_t(i)] == keys[size_t(found) - 1]) {
+          ++count.back();
+          continue;
+        }
+        keys[size_t(found++)] = keys[size_t(i)];
+        count.push_back(1);
+      }
+      y = empty({found}, x.dtype());
+      for (int64_t i = 0; i < found; ++i) y.data<T>()[i] = T(keys[size_t(i)] ^ key_of(T(0))); // back from key_of
+    }
+  });
+  return {y, from_vector(count)};
+}
 Value unique_rows(const Tensor &x, bool consecutive, bool inverse, bool counts, std::optional<int64_t> dim) {
   HD_CHECK(!x.is_complex(), not_implemented, "\"unique\" not implemented for '%s'", scalar_name(x));
   check_numbers("unique", {x});
   NoGrad no;
+  if (!consecutive && !inverse && !dim && dtype_in(x.dtype(), integers)) {
+    Tensor from = contiguous(x);
+    LongWork unlocked(x.numel());
+    auto [y, count] = unique_integers(from);
+    if (counts) return Tensors{y, count};
+    return y;
+  }
   Tensor rows = x;
   int64_t d = 0;
   if (dim) {
