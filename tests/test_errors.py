@@ -12,6 +12,7 @@ if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parent))
 from harness import OURS, H, torch
 
+pytestmark = pytest.mark.filterwarnings("ignore")
 GOLDEN = Path(__file__).with_name("errors.expected")
 
 # Each case is a line of code in which `torch` is the module under test, and `r` makes random numbers of a shape.
