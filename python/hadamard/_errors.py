@@ -13,8 +13,8 @@ and a mend whose shapes do not fit is not shown.
 from itertools import combinations, permutations
 from math import prod
 
-_PAGES = {}
-_SIGNS = []  # (words of the first line, kind)
+_PAGES: dict = {}
+_SIGNS: list = []  # (words of the first line, kind)
 
 
 def explain(facts: dict) -> str:

@@ -113,10 +113,11 @@ def run_module(name: str, args: list) -> None:
             spec = find_spec(name + ".__main__")
     except ModuleNotFoundError:
         spec = None
-    if spec is None or spec.origin is None:
+    get_code = getattr(spec and spec.loader, "get_code", None)
+    if spec is None or spec.origin is None or get_code is None:
         sys.stderr.write(f"hadamard run: no module named {name!r} that can be run, in {here} or installed\n")
         raise SystemExit(2)
-    _run(lambda: spec.loader.get_code(spec.name), spec.origin, args, here, spec.origin, spec)
+    _run(lambda: get_code(spec.name), spec.origin, args, here, spec.origin, spec)
 
 
 def _refuse(path, error) -> int:
@@ -152,7 +153,7 @@ def _run(get_code, argv0, args, directory, file, spec=None) -> None:
         exec(code, main.__dict__)
     except (Exception, KeyboardInterrupt) as error:
         # The first frame is this one, the next is the script's.
-        error.__traceback__ = error.__traceback__.tb_next
+        error.__traceback__ = error.__traceback__ and error.__traceback__.tb_next
         sys.excepthook(type(error), error, error.__traceback__)
         missing = _missing_name(error)
         if missing:

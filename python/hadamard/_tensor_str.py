@@ -3,8 +3,8 @@
 # A tensor is read through detach, shape, dtype, device, tolist and indexing only, so the same code prints any library's
 # tensors that have them; the tests print PyTorch's own.
 
-_OPTIONS = {"precision": 4, "threshold": 1000, "edgeitems": 3, "linewidth": 80, "sci_mode": None}
-_PROFILES = {
+_OPTIONS: dict = {"precision": 4, "threshold": 1000, "edgeitems": 3, "linewidth": 80, "sci_mode": None}
+_PROFILES: dict = {
     "default": {"precision": 4, "threshold": 1000, "edgeitems": 3, "linewidth": 80},
     "short": {"precision": 2, "threshold": 1000, "edgeitems": 2, "linewidth": 80},
     "full": {"precision": 4, "threshold": float("inf"), "edgeitems": 3, "linewidth": 80},
@@ -83,22 +83,18 @@ def tensor_repr(t) -> str:
     if t.device.type == "meta":
         text = "..."
         suffixes.append(f"size={shape}")
-        implied = (default,)
+        implied = [default]
     elif numel == 0:
         text = "[]"
         if len(shape) != 1:
             suffixes.append(f"size={shape}")
-        implied = (default,)
+        implied = [default]
     else:
         text = _body(values, dtype, shape, numel, len(prefix))
         if not _OPTIONS["edgeitems"]:
             suffixes.append(f"size={shape}")
-        implied = (
-            default,
-            "torch.complex128" if default == "torch.float64" else "torch.complex64",
-            "torch.int64",
-            "torch.bool",
-        )
+        wide = "torch.complex128" if default == "torch.float64" else "torch.complex64"
+        implied = [default, wide, "torch.int64", "torch.bool"]
     if dtype not in implied:
         suffixes.append(f"dtype={dtype}")
     if t.grad_fn is not None:
@@ -142,7 +138,7 @@ def _node_name(node) -> str:
 def _body(values, dtype, shape, numel, indent) -> str:
     summarize = numel > _OPTIONS["threshold"]
     nested = _edges(values, shape) if summarize else values.tolist()
-    numbers = []
+    numbers: list = []
     _flatten(nested, len(shape), numbers)
     if "complex" in dtype:
         real = _Number([z.real for z in numbers], floating=True)
