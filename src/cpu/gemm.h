@@ -105,7 +105,7 @@ template <class T, class S, int N> HD_INLINE Vector<T, N> widen_vector(const S *
     return (Vector<T, N>)(__builtin_convertvector(load<Vector<uint16_t, N>>(p), Vector<uint32_t, N>) << 16);
   } else if constexpr (same<S, f16>) {
 #if defined(__AVX512F__)
-    if constexpr (N == 16) return (Vector<T, N>)_mm512_cvtph_ps(load<__m256i>(p));
+    if constexpr (N == 16) return (Vector<T, N>)_mm512_maskz_cvtph_ps(__mmask16(-1), load<__m256i>(p));
     else
 #endif
 #if defined(__F16C__)
