@@ -1301,6 +1301,28 @@ def test_weight_norm():
         nn.utils.remove_weight_norm(layer)
 
 
+def test_spectral_norm():
+    torch = oracle()
+    sides = []
+    for lib, tensor in ((H, ours), (torch, lambda a, g: theirs(torch, a, g))):
+        lib.manual_seed(2)
+        layer = lib.nn.utils.spectral_norm(lib.nn.ConvTranspose1d(4, 3, 2).double(), n_power_iterations=2)
+        x = tensor(X345, True)
+        for _ in range(2):
+            out = layer(x)
+        backward(out)
+        layer.eval()
+        sides.append((out, x.grad, layer.weight_orig.grad, layer.weight_u, layer.weight_v, layer(x)))
+    for a, b in zip(*sides, strict=True):
+        close(a, b)
+    layer = nn.utils.spectral_norm(nn.Linear(3, 3))
+    for _ in range(50):
+        layer(H.ones(1, 3))
+    nn.utils.remove_spectral_norm(layer)
+    assert abs(np.linalg.svd(values(layer.weight))[1][0] - 1) < 1e-3
+    assert isinstance(layer.weight, nn.Parameter) and list(layer.state_dict()) == ["bias", "weight"]
+
+
 def test_functional_call():
     net = Net()
     given = {name: H.zeros_like(p) for name, p in net.named_parameters()}
@@ -1357,6 +1379,7 @@ def our_modules():
     names += [
         "nn.parallel",
         "nn.utils.weight_norm",
+        "nn.utils.spectral_norm",
         "nn.utils.stateless",
         "nn.utils.init",
         "nn.utils.clip_grad",
