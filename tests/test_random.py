@@ -168,6 +168,26 @@ def test_any_row_of_calls_equals_torch(seed, calls):
 
 
 @oracle
+@given(
+    st.sampled_from(("bool", *INTEGERS, *FLOATS)),
+    st.integers(-(2**60), 2**60) | st.integers(-70000, 70000),
+    st.integers(-1, 2**60) | st.integers(-1, 70000),
+)
+def test_any_range_of_integers_equals_torch(dtype, start, length):
+    """The same numbers, or the same error: the ends move to what a floating dtype holds."""
+    results = []
+    for m in (H, torch):
+        m.manual_seed(1)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                results.append(m.zeros(4, dtype=getattr(m, dtype)).random_(start, start + length).tolist())
+            except RuntimeError as e:
+                results.append(str(e).partition("\n")[0])
+    assert results[0] == results[1]
+
+
+@oracle
 def test_states_can_be_exchanged_with_torch():
     torch.manual_seed(4)
     torch.randn(5)  # leaves a normal behind
