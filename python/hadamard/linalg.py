@@ -177,7 +177,7 @@ def _raise_singular(name, info):
     )
 
 
-_functions = {}
+_functions: dict[str, type] = {}
 
 
 def _function(name):

@@ -127,7 +127,7 @@ void with_rows(const Tensor &x, const Tensor &weight, const Tensor &bias, const 
 Tensor packed(const Tensor &t) { return t ? contiguous(widened(t)) : t; }
 
 struct Normalised {
-  Tensor y, mean, var, rstd; // all but y with the averaged dimensions kept as 1
+  Tensor y, mean, var, rstd; // all but y with the averaged dimensions kept as 1; no var where rows are normalised
 };
 
 // y = (x - mean) / sqrt(var + eps) * weight + bias, recorded as one op.
