@@ -78,11 +78,17 @@ bool operand(PyObject *o, Tensor &t, const char *symbol) {
     t = unwrap(o);
     return true;
   }
-  if (PyList_Check(o) || PyTuple_Check(o))
-    throw Error(Raises::type,
-                std::string("unsupported operand type(s) for ") + symbol + ": 'Tensor' and '" + Py_TYPE(o)->tp_name + "'",
-                "list_operand")
-        .in(symbol);
+  if (PyList_Check(o) || PyTuple_Check(o)) {
+    // What was written goes into the facts as the name of the argument, so that the mend can say it.
+    Object written(PyObject_Repr(o));
+    const char *name = written ? PyUnicode_AsUTF8(written.get()) : nullptr;
+    if (!name) PyErr_Clear();
+    Error e(Raises::type,
+            std::string("unsupported operand type(s) for ") + symbol + ": 'Tensor' and '" + Py_TYPE(o)->tp_name + "'",
+            "list_operand");
+    e.args.push_back({name ? name : "[…]", {int64_t(PySequence_Size(o))}, default_dtype(), "cpu"});
+    throw e.in(symbol);
+  }
   return as_operand(o, t);
 }
 

@@ -370,7 +370,7 @@ def _(f):
     same = prod(a.shape) == prod(b.shape)
     return lines + _tries(
         ("(a * b).sum()", () if a.shape == b.shape else None, "the sum of all products"),
-        ("a.reshape(-1).dot(b.reshape(-1))", () if same and a.shape != b.shape else None, "the sum of all products"),
+        ("a.reshape(-1).dot(b.reshape(-1))", () if same else None, "the sum of all products"),
         ("a @ b", product, "the matrix product"),
         ("(a * b).sum(-1)", a.shape[:-1] if a.shape == b.shape else None, "row by row"),
     )
@@ -687,7 +687,8 @@ def _(f):
 def _(f):
     symbol = f.line.partition("for ")[2].partition(":")[0]
     lines = ["torch would repeat the list here, as Python does with [1] * 2"] if symbol == "*" else []
-    return [*lines, f"try x {symbol or '*'} torch.tensor([…])"]
+    written = f.args[0].name if f.args and len(f.args[0].name) < 60 else "[…]"
+    return [*lines, f"try x {symbol or '*'} torch.tensor({written})"]
 
 
 # Pages that say the same whatever arrived.
