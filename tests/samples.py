@@ -295,7 +295,7 @@ def sgn(x):
 elementwise = {"inplace": True, "takes_out": True}
 flags = {"out": "bool", "grad": False}
 ops({"neg": np.negative, "negative": np.negative}, unary, "uihfc", **elementwise)
-op("abs", unary, np.abs, "uihfc", "real", 1, takes_out=True)
+ops({"abs": np.abs, "absolute": np.abs}, unary, "uihfc", "real", 2, takes_out=True)
 ops({"sign": sgn}, unary, "buihf", **elementwise)
 ops({"sgn": sgn}, unary, "buihfc", ulp=2, **elementwise)
 ops(function("floor ceil trunc round"), unary, "uihf", **elementwise)
@@ -308,10 +308,13 @@ op("rsqrt", unary, lambda x: 1 / np.sqrt(x), "buihfc", "float", 3, domain=(1, 9)
 ops(function("exp expm1 sin cos tanh sinh cosh tan"), unary, "buihfc", "float", 4, domain=(-4, 4), **elementwise)
 ops(function("exp2"), unary, "buihfc", "float", 4, domain=(-4, 4), **elementwise)
 ops(function("log log2 log10 log1p"), unary, "buihfc", "float", 4, domain=(1.05, 9), **elementwise)
-ops({"asin": np.arcsin, "acos": np.arccos, "atanh": np.arctanh}, unary, "buihfc", "float", 8, domain=(-0.9, 0.9),
+ops({"asin": np.arcsin, "acos": np.arccos, "atanh": np.arctanh,
+    "arcsin": np.arcsin, "arccos": np.arccos, "arctanh": np.arctanh}, unary,
+    "buihfc", "float", 8, domain=(-0.9, 0.9),
     **elementwise)
-ops({"atan": np.arctan, "asinh": np.arcsinh}, unary, "buihfc", "float", 8, domain=(-0.9, 0.9), **elementwise)
-ops({"acosh": np.arccosh}, unary, "buihfc", "float", 8, domain=(1.1, 9), **elementwise)
+ops({"atan": np.arctan, "asinh": np.arcsinh,
+    "arctan": np.arctan, "arcsinh": np.arcsinh}, unary, "buihfc", "float", 8, domain=(-0.9, 0.9), **elementwise)
+ops({"acosh": np.arccosh, "arccosh": np.arccosh}, unary, "buihfc", "float", 8, domain=(1.1, 9), **elementwise)
 vectorised = lambda f: lambda x: np.vectorize(f, otypes=[np.float64])(np.asarray(x, np.float64))
 sigmoid = lambda x: 1 / (1 + np.exp(-x))
 ops({"sigmoid": sigmoid}, unary, "buihfc", "float", 4, **elementwise)
@@ -330,7 +333,7 @@ ops({"isposinf": lambda x: x == np.inf, "isneginf": lambda x: x == -np.inf}, una
 ops({"signbit": lambda x: x < 0}, unary, "buihf", takes_out=True, **flags)
 ops({"real": np.real}, unary, "buihfc", "real")
 ops({"imag": np.imag}, unary, "c", "real")
-ops({"conj": np.conj}, unary, "buihfc")
+ops({"conj": np.conj, "conj_physical": np.conj}, unary, "buihfc")
 ops({"angle": np.angle}, unary, "fc", "real", 4, domain=(0.5, 9), also="buih")
 
 ops({"mul": np.multiply, "multiply": np.multiply}, binary(), "buihfc", complex_ulp=2, **elementwise)
@@ -345,8 +348,7 @@ ops({"div": np.divide, "true_divide": np.divide, "divide": np.divide}, binary((1
     **elementwise)
 rounded = {"floor": np.floor_divide, "trunc": lambda a, b: np.trunc(np.divide(a, b)), None: np.divide}
 ops({"div:rounded": lambda a, b, rounding_mode: rounded[rounding_mode](a, b)},
-    lambda g: (call(*p, rounding_mode=m) for m in ("floor", "trunc") for p in binary((1, 9))(g)), "uihf",
-    **elementwise)
+    lambda g: (call(*p, rounding_mode=m) for m in ("floor", "trunc") for p in binary((1, 9))(g)), "uihf", **elementwise)
 ops({"floor_divide": np.floor_divide}, binary((1, 9)), "uihf", grad=False, **elementwise)
 ops({"remainder": np.remainder, "fmod": np.fmod}, binary((1, 9)), "uihf", ulp=1, scale=9, **elementwise)
 ops({"pow": np.power}, binary((0, 3), (2, 3, 0)), "uihfc", ulp=4, complex_ulp=32, domain=(0.5, 3), **elementwise)
@@ -362,9 +364,10 @@ ops({"copysign": np.copysign}, binary((1, 9)), "hf", also="bui", **elementwise)
 ops({"logaddexp": np.logaddexp}, binary(scalars=()), "hf", ulp=4, scale=1, takes_out=True, also="c")
 ops({"xlogy": lambda a, b: np.where(a == 0, 0, a * np.log(b))}, binary((1.1, 9)), "hf", ulp=4, also="bui",
     **elementwise)
-compare = {"eq": np.equal, "ne": np.not_equal}
+compare = {"eq": np.equal, "ne": np.not_equal, "not_equal": np.not_equal}
 ops(compare, binary(), "buihfc", **flags, **elementwise)
-ops({"lt": np.less, "le": np.less_equal, "gt": np.greater, "ge": np.greater_equal}, binary(), "buihf", **flags,
+ops({"lt": np.less, "le": np.less_equal, "gt": np.greater, "ge": np.greater_equal}
+    | function("less less_equal greater greater_equal"), binary(), "buihf", **flags,
     **elementwise)
 ops(function("logical_and logical_or logical_xor"), binary(scalars=()), "buihfc", **flags, **elementwise)
 ops(function("bitwise_and bitwise_or bitwise_xor"), binary(scalars=(2,)), "bui", **elementwise)
@@ -543,7 +546,8 @@ swaps = shaped(((2, 3, 4), "c", 0, 2), ((2, 3), "s", -1, 0), ((), "c", 0, -1), (
 swap = lambda x, i, j: np.swapaxes(x, i, j) if np.ndim(x) else x
 ops({"transpose": swap, "swapaxes": swap, "swapdims": swap}, swaps, EVERY)
 op("t", shaped(((2, 3), "c"), ((3,), "c"), ((), "c"), ((2, 3), "s")), np.transpose, EVERY)
-op("movedim", shaped(((2, 3, 4), "c", 0, -1), ((2, 3, 4), "t", (0, 1), (2, 0))), np.moveaxis, EVERY)
+ops({"movedim": np.moveaxis, "moveaxis": np.moveaxis}, shaped(((2, 3, 4), "c", 0, -1), ((2, 3, 4), "t",
+    (0, 1), (2, 0))), EVERY)
 op("unsqueeze", shaped(((3,), "c", 0), ((3,), "c", -1), ((), "c", 0), ((2, 3), "t", 1), ((2, 0), "c", 2)),
     np.expand_dims, EVERY)
 
@@ -625,7 +629,7 @@ def uneven(g):
 
 
 joined = lambda f: lambda parts, dim=0: f(parts, axis=dim)
-ops({"cat": joined(np.concatenate), "concat": joined(np.concatenate)}, uneven, EVERY, method=False)
+ops({name: joined(np.concatenate) for name in ("cat", "concat", "concatenate")}, uneven, EVERY, method=False)
 op("stack", joins, joined(np.stack), EVERY, method=False)
 ops({"hstack": np.hstack, "vstack": np.vstack, "dstack": np.dstack, "column_stack": np.column_stack},
     lambda g: (call([g(2, 3), g(2, 3)]), call((g(3), g(3)))), EVERY, method=False)
@@ -1315,9 +1319,33 @@ op("cdist", lambda g: ((g(3, 4), g(5, 4)), call(g(2, 3, 4), g(2, 5, 4), p=1.0)),
 op("renorm", lambda g: (call(g(3, 4), 2, 0, 5.0), call(g(2, 3, 4), 1, 2, 8.0)), lambda x, p, dim, limit: x * np.minimum(
     1, limit / (vector_norm(x, p, tuple(d for d in range(x.ndim) if d != dim), True) + 1e-7)), "fc", ulp=16, also="h",
     inplace=True)
-op("trapezoid", lambda g: (g(5), call(g(3, 4), dx=0.5), call(g(3, 4), dim=0)),
-    lambda y, dx=1.0, dim=-1: np.trapezoid(y, dx=dx, axis=dim), "fc", ulp=8, scale=40, method=False, also="uih")
+trapezoid = lambda y, dx=1.0, dim=-1: np.trapezoid(y, dx=dx, axis=dim)
+ops({"trapezoid": trapezoid, "trapz": trapezoid}, lambda g: (g(5), call(g(3, 4), dx=0.5), call(g(3, 4), dim=0)),
+    "fc", ulp=8, scale=40, method=False, also="uih")
 
+op("fix", unary, np.trunc, "uihf", **elementwise)
+op("isreal", unary, np.isreal, "buihfc", "bool", grad=False)
+op("float_power", binary((-2, 2), (2, 0.5)), np.float_power, "f", "float64", 8, domain=(0.5, 3), also="buihc",
+    grad=False)
+op("adjoint", lambda g: (g(2, 3), g(2, 3, 4, layout="t")), lambda x: np.conj(np.swapaxes(x, -1, -2)), EVERY)
+op("view_as_real", lambda g: (g(3), g(2, 2)), lambda x: np.stack([x.real, x.imag], -1), "c", "real", method=False)
+op("view_as_complex", lambda g: (g(3, 2), g(2, 2, 2)), lambda x: x[..., 0] + 1j * x[..., 1], "f", "complex",
+    method=False, also="h")
+op("put", lambda g: (call(g(3, 4), g.exact([5, 0, 11], "int64"), g(3)),),
+    lambda x, i, v: written(x.reshape(-1), v, i).reshape(x.shape), EVERY, inplace=True)
+op("nanmedian", lambda g: (g.distinct(5), g.distinct(3, 4)), lambda x: np.sort(x, None)[(x.size - 1) // 2], "uihf")
+op("F.prelu", lambda g: ((g(2, 3), g(3)), (g(5), g(1)), (g(2, 3, 4, layout="t"), g(3))),
+    lambda x, w: np.where(x > 0, x, x * w.reshape(-1, *(1,) * (x.ndim - 2))), "hf")
+op("F.instance_norm", lambda g: (g(2, 3, 8), call(g(2, 3, 4, 5), weight=g(3), bias=g(3))), lambda x, weight=None,
+    bias=None: standardise(x, tuple(range(2, x.ndim)), weight, bias, 1e-5, (-1, *(1,) * (x.ndim - 2))), "f", also="h",
+    **NORM)
+op("F.adaptive_avg_pool3d", lambda g: ((g(1, 2, 4, 4, 6), 1),), lambda x, n: x.mean((-3, -2, -1), keepdims=True), "f",
+    ulp=8, scale=9, also="hc")
+op("F.adaptive_max_pool3d", lambda g: ((g.distinct(1, 2, 4, 4, 6), 1),),
+    lambda x, n: x.max((-3, -2, -1), keepdims=True), "f", also="h")
+op("index_reduce", lambda g: (call(g(3, 4), 0, g.index(3, 5), g(5, 4), r) for r in ("amax", "amin", "prod")),
+    lambda x, d, i, s, r: index_reduced(x, i, s, {"amax": np.maximum, "amin": np.minimum, "prod": np.multiply}[r]),
+    "uihf", ulp=8, scale=1e4, half_ulp=16, inplace=True, grad=False, also="b")
 op("argwhere", lambda g: (g(5), g(3, 4, layout="t"), g(0)), np.argwhere, EVERY, "int64", grad=False)
 grid = lambda g: (g.exact([1, 3, 5, 7]), g.exact([[0, 3], [5, 9]]))
 op("bucketize", lambda g: (call(grid(g)[1], grid(g)[0]), call(grid(g)[1], grid(g)[0], right=True)),
@@ -1344,6 +1372,12 @@ def diag_embed(x, offset=0, dim1=-2, dim2=-1):
     for i in range(x.shape[-1]):
         y[..., i + max(-offset, 0), i + max(offset, 0)] = x[..., i]
     return np.moveaxis(y, (-2, -1), (dim1, dim2))
+
+
+def index_reduced(x, index, source, f):
+    y = np.array(x)
+    f.at(y, index, source)
+    return y
 
 
 def written(x, src, index):

@@ -126,9 +126,7 @@ CALLS = {
     "probability above 1": lambda T, F: F.binary_cross_entropy(T.tensor([1.5]), T.tensor([1.0])),
     "target above 1": lambda T, F: F.binary_cross_entropy(T.tensor([0.5]), T.tensor([2.0])),
     "dtype of target": lambda T, F: F.binary_cross_entropy(T.tensor([0.5]), T.tensor([1.0], dtype=T.float64)),
-    "weight with gradient": lambda T, F: F.nll_loss(
-        T.zeros(2, 3), T.tensor([0, 1]), T.ones(3, requires_grad=True)
-    ),
+    "weight with gradient": lambda T, F: F.nll_loss(T.zeros(2, 3), T.tensor([0, 1]), T.ones(3, requires_grad=True)),
     "pos_weight with gradient": lambda T, F: F.binary_cross_entropy_with_logits(
         T.zeros(3), T.zeros(3), pos_weight=T.ones(3, requires_grad=True)
     ),

@@ -19,7 +19,7 @@ from harness import (
     torch,
     values_of,
 )
-from samples import OPS, Arr, Call, Op
+from samples import OPS, Arr, Call, Op, unary
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 CASES = [pytest.param(op, dtype, id=f"{op.id}-{dtype}") for op in OPS for dtype in op.dtypes]
@@ -40,7 +40,7 @@ def expected_dtype(rule, dtype, sample):
         return {"float32": "complex64", "float64": "complex128"}[dtype]
     if rule == "sum":
         return "int64" if kind(dtype) in "bui" else dtype
-    assert not scalars or rule in ("bool", "int64")
+    assert not scalars or rule in ("bool", "int64", "float64")
     return rule
 
 
@@ -152,7 +152,11 @@ def test_number_operands(dtype, number):
 # Special numbers --------------------------------------------------------------------------------------------------
 SPECIAL = [0.0, -0.0, 1.0, -1.0, 0.5, -0.5, 1.5, 2.5, -2.5, np.inf, -np.inf, np.nan, 1e-3, -1e-3, 80.0, -80.0, 100.0]
 SPECIAL += [-100.0, 1000.0, -1000.0, 1e-30, 1e30, -1e30, 1.17549435e-38, 1e-40, -1e-42, 3.4028235e38, 16777217.0]
-UNARY = [o for o in OPS if o.samples.__name__ == "unary" and not o.label and o.name != "Tensor.contiguous"]
+UNARY = [o for o in OPS if o.samples is unary and o.name not in ("prod", "Tensor.contiguous")]
+
+
+# Functions that keep the sign of a zero.
+ODD = set("neg sqrt sin tan asin atan sinh tanh asinh atanh erf expm1 log1p floor ceil trunc round deg2rad".split())
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
@@ -161,13 +165,24 @@ def test_special_numbers(op, dtype):
     """Zeros with their signs, infinities, NaN, denormals and the largest numbers."""
     if dtype not in op.dtypes:
         pytest.skip("not an op of this dtype")
-    x = Arr(quantise(SPECIAL, dtype), dtype, (len(SPECIAL),))
-    got = run(op, H, Call([x], {}))
+    # The sign of a NaN is not part of its value.
+    values = quantise([1.0 if v != v and op.name == "signbit" else v for v in SPECIAL], dtype)
+    sample = Call([Arr(values, dtype, values.shape)], {})
+    got = run(op, H, sample)
     if torch is None:
         pytest.skip("torch says what the special values are")
-    want = run(op, torch, Call([x], {}))
-    assert_same(got, want, max(2 * op.bound(dtype), 4) if op.bound(dtype) else 0, note=op.id)
-    if dtype_name(got) == dtype:
+    want = run(op, torch, sample)
+    assert dtype_name(got) == dtype_name(want)
+    ulp = max(2 * op.bound(dtype), 4) if op.bound(dtype) else 0
+    try:
+        truth = quantise(op.reference(sample), dtype_name(got))
+    except ValueError:  # math.lgamma at a pole
+        truth = values_of(want)
+    for x, g, t, n in zip(values, values_of(got), values_of(want), truth, strict=True):
+        # Where torch overflows early or flushes denormals, the true value is right too.
+        wrong = differences(g, t, dtype_name(got), ulp) and differences(g, n, dtype_name(got), ulp, op.scale and 1.0)
+        assert not wrong, f"{op.id}({x}): {wrong}"
+    if op.name in ODD:
         zero = (values_of(got) == 0) & (values_of(want) == 0)
         signs = [np.signbit(values_of(t)[zero]) for t in (got, want)]
         assert (signs[0] == signs[1]).all(), f"{op.id}: sign of zero"
@@ -182,6 +197,9 @@ BINARY = "add sub mul div pow atan2 maximum minimum fmax fmin fmod remainder flo
 def test_special_pairs(name, dtype):
     values = quantise([0.0, -0.0, 1.0, -1.0, 2.0, -2.5, 3.0, np.inf, -np.inf, np.nan, 1e-30, 1e30, 0.5], dtype)
     a, b = np.repeat(values, len(values)), np.tile(values, len(values))
+    if name in ("fmod", "remainder"):  # torch's float32 quotient overflows where the remainder is small
+        b = np.where((np.abs(a) > 1e20) & (np.abs(b) < 1e20), np.nan, b)
+        a = np.where((np.abs(a) < 1e20) & (np.abs(b) > 1e20), np.nan, a)
     got, want = (getattr(m, name)(make(m, a, dtype), make(m, b, dtype)) for m in (H, torch))
     assert_same(got, want, {"pow": 8, "atan2": 8, "fmod": 2, "remainder": 2}.get(name, 0), note=name)
 
@@ -399,7 +417,11 @@ def test_tensors_have_the_methods():
 ELSEWHERE = set(
     "bernoulli multinomial normal poisson rand rand_like randint randint_like randn randn_like randperm dropout "
     "arange empty empty_like empty_strided eye full full_like linspace logspace ones ones_like scalar_tensor zeros "
-    "zeros_like tril_indices triu_indices equal allclose numel is_nonzero".split()
+    "zeros_like tril_indices triu_indices equal allclose numel is_nonzero alpha_dropout feature_dropout "
+    "feature_alpha_dropout can_cast is_complex is_floating_point is_signed promote_types result_type range detach "
+    "resolve_conj max_pool1d_with_indices max_pool2d_with_indices max_pool3d_with_indices native_batch_norm "
+    "native_layer_norm nll_loss2d nll_loss_nd cross_entropy_loss col2im im2col linalg_cross linalg_vector_norm "
+    "log_sigmoid split_with_sizes".split()
 )
 
 

@@ -2,7 +2,7 @@
 
 from . import _C
 
-__all__ = ["cartesian_prod"]
+__all__ = ["cartesian_prod", "column_stack", "dstack", "hstack", "positive", "row_stack", "vstack"]
 
 
 def cartesian_prod(*tensors):
@@ -17,3 +17,60 @@ def cartesian_prod(*tensors):
     if len(tensors) == 1 and isinstance(tensors[0], (list, tuple)):
         tensors = tensors[0]
     return _C._cartesian_prod(tuple(tensors))
+
+
+def hstack(tensors, *, out=None):
+    """Tensors side by side: joined along dim 1, or along dim 0 where they have one dimension.
+
+    >>> import hadamard as H
+    >>> H.hstack([H.tensor([1, 2]), H.tensor([3])])
+    tensor([1, 2, 3])
+    """
+    parts = [t.reshape(1) if t.dim() == 0 else t for t in tensors]
+    return _C.cat(parts, 0 if parts and parts[0].dim() == 1 else 1, out=out)
+
+
+def vstack(tensors, *, out=None):
+    """Tensors below each other: joined along dim 0, those of fewer than two dimensions as rows.
+
+    >>> import hadamard as H
+    >>> H.vstack([H.tensor([1, 2]), H.tensor([3, 4])]).tolist()
+    [[1, 2], [3, 4]]
+    """
+    return _C.cat([t.reshape(1, -1) if t.dim() < 2 else t for t in tensors], 0, out=out)
+
+
+row_stack = vstack
+
+
+def dstack(tensors, *, out=None):
+    """Tensors behind each other: joined along dim 2, made 3-d by dimensions of size 1 first.
+
+    >>> import hadamard as H
+    >>> H.dstack([H.tensor([1, 2]), H.tensor([3, 4])]).tolist()
+    [[[1, 3], [2, 4]]]
+    """
+    parts = [t.reshape(1, -1, 1) if t.dim() < 2 else t.unsqueeze(2) if t.dim() == 2 else t for t in tensors]
+    return _C.cat(parts, 2, out=out)
+
+
+def column_stack(tensors, *, out=None):
+    """Tensors side by side, those of fewer than two dimensions as columns.
+
+    >>> import hadamard as H
+    >>> H.column_stack([H.tensor([1, 2]), H.tensor([3, 4])]).tolist()
+    [[1, 3], [2, 4]]
+    """
+    return _C.cat([t.reshape(-1, 1) if t.dim() < 2 else t for t in tensors], 1, out=out)
+
+
+def positive(input):
+    """The tensor itself, as +x gives it. RuntimeError for bool.
+
+    >>> import hadamard as H
+    >>> H.positive(H.tensor([1, -2]))
+    tensor([ 1, -2])
+    """
+    if input.dtype == _C.bool:
+        raise RuntimeError("The `+` operator, on a bool tensor is not supported.")
+    return input

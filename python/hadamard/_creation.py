@@ -169,7 +169,6 @@ def meshgrid(*tensors, indexing=None):
     shape = tuple(t.numel() for t in flat)
     grids = [t.view(*(-1 if k == d else 1 for k in range(n))).expand(shape) for d, t in enumerate(flat)]
     if indexing == "xy" and n > 1:
-        grids = [g.transpose(0, 1) for g in grids]
         grids[0], grids[1] = grids[1], grids[0]
     return tuple(grids)
 

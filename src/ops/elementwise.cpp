@@ -186,8 +186,8 @@ double largest(DType t) { return t == DType::F64 ? 1.7976931348623157e308 : t ==
 Tensor nan_to_num_op(const Tensor &a, std::optional<double> nan, std::optional<double> posinf, std::optional<double> neginf) {
   if (!a.is_float()) return clone(a);
   double top = largest(a.dtype());
-  Tensor y = nan_to_num(a, number(Scalar(nan.value_or(0))), number(Scalar(posinf.value_or(top))));
-  return neginf ? where(a == number(Scalar(-HUGE_VAL)), number(Scalar(*neginf)), y) : y;
+  Tensor y = nan_to_num(a, number(Scalar(posinf.value_or(top))), number(Scalar(neginf.value_or(-top))));
+  return nan ? where(isnan(a), number(Scalar(*nan)), y) : y;
 }
 
 // ---- parts of complex numbers: on reals, the tensor itself
