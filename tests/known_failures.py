@@ -11,4 +11,9 @@ class Pattern(str):
         return fnmatch.fnmatchcase(name.replace("[", "<").replace("]", ">"), self.replace("[", "<").replace("]", ">"))
 
 
-KNOWN = {Pattern(name): reason for name, reason in {}.items()}
+_REASONS = {
+    # torch's derivative of hardsigmoid multiplies by 1/6 rounded to float32, in float64 too; finite differences side
+    # with ours.
+    "test_grad.py::test_same_as_torch[F.hardsigmoid]": "torch's constant 1/6 has float32's precision in float64",
+}
+KNOWN = {Pattern(name): reason for name, reason in _REASONS.items()}
