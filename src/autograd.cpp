@@ -261,7 +261,7 @@ Edge gradient_edge(const Tensor &t) {
 
 void set_requires_grad(const Tensor &t, bool on) {
   if (!on && !t->meta) return;
-  HD_CHECK(!on || differentiable(t), runtime, "only Tensors of floating point dtype can require gradients");
+  HD_CHECK(!on || differentiable(t), runtime, "only Tensors of floating point and complex dtype can require gradients");
   HD_CHECK(!(on && t->inference && !inference_enabled()), runtime,
            "Setting requires_grad=True on inference tensor outside InferenceMode is not allowed.");
   if (grad_fn(t)) {
@@ -312,6 +312,10 @@ void share_history(const Tensor &copy, const Tensor &of) {
 
 Saved::Saved(const Tensor &t, bool output, uint32_t nr) : version_(t ? t.version() : 0), output_(output), output_nr_(nr) {
   if (!t) return;
+  HD_CHECK(!t->inference || inference_enabled(), runtime,
+           "Inference tensors cannot be saved for backward. Please do not use Tensors created in inference mode in "
+           "computation tracked by autograd. To work around this, you can make a clone to get a normal tensor and use it "
+           "in autograd, or use `torch.no_grad()` instead of `torch.inference_mode()`.");
   if (output) {
     t_ = alias(t);
     t_->wrapped = t->wrapped;
@@ -372,6 +376,13 @@ void check_inplace(const Tensor &self) {
            "Inplace update to inference tensor outside InferenceMode is not allowed.You can make a clone to get a normal "
            "tensor before doing inplace update.See https://github.com/pytorch/rfcs/pull/17 for more details.");
   if (!grad_enabled() || !self.requires_grad()) return;
+  if (self->one_of_many && self->meta && self->meta->fn)
+    throw Error(Raises::runtime,
+                text("Output %u of %s is a view and is being modified inplace. This view is the output of a function that "
+                     "returns multiple views. Such functions do not allow the output views to be modified inplace. You "
+                     "should replace the inplace operation by an out-of-place one.",
+                     self->meta->output, self->meta->fn->name()),
+                "inplace_views");
   if (self->base) {
     Tensor base{Ref<TensorImpl>(self->base)};
     if (!grad_fn(base) && base.requires_grad())

@@ -27,6 +27,7 @@ struct Node {
   std::vector<Hook> pre_hooks, post_hooks;
   std::vector<AutogradMeta *> retain; // results whose .grad is kept (retain_grad); they take themselves off
   void *python = nullptr; // the Python object that wraps this, not counted
+  const char *label = nullptr; // a name other than the op's own
   // The engine's own fields, valid while `task` is the run's number.
   uint64_t task = 0;
   uint32_t slot = 0;

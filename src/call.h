@@ -95,7 +95,7 @@ template <class Op> struct ElementwiseNode : Node {
   std::unique_ptr<Dims> shape[N]; // only where broadcasting changed it
 
   explicit ElementwiseNode(const Op &op) : op(op) {}
-  const char *name() const override { return about(op).node.c_str(); }
+  const char *name() const override { return label ? label : about(op).node.c_str(); }
   TensorList apply(const TensorList &grads) override {
     if (freed) throw_released();
     TensorList r(N);

@@ -51,6 +51,8 @@ NB_MODULE(_C, m) {
     throw nb::python_error();
   }
 
+  m.def("_results_are_tensors", [](nb::type_object t) { results_are_tensors(reinterpret_cast<PyTypeObject *>(t.ptr())); },
+        "Ops on this subclass of Tensor give plain tensors.");
   m.def("_set_size_type", [](nb::object t) { set_size_type(t.ptr()); });
   m.def("_from_data", [](nb::object data, nb::object dtype, nb::object device, bool share) {
     std::optional<DType> t;

@@ -73,6 +73,10 @@ bool is_tensor(PyObject *o);
 const Tensor &unwrap(PyObject *o);
 PyObject *wrap(const Tensor &t); // new reference; None for an undefined tensor
 PyObject *wrap_as(PyTypeObject *type, const Tensor &t);
+// The subclass whose results keep its type, as torch's do; nullptr for Tensor itself and for classes like Parameter.
+PyTypeObject *subclass_of(PyObject *o);
+void results_are_tensors(PyTypeObject *type);
+PyObject *wrap_like(PyTypeObject *subclass, const Tensor &t);
 bool as_operand(PyObject *o, Tensor &t); // tensor, number, or ndarray
 PyObject *from_data(PyObject *data, std::optional<DType> t, std::optional<Device> d, bool share);
 Tensor from_buffer(PyObject *o);         // shares the memory of a buffer; throws PythonError

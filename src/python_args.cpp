@@ -260,12 +260,20 @@ bool match(const Signature &s, bool only, PyObject *const *args, Py_ssize_t n, P
   bool spread = last >= 0 && s.params[last].kind == Kind::dims && n > last && n > 0 &&
                 (n > s.positional || PyLong_Check(args[last]) || (is_tensor(args[last]) && n > s.positional));
   Dims rest;
-  if (spread) {
+  Tensors all_tensors; // and a list of tensors likewise: broadcast_tensors(a, b)
+  bool gather = s.positional == 1 && s.params[0].kind == Kind::tensors && n > 0 && is_tensor(args[0]);
+  if (gather) {
+    for (Py_ssize_t i = 0; i < n; ++i) {
+      if (!is_tensor(args[i])) return fail(Mismatch::wrong, 0, args[i]);
+      all_tensors.push_back(unwrap(args[i]));
+    }
+    filled = 1;
+  } else if (spread) {
     bool all = true;
     for (Py_ssize_t i = last; i < n && all; ++i) {
       int64_t k;
       all = as_integer(args[i], k, true);
-      if (!all) return n > s.positional ? fail(Mismatch::wrong, last, args[i]) : fail(Mismatch::wrong, last, args[i]);
+      if (!all) return fail(Mismatch::wrong, last, args[i]);
       rest.push_back(k);
     }
     filled = last + 1;
@@ -294,7 +302,9 @@ bool match(const Signature &s, bool only, PyObject *const *args, Py_ssize_t n, P
     }
   }
   for (int i = 0; i < count; ++i) {
-    if (spread && i == last) {
+    if (gather && i == 0) {
+      v[i] = all_tensors;
+    } else if (spread && i == last) {
       v[i] = rest;
     } else if (!given[i]) {
       if (!s.params[i].has_default) return fail(Mismatch::missing, i);
@@ -431,12 +441,20 @@ PyObject *call(Group &g, bool is_method, PyObject *const *args, Py_ssize_t n, Py
       for (size_t i = 0; i < from.size(); ++i) write_out(g.name.c_str(), to[i], from[i]);
       return named_tuple(s, to);
     }
-    if (auto *t = std::get_if<Tensor>(&y)) return wrap(*t);
+    PyTypeObject *subclass = nullptr;
+    for (Py_ssize_t i = 0, all = n + (keywords ? PyTuple_GET_SIZE(keywords) : 0); i < all && !subclass; ++i)
+      subclass = subclass_of(args[i]);
+    if (auto *t = std::get_if<Tensor>(&y)) return wrap_like(subclass, *t);
     if (s.def->returns_nothing && n && g.name.back() == '_') { // in place: self again
       Py_INCREF(args[0]);
       return args[0];
     }
     if (!s.results.empty()) return named_tuple(s, std::get<Tensors>(y));
+    if (auto *ts = std::get_if<Tensors>(&y); ts && subclass) {
+      Object r(checked(PyTuple_New(Py_ssize_t(ts->size()))));
+      for (size_t i = 0; i < ts->size(); ++i) PyTuple_SET_ITEM(r.get(), Py_ssize_t(i), wrap_like(subclass, (*ts)[i]));
+      return r.take();
+    }
     return pack(y);
   }
   no_match(g, is_method, args, n, keywords);

@@ -155,12 +155,12 @@ PyObject *get_item(PyObject *self, PyObject *key) {
     const Tensor &t = unwrap(self);
     Tensors indices;
     Tensor x = walk(t, key, indices);
-    if (!indices.empty()) return wrap(ops::index(x, indices));
+    if (!indices.empty()) return wrap_like(subclass_of(self), ops::index(x, indices));
     if (x.is(t)) { // x[...] and x[:] are new views of all
       x = make_view(t, t.shape(), t.strides(), t->offset, "AliasBackward0",
                     [](const Backward &b) -> TensorList { return {b.grad()}; });
     }
-    return wrap(x);
+    return wrap_like(subclass_of(self), x);
   });
 }
 

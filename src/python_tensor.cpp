@@ -97,7 +97,8 @@ template <class F> PyObject *binary_slot(PyObject *a, PyObject *b, const char *s
     if (Py_TYPE(a) == tensor_type && Py_TYPE(b) == tensor_type) return new_object(f(as(a)->t, as(b)->t));
     Tensor x, y;
     if (!operand(a, x, symbol) || !operand(b, y, symbol)) Py_RETURN_NOTIMPLEMENTED;
-    return wrap(f(x, y));
+    PyTypeObject *subclass = subclass_of(a);
+    return wrap_like(subclass ? subclass : subclass_of(b), f(x, y));
   } catch (...) {
     set_error();
     return nullptr;
@@ -166,11 +167,12 @@ PyObject *nb_matmul(PyObject *a, PyObject *b) {
     }
     as_operand(a, x);
     as_operand(b, y);
-    return wrap(ops::matmul(x, y));
+    PyTypeObject *subclass = subclass_of(a);
+    return wrap_like(subclass ? subclass : subclass_of(b), ops::matmul(x, y));
   });
 }
 PyObject *nb_neg(PyObject *a) {
-  return guarded([&] { return wrap(ops::neg(unwrap(a))); });
+  return guarded([&] { return wrap_like(subclass_of(a), ops::neg(unwrap(a))); });
 }
 PyObject *nb_pos(PyObject *a) {
   return guarded([&]() -> PyObject * {
@@ -181,7 +183,7 @@ PyObject *nb_pos(PyObject *a) {
   });
 }
 PyObject *nb_abs(PyObject *a) {
-  return guarded([&] { return wrap(ops::abs(unwrap(a))); });
+  return guarded([&] { return wrap_like(subclass_of(a), ops::abs(unwrap(a))); });
 }
 PyObject *nb_invert(PyObject *a) {
   return guarded([&]() -> PyObject * {
@@ -282,7 +284,12 @@ GET(device, return device_object(t.device());)
 GET(requires_grad, return PyBool_FromLong(t.requires_grad());)
 GET(is_leaf, return PyBool_FromLong(!grad_fn(t));)
 GET(grad_fn, return node_object(grad_fn(t));)
-GET(grad, return wrap(t->meta ? t->meta->grad : Tensor());)
+GET(grad, if (!(t->meta && (t->meta->grad || t->meta->retains_grad)) && grad_fn(t))
+      warn("The .grad attribute of a Tensor that is not a leaf Tensor is being accessed. Its .grad attribute won't be "
+           "populated during autograd.backward(). If you indeed want the .grad field to be populated for a non-leaf "
+           "Tensor, use .retain_grad() on the non-leaf Tensor. If you access the non-leaf Tensor by mistake, make sure "
+           "you access the leaf Tensor instead. See github.com/pytorch/pytorch/pull/30531 for more informations.");
+    return wrap(t->meta ? t->meta->grad : Tensor());)
 GET(retains_grad, return PyBool_FromLong(t->meta && t->meta->retains_grad);)
 GET(output_nr, return PyLong_FromLong(output_nr(t));)
 GET(version, return PyLong_FromUnsignedLong(t.version());)
@@ -605,6 +612,21 @@ void init_tensor(PyObject *module) {
   PyObject_SetAttrString(reinterpret_cast<PyObject *>(tensor_type), "__array_priority__", priority.get());
 }
 
+namespace {
+std::vector<PyTypeObject *> plain; // Parameter and its like
+}
+void results_are_tensors(PyTypeObject *type) { plain.push_back(type); }
+PyTypeObject *subclass_of(PyObject *o) {
+  PyTypeObject *type = Py_TYPE(o);
+  if (type == tensor_type || !PyType_IsSubtype(type, tensor_type)) return nullptr;
+  for (auto *p : plain)
+    if (PyType_IsSubtype(type, p)) return nullptr;
+  return type;
+}
+PyObject *wrap_like(PyTypeObject *subclass, const Tensor &t) {
+  return subclass && t && !t->python ? wrap_as(subclass, t) : wrap(t);
+}
+
 bool is_tensor(PyObject *o) { return PyObject_TypeCheck(o, tensor_type); }
 const Tensor &unwrap(PyObject *o) { return as(o)->t; }
 
@@ -703,6 +725,10 @@ Tensor from_buffer(PyObject *o) {
     if (known)
       throw Error(Raises::value, "given numpy array strides not a multiple of the element byte size. Copy the numpy "
                                  "array to reallocate the memory.");
+    Object kind(PyObject_GetAttrString(o, "dtype")), made(kind ? PyObject_GetAttrString(kind.get(), "type") : nullptr);
+    PyErr_Clear();
+    if (made) format = std::string("numpy.") + reinterpret_cast<PyTypeObject *>(made.get())->tp_name;
+    if (auto at = format.rfind("numpy."); at != std::string::npos) format = format.substr(at);
     throw Error(Raises::type, "can't convert np.ndarray of type " + format +
                                   ". The only supported types are: float64, float32, float16, complex64, complex128, "
                                   "int64, int32, int16, int8, uint8, and bool.");

@@ -40,15 +40,16 @@ std::string describe(const Tensor &t) {
 
 // ---- devices
 
-std::string name(Device d) { return d.kind == DeviceKind::cpu ? "cpu" : "meta"; }
+std::string name(Device d) {
+  return d.kind == DeviceKind::cpu ? "cpu" : d.kind == DeviceKind::meta ? "meta" : "cuda";
+}
 Device device_from(const std::string &s) {
   auto colon = s.find(':');
   std::string kind = s.substr(0, colon);
   Device d;
   if (kind == "cpu") d.kind = DeviceKind::cpu;
   else if (kind == "meta") d.kind = DeviceKind::meta;
-  else if (kind == "cuda" || kind == "mps" || kind == "xpu")
-    throw Error(Raises::runtime, "Hadamard was not built with device '" + kind + "': cpu and meta are here", "device");
+  else if (kind == "cuda") d.kind = DeviceKind::cuda;
   else
     throw Error(Raises::runtime,
                 "Expected one of cpu, cuda, ipu, xpu, mkldnn, opengl, opencl, ideep, hip, ve, fpga, maia, xla, lazy, "
@@ -72,6 +73,8 @@ bool is_inline(const Storage &s) { return s.data == reinterpret_cast<const char 
 } // namespace
 
 Ref<Storage> new_storage(size_t bytes, Device device) {
+  if (device.kind == DeviceKind::cuda)
+    throw Error(Raises::runtime, "Hadamard has no CUDA device yet: tensors live on cpu or meta", "device");
   size_t extra = device.kind == DeviceKind::meta ? 0 : bytes;
   bool small = extra <= inline_limit;
   void *block = allocate(small ? header + extra : header);
@@ -254,9 +257,15 @@ Tensor empty_strided(const Dims &shape, const Dims &strides, DType t, Device d) 
 }
 
 Tensor empty(const Dims &shape, DType t, Device d) {
-  int64_t n = numel(shape), bytes;
-  HD_CHECK(!__builtin_mul_overflow(n, size_of(t), &bytes), runtime,
-           "Storage size calculation overflowed with sizes=%s", brackets(shape).c_str());
+  int64_t bytes = size_of(t);
+  bool over = false, none = false;
+  for (int64_t s : shape) {
+    none |= s == 0;
+    over |= s > 0 && __builtin_mul_overflow(bytes, s, &bytes);
+  }
+  HD_CHECK(none || !over, runtime, "Storage size calculation overflowed with sizes=%s", brackets(shape).c_str());
+  int64_t n = numel(shape);
+  bytes = n * size_of(t);
   Ref<Storage> storage = new_storage(size_t(bytes), d);
   TensorImpl *p = new_impl();
   p->dtype = t;

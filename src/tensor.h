@@ -48,7 +48,7 @@ public:
   friend bool operator==(const Ref &a, const Ref &b) { return a.p_ == b.p_; }
 };
 
-enum class DeviceKind : uint8_t { cpu, meta };
+enum class DeviceKind : uint8_t { cpu, meta, cuda }; // cuda can be named, but holds no tensors yet
 struct Device {
   DeviceKind kind = DeviceKind::cpu;
   int8_t index = -1;
@@ -103,6 +103,7 @@ struct TensorImpl {
   bool wrapped = false;   // a Python number: weak in promotion
   bool untracked = false; // .data: writes do not raise the version
   bool inference = false; // made under inference_mode
+  bool one_of_many = false; // a view that an op made together with others: not written to in place
   uint32_t grad_version = 0; // of a view: the version its grad_fn was made at
   Ref<Storage> storage;
   int64_t offset = 0; // in elements

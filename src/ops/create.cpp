@@ -38,6 +38,7 @@ Tensor empty_op(const Dims &size, std::optional<DType> dtype, Ignored, std::opti
 Tensor zeros_op(const Dims &size, std::optional<DType> dtype, Ignored, std::optional<Device> device, bool requires_grad,
                 Ignored) {
   for (int64_t s : size) HD_CHECK(s >= 0, runtime, "zeros: Dimension size must be non-negative.");
+  for (int64_t s : size) HD_CHECK(s >= 0, runtime, "zeros: Dimension size must be non-negative.");
   return finish(zeros(size, or_default(dtype), device.value_or(Device{})), requires_grad);
 }
 Tensor ones_op(const Dims &size, std::optional<DType> dtype, Ignored, std::optional<Device> device, bool requires_grad,

@@ -133,16 +133,14 @@ Tensor pow_number(const Tensor &a, const Scalar &e) {
   Tensor y;
   {
     NoGrad no;
-    bool square = e.kind != Scalar::complex_ && e.re == 2 && !dtype_in(a.dtype(), boolean);
-    const Tensor pair[] = {a, square ? a : number(e)};
-    bool widens = square && e.kind == Scalar::floating && dtype_in(a.dtype(), integers);
-    y = square && !widens ? run(about(mul), pair, 2) : pow(a, number(e));
+    bool plain = e.kind != Scalar::complex_ && (e.kind == Scalar::integer || !dtype_in(a.dtype(), integers));
+    y = plain && e.re == 2 ? a * a : plain && e.re == 1 ? clone(a) : pow(a, number(e));
   }
   return record(y, "PowBackward0", {a}, {Keep{a}}, [e](const Backward &b) -> TensorList {
     if (e.is_zero()) return {zeros(b.grad().shape(), b.grad().dtype(), b.grad().device())};
     Tensor a = b.saved(0);
     Scalar less = e.kind == Scalar::complex_ ? Scalar(std::complex<double>(e.re - 1, e.im)) : Scalar(e.re - 1);
-    Tensor slope = e.kind != Scalar::complex_ && e.re == 2 ? a * 2.0 : pow_number(a, less) * number(e);
+    Tensor slope = pow_number(a, less) * number(e);
     return {reduce_grad(b.grad() * (slope.is_complex() ? Tensor(conj(slope)) : slope), a.shape(), a.dtype())};
   });
 }
@@ -171,7 +169,10 @@ template <class F> Tensor bounded(const std::optional<Operand> &min, const std::
 }
 Tensor clamp_op(const Tensor &a, const std::optional<Operand> &min, const std::optional<Operand> &max, const Tensor &out) {
   return bounded(min, max, [&](const Tensor &lo, const Tensor &hi) {
-    return lo && hi ? call<clamp>(out, a, lo, hi) : lo ? call<clamp_min>(out, a, lo) : call<clamp_max>(out, a, hi);
+    Tensor y = lo && hi ? call<clamp>(out, a, lo, hi) : lo ? call<clamp_min>(out, a, lo) : call<clamp_max>(out, a, hi);
+    if (Node *fn = y->meta ? grad_fn(y) : nullptr; fn && !out)
+      fn->label = (lo ? lo : hi)->wrapped ? "ClampBackward1" : "ClampBackward0"; // torch's numbering of its overloads
+    return y;
   });
 }
 Tensor clamp_in(const Tensor &a, const std::optional<Operand> &min, const std::optional<Operand> &max) {
@@ -230,7 +231,8 @@ Tensor softplus_op(const Tensor &a, const Scalar &beta, const Scalar &threshold_
   return softplus(a, number(beta), number(threshold_));
 }
 Tensor hardtanh_op(const Tensor &a, const Scalar &min_val, const Scalar &max_val) {
-  return hardtanh(a, number(min_val), number(max_val));
+  if (!dtype_in(a.dtype(), integers)) return hardtanh(a, number(min_val), number(max_val));
+  return hardtanh(a, number(Scalar(min_val.to_int())), number(Scalar(max_val.to_int())));
 }
 Tensor threshold_op(const Tensor &a, const Scalar &t, const Scalar &value) { return threshold(a, number(t), number(value)); }
 Tensor hardshrink_op(const Tensor &a, const Scalar &lambd) { return hardshrink(a, number(lambd)); }

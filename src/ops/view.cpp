@@ -225,17 +225,63 @@ Tensor diagonal(const Tensor &x, int64_t offset, int64_t dim1, int64_t dim2) {
   });
 }
 
+namespace {
+// Views made together: one node for all of them.
+template <class F> Tensors views_of(const Tensor &x, const char *name, Tensors views, F gradient) {
+  for (auto &v : views) {
+    link_base(v, x);
+    v->one_of_many = true;
+  }
+  record_many(views, name, {x}, {}, gradient);
+  return views;
+}
+} // namespace
+
 Tensors unbind(const Tensor &x, int64_t dim) {
   HD_CHECK(x.dim(), runtime, "Dimension specified as %ld but tensor has no dimensions", long(dim));
   int64_t d = wrap_dim(dim, x.dim());
   Tensors r;
-  for (int64_t i = 0; i < x.shape()[d]; ++i) r.push_back(select(x, d, i));
-  return r;
+  Dims shape = without(x.shape(), d), strides = without(x.strides(), d);
+  for (int64_t i = 0; i < x.shape()[d]; ++i) r.push_back(alias(x, shape, strides, x->offset + i * x.strides()[d]));
+  return views_of(x, "UnbindBackward0", std::move(r), [d, shape](const Backward &b) -> TensorList {
+    Tensors gs = b.grads;
+    Tensor some;
+    for (auto &g : gs)
+      if (g) some = g;
+    for (auto &g : gs)
+      if (!g) g = zeros(shape, some.dtype(), some.device());
+    return {stack(gs, d)};
+  });
+}
+
+static Tensors split_views(const Tensor &x, const Dims &sizes, int64_t d, const char *name) {
+  Tensors r;
+  int64_t at = 0;
+  for (int64_t s : sizes) {
+    Dims shape = x.shape();
+    shape[d] = s;
+    r.push_back(alias(x, shape, x.strides(), x->offset + at * x.strides()[d]));
+    at += s;
+  }
+  Dims whole = x.shape();
+  return views_of(x, name, std::move(r), [=](const Backward &b) -> TensorList {
+    Tensors gs = b.grads;
+    Tensor some;
+    for (auto &g : gs)
+      if (g) some = g;
+    for (size_t i = 0; i < gs.size(); ++i)
+      if (!gs[i]) {
+        Dims part = whole;
+        part[d] = sizes[i];
+        gs[i] = zeros(part, some.dtype(), some.device());
+      }
+    return {cat(gs, d)};
+  });
 }
 
 Tensors split(const Tensor &x, const Dims &sizes, int64_t dim) {
   HD_CHECK(x.dim(), runtime, "split expects at least a 1-dimensional tensor");
-  int64_t d = wrap_dim(dim, x.dim()), at = 0, total = 0;
+  int64_t d = wrap_dim(dim, x.dim()), total = 0;
   for (int64_t s : sizes) {
     HD_CHECK(s >= 0, runtime,
              "split_with_sizes expects split_sizes have only non-negative entries, but got split_sizes=%s",
@@ -246,12 +292,7 @@ Tensors split(const Tensor &x, const Dims &sizes, int64_t dim) {
            "split_with_sizes expects split_sizes to sum exactly to %ld (input tensor's size at dimension %ld), but got "
            "split_sizes=%s",
            long(x.shape()[d]), long(d), brackets(sizes).c_str());
-  Tensors r;
-  for (int64_t s : sizes) {
-    r.push_back(slice(x, d, at, at + s, 1));
-    at += s;
-  }
-  return r;
+  return split_views(x, sizes, d, "SplitWithSizesBackward0");
 }
 
 Tensor cat(const Tensors &all_, int64_t dim) {
@@ -327,9 +368,23 @@ Tensor stack(const Tensors &xs, int64_t dim) {
           .in("stack")
           .arg("tensors[0]", xs[0])
           .arg(("tensors[" + std::to_string(i) + "]").c_str(), xs[i]);
-    parts.push_back(unsqueeze(xs[i], d));
   }
-  return cat(parts, d);
+  Tensor y;
+  {
+    NoGrad no;
+    for (auto &x : xs) parts.push_back(unsqueeze(x, d));
+    y = cat(parts, d);
+  }
+  if (!needs_grad(xs)) return y;
+  std::vector<DType> types;
+  for (auto &x : xs) types.push_back(x.dtype());
+  record_many({y}, "StackBackward0", xs, {}, [d, types](const Backward &b) {
+    TensorList r(types.size());
+    for (size_t i = 0; i < types.size(); ++i)
+      if (b.wants(i)) r[i] = to(select(b.grad(), d, int64_t(i)), types[i]);
+    return r;
+  });
+  return y;
 }
 
 Tensor flip(const Tensor &x, const Dims &dims) {
@@ -572,7 +627,7 @@ Tensors split_op(const Tensor &x, int64_t split_size, int64_t dim) {
   Dims sizes;
   for (int64_t at = 0; at < n; at += split_size) sizes.push_back(std::min(split_size, n - at));
   if (sizes.empty()) sizes.push_back(0);
-  return split(x, sizes, dim);
+  return split_views(x, sizes, wrap_dim(dim, x.dim()), "SplitBackward0");
 }
 Tensors chunk(const Tensor &x, int64_t chunks, int64_t dim) {
   HD_CHECK(x.dim(), runtime, "chunk expects at least a 1-dimensional tensor");

@@ -114,6 +114,13 @@ class detect_anomaly(_DetectAnomaly):
     """Within the block, a gradient that is NaN raises RuntimeError and names the op that made it."""
 
     def __init__(self, check_nan=True):
+        import warnings
+
+        warnings.warn(
+            "Anomaly Detection has been enabled. This mode will increase the runtime and should only be enabled for "
+            "debugging.",
+            stacklevel=2,
+        )
         super().__init__(True, check_nan)
 
 

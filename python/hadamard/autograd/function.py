@@ -149,6 +149,8 @@ class Function:
                     )
                 fitted = []
                 for i, (g, t) in enumerate(zip(back, tensors)):
+                    if g is not None and not isinstance(g, Tensor):
+                        raise TypeError(f"expected Variable or None (got {type(g).__name__})")
                     if g is not None and t is None:
                         raise RuntimeError(
                             f"function {cls.__name__}Backward returned a gradient different from None at position "

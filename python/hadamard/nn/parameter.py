@@ -1,7 +1,7 @@
 """Parameters and buffers: the tensors that a module owns."""
 
 import hadamard as H
-from hadamard import Tensor
+from hadamard import Tensor, _C
 
 __all__ = ["Buffer", "Parameter", "UninitializedBuffer", "UninitializedParameter"]
 
@@ -153,3 +153,7 @@ class UninitializedBuffer(_Uninitialized, Tensor):
 def is_lazy(param):
     """Whether a parameter or buffer still waits for its shape."""
     return isinstance(param, _Uninitialized)
+
+
+for _kind in (Parameter, Buffer):
+    _C._results_are_tensors(_kind)
