@@ -261,7 +261,7 @@ Edge gradient_edge(const Tensor &t) {
 
 void set_requires_grad(const Tensor &t, bool on) {
   if (!on && !t->meta) return;
-  HD_CHECK(!on || differentiable(t), runtime, "only Tensors of floating point and complex dtype can require gradients");
+  HD_CHECK(!on || differentiable(t), runtime, "only Tensors of floating point dtype can require gradients");
   HD_CHECK(!(on && t->inference && !inference_enabled()), runtime,
            "Setting requires_grad=True on inference tensor outside InferenceMode is not allowed.");
   if (grad_fn(t)) {

@@ -140,10 +140,8 @@ PyObject *by_name(PyObject *a, PyObject *b, const char *name, const char *symbol
     Tensor x, y;
     if (!operand(a, x, symbol) || !operand(b, y, symbol)) Py_RETURN_NOTIMPLEMENTED;
     static PyObject *module = checked(PyImport_ImportModule("hadamard._C"));
-    // A number stays one: wrap() would round it to the default dtype.
-    Object left(x->wrapped ? new_object(x) : wrap(x)), right(y->wrapped ? new_object(y) : wrap(y));
     Object f(checked(PyObject_GetAttrString(module, name)));
-    return PyObject_CallFunctionObjArgs(f.get(), left.get(), right.get(), nullptr);
+    return PyObject_CallFunctionObjArgs(f.get(), a, b, nullptr);
   });
 }
 PyObject *nb_floor_divide(PyObject *a, PyObject *b) { return by_name(a, b, "floor_divide", "//"); }

@@ -26,6 +26,8 @@ namespace {
 
 // What every factory takes besides a shape.
 Tensor finish(Tensor t, bool requires_grad) {
+  HD_CHECK(!requires_grad || differentiable(t), runtime,
+           "Only Tensors of floating point and complex dtype can require gradients");
   if (requires_grad) set_requires_grad(t, true);
   return t;
 }
