@@ -310,12 +310,14 @@ void share_history(const Tensor &copy, const Tensor &of) {
 
 // ---- saved tensors
 
-Saved::Saved(const Tensor &t, bool output, uint32_t nr) : version_(t ? t.version() : 0), output_(output), output_nr_(nr) {
+Saved::Saved(const Tensor &t, bool output, uint32_t nr)
+    : version_(t ? t.version() : 0), output_(output), output_nr_(nr) {
   if (!t) return;
-  HD_CHECK(!t->inference || inference_enabled(), runtime,
-           "Inference tensors cannot be saved for backward. Please do not use Tensors created in inference mode in "
-           "computation tracked by autograd. To work around this, you can make a clone to get a normal tensor and use it "
-           "in autograd, or use `torch.no_grad()` instead of `torch.inference_mode()`.");
+  HD_CHECK(
+      !t->inference || inference_enabled(), runtime,
+      "Inference tensors cannot be saved for backward. Please do not use Tensors created in inference mode in "
+      "computation tracked by autograd. To work around this, you can make a clone to get a normal tensor and use it "
+      "in autograd, or use `torch.no_grad()` instead of `torch.inference_mode()`.");
   if (output) {
     t_ = alias(t);
     t_->wrapped = t->wrapped;
@@ -372,17 +374,19 @@ void check_inplace(const Tensor &self) {
                 "location. Please clone() the tensor before performing the operation.",
                 "overlap")
         .arg("self", self);
-  HD_CHECK(!self->inference || inference_enabled(), runtime,
-           "Inplace update to inference tensor outside InferenceMode is not allowed.You can make a clone to get a normal "
-           "tensor before doing inplace update.See https://github.com/pytorch/rfcs/pull/17 for more details.");
+  HD_CHECK(
+      !self->inference || inference_enabled(), runtime,
+      "Inplace update to inference tensor outside InferenceMode is not allowed.You can make a clone to get a normal "
+      "tensor before doing inplace update.See https://github.com/pytorch/rfcs/pull/17 for more details.");
   if (!grad_enabled() || !self.requires_grad()) return;
   if (self->one_of_many && self->meta && self->meta->fn)
-    throw Error(Raises::runtime,
-                text("Output %u of %s is a view and is being modified inplace. This view is the output of a function that "
-                     "returns multiple views. Such functions do not allow the output views to be modified inplace. You "
-                     "should replace the inplace operation by an out-of-place one.",
-                     self->meta->output, self->meta->fn->name()),
-                "inplace_views");
+    throw Error(
+        Raises::runtime,
+        text("Output %u of %s is a view and is being modified inplace. This view is the output of a function that "
+             "returns multiple views. Such functions do not allow the output views to be modified inplace. You "
+             "should replace the inplace operation by an out-of-place one.",
+             self->meta->output, self->meta->fn->name()),
+        "inplace_views");
   if (self->base) {
     Tensor base{Ref<TensorImpl>(self->base)};
     if (!grad_fn(base) && base.requires_grad())
@@ -430,12 +434,12 @@ void assign(const Tensor &self, const Tensor &y) {
   check_inplace(self);
   Broadcast b = broadcast(self.shape(), y.shape());
   if (b.clash >= 0 || !(b.shape == self.shape()))
-    throw Error(Raises::runtime, text("output with shape %s doesn't match the broadcast shape %s",
-                                      brackets(self.shape()).c_str(), brackets(y.shape()).c_str()),
+    throw Error(Raises::runtime,
+                text("output with shape %s doesn't match the broadcast shape %s", brackets(self.shape()).c_str(),
+                     brackets(y.shape()).c_str()),
                 "inplace_shape");
-  HD_CHECK(can_cast(y.dtype(), self.dtype()), runtime,
-           "result type %s can't be cast to the desired output type %s", info(y.dtype()).scalar,
-           info(self.dtype()).scalar);
+  HD_CHECK(can_cast(y.dtype(), self.dtype()), runtime, "result type %s can't be cast to the desired output type %s",
+           info(y.dtype()).scalar, info(self.dtype()).scalar);
   Node *fn = grad_enabled() && y.requires_grad() ? grad_fn(to(y, self.dtype())) : nullptr;
   copy_data(self, y);
   self.bump();
@@ -543,8 +547,8 @@ Tensors run_backward(const Tensors &outputs, const Tensors &given, const Tensors
       g = to(g, y.dtype());
     }
     if (!e.node)
-      throw Error(Raises::runtime,
-                  text("element %zu of tensors does not require grad and does not have a grad_fn", i), "no_grad")
+      throw Error(Raises::runtime, text("element %zu of tensors does not require grad and does not have a grad_fn", i),
+                  "no_grad")
           .arg("tensor", y);
     roots.push_back(e);
     seeds.push_back(g);
@@ -610,8 +614,7 @@ Tensors run_backward(const Tensors &outputs, const Tensors &given, const Tensors
              slot.dtype() == g.dtype() && slot.shape() == g.shape() && !overlaps_itself(slot.shape(), slot.strides())) {
       const Tensor pair[] = {slot, g}; // nobody else sees this sum: add in place
       run_inplace(about(ops::add), pair, 2);
-    } else
-      slot = add_grads(slot, g);
+    } else slot = add_grads(slot, g);
   };
   for (size_t i = 0; i < roots.size(); ++i) receive(*run.find(roots[i].node.get()), roots[i].input, seeds[i]);
   seeds.clear();

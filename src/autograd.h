@@ -26,8 +26,8 @@ struct Node {
   std::vector<Edge> next; // where its gradients go, one per input of the op
   std::vector<Hook> pre_hooks, post_hooks;
   std::vector<AutogradMeta *> retain; // results whose .grad is kept (retain_grad); they take themselves off
-  void *python = nullptr; // the Python object that wraps this, not counted
-  const char *label = nullptr; // a name other than the op's own
+  void *python = nullptr;             // the Python object that wraps this, not counted
+  const char *label = nullptr;        // a name other than the op's own
   // The engine's own fields, valid while `task` is the run's number.
   uint64_t task = 0;
   uint32_t slot = 0;
@@ -58,7 +58,7 @@ struct AutogradMeta {
   uint32_t output = 0;
   Tensor grad;
   Ref<Node> fn;
-  Node *accumulator = nullptr; // not counted
+  Node *accumulator = nullptr;             // not counted
   std::vector<Hook> hooks;                 // on the gradient of this tensor
   std::vector<Hook> post_accumulate_hooks; // after it was added to .grad
 };
@@ -158,8 +158,8 @@ void connect(Node &node, const Tensor *inputs, size_t n);
 // Records that `y` came from `inputs`: f(Backward) gives one gradient per input. Does nothing (and saves nothing)
 // where no gradient is asked for. Returns y.
 template <class F>
-Tensor record(const Tensor &y, const char *name, std::initializer_list<Tensor> inputs,
-              std::initializer_list<Keep> keep, F f) {
+Tensor record(const Tensor &y, const char *name, std::initializer_list<Tensor> inputs, std::initializer_list<Keep> keep,
+              F f) {
   bool any = false;
   if (grad_enabled())
     for (auto &t : inputs) any |= Tensor_requires_grad(t);
@@ -185,7 +185,7 @@ void record_many(const Tensors &results, const char *name, const Tensors &inputs
 }
 
 // ---- in-place writes
-void check_inplace(const Tensor &self);                 // leaf, inference and overlap rules
+void check_inplace(const Tensor &self);                  // leaf, inference and overlap rules
 void rebase_history(const Tensor &self, Ref<Node> node); // node's input 0 is self as it was
 
 // ---- views

@@ -20,7 +20,19 @@ struct Operand {
 struct Ignored {}; // accepted for torch's sake and of no effect: layout=, pin_memory=, memory_format=
 
 enum class Kind : uint8_t {
-  tensor, operand, tensors, integer, floating, boolean, scalar, dims, dtype, device, string, generator, ignored,
+  tensor,
+  operand,
+  tensors,
+  integer,
+  floating,
+  boolean,
+  scalar,
+  dims,
+  dtype,
+  device,
+  string,
+  generator,
+  ignored,
 };
 using Value = std::variant<std::monostate, Tensor, Tensors, int64_t, double, bool, Scalar, Dims, DType, Device,
                            std::string, Generator *>;
@@ -94,8 +106,7 @@ template <class R> Value pack(R &&r) {
   using T = std::decay_t<R>;
   if constexpr (requires { std::tuple_size<T>::value; })
     return std::apply([](auto &&...t) { return Value(Tensors{t...}); }, std::forward<R>(r));
-  else
-    return Value(std::forward<R>(r));
+  else return Value(std::forward<R>(r));
 }
 
 template <class F> struct Function;

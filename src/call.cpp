@@ -199,11 +199,13 @@ Tensor new_result(const Tensor *in, int n, const Dims &shape, DType t, Device d)
                 "operator instead.",
                 "dtype");
   if (n == "neg" && t == DType::Bool)
-    throw Error(Raises::runtime,
-                "Negation, the `-` operator, on a bool tensor is not supported. If you are trying to invert a mask, use "
-                "the `~` or `logical_not()` operator instead.",
-                "dtype");
-  throw Error(Raises::not_implemented, "\"" + n + "_cpu\" not implemented for '" + info(t).scalar + "'", "dtype").in(op.name);
+    throw Error(
+        Raises::runtime,
+        "Negation, the `-` operator, on a bool tensor is not supported. If you are trying to invert a mask, use "
+        "the `~` or `logical_not()` operator instead.",
+        "dtype");
+  throw Error(Raises::not_implemented, "\"" + n + "_cpu\" not implemented for '" + info(t).scalar + "'", "dtype")
+      .in(op.name);
 }
 
 Dims broadcast_all(const Elementwise &op, const Tensor *in, int n) {
@@ -266,8 +268,9 @@ Tensor run_general(const Elementwise &op, const Tensor *in, int n, const Tensor 
              info(wanted).scalar, info(out.dtype()).scalar);
     if (!(out.shape() == shape)) {
       if (inplace)
-        throw Error(Raises::runtime, text("output with shape %s doesn't match the broadcast shape %s",
-                                          brackets(out.shape()).c_str(), brackets(shape).c_str()),
+        throw Error(Raises::runtime,
+                    text("output with shape %s doesn't match the broadcast shape %s", brackets(out.shape()).c_str(),
+                         brackets(shape).c_str()),
                     "inplace_shape")
             .in(op.name)
             .arg("self", in[0])
@@ -481,7 +484,8 @@ Tensor to(const Tensor &x, Device d) {
   Tensor y = is_dense(x.shape(), x.strides()) ? empty_strided(x.shape(), x.strides(), x.dtype(), d)
                                               : empty(x.shape(), x.dtype(), d);
   Device from = x.device();
-  return record(y, "ToCopyBackward0", {x}, {}, [from](const Backward &b) -> TensorList { return {to(b.grad(), from)}; });
+  return record(y, "ToCopyBackward0", {x}, {},
+                [from](const Backward &b) -> TensorList { return {to(b.grad(), from)}; });
 }
 
 Tensor clone(const Tensor &x) {
@@ -514,8 +518,9 @@ void copy_(const Tensor &dst, const Tensor &src) {
           .arg("self", dst)
           .arg("src", src);
     }
-    throw Error(Raises::runtime, text("output with shape %s doesn't match the broadcast shape %s",
-                                      brackets(dst.shape()).c_str(), brackets(b.shape).c_str()),
+    throw Error(Raises::runtime,
+                text("output with shape %s doesn't match the broadcast shape %s", brackets(dst.shape()).c_str(),
+                     brackets(b.shape).c_str()),
                 "inplace_shape");
   }
   bool recording = grad_enabled() && (src.requires_grad() || dst.requires_grad());

@@ -52,9 +52,9 @@ void fill_data(const Tensor &t, const Scalar &v);
 // With history.
 Tensor to(const Tensor &x, DType t);
 Tensor to(const Tensor &x, Device d);
-Tensor clone(const Tensor &x);      // same layout
-Tensor contiguous(const Tensor &x); // x itself where it is
-Tensor detach(const Tensor &x);     // a view without history
+Tensor clone(const Tensor &x);                    // same layout
+Tensor contiguous(const Tensor &x);               // x itself where it is
+Tensor detach(const Tensor &x);                   // a view without history
 void copy_(const Tensor &dst, const Tensor &src); // in place, with history
 void fill_(const Tensor &t, const Tensor &value);
 void zero_(const Tensor &t);

@@ -85,8 +85,7 @@ template <class T> constexpr DType dtype_of = DTypeOf<T>::value;
 template <class F> HD_INLINE decltype(auto) visit(DType t, F &&f) {
   switch (t) {
 #define X(e, T, ...)                                                                                                   \
-  case DType::e:                                                                                                       \
-    return f(Type<T>{});
+  case DType::e: return f(Type<T>{});
     HD_DTYPES(X)
 #undef X
   }

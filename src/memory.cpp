@@ -69,7 +69,8 @@ void *fresh(size_t bytes) {
 }
 
 void count(int64_t bytes) {
-  int64_t now = allocated.fetch_add(bytes, std::memory_order_relaxed) + bytes, top = peak.load(std::memory_order_relaxed);
+  int64_t now = allocated.fetch_add(bytes, std::memory_order_relaxed) + bytes,
+          top = peak.load(std::memory_order_relaxed);
   while (now > top && !peak.compare_exchange_weak(top, now, std::memory_order_relaxed)) {}
 }
 
@@ -108,11 +109,12 @@ void *allocate(size_t bytes) {
       return p;
     }
   }
-  throw Error(Raises::runtime,
-              text("[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory: you tried "
-                   "to allocate %zu bytes. Error code 12 (Cannot allocate memory)",
-                   bytes),
-              "memory");
+  throw Error(
+      Raises::runtime,
+      text("[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory: you tried "
+           "to allocate %zu bytes. Error code 12 (Cannot allocate memory)",
+           bytes),
+      "memory");
 }
 
 void release(void *p, size_t bytes) noexcept {

@@ -5,7 +5,7 @@
 
 namespace hadamard {
 
-void *allocate(size_t bytes);               // throws Error(memory); never returns nullptr
+void *allocate(size_t bytes);                 // throws Error(memory); never returns nullptr
 void release(void *p, size_t bytes) noexcept; // bytes as asked for
 void empty_cache();
 struct MemoryStats {

@@ -20,26 +20,22 @@ NB_MODULE(_C, m) {
   nb::register_exception_translator([](const std::exception_ptr &p, void *) {
     try {
       std::rethrow_exception(p);
-    } catch (...) {
-      set_error();
-    }
+    } catch (...) { set_error(); }
   });
   release_host_lock = [] {
     if (!PyGILState_Check()) return false;
     suspended = PyEval_SaveThread();
     return true;
   };
-  acquire_host_lock = [] {
-    PyEval_RestoreThread(suspended);
-  };
+  acquire_host_lock = [] { PyEval_RestoreThread(suspended); };
   warning_hook = [](const std::string &s) {
     if (PyErr_WarnEx(PyExc_UserWarning, s.c_str(), 1) < 0) throw PythonError{};
   };
   try {
     if (const char *wanted = std::getenv("HADAMARD_LEVEL"))
       if (*wanted && !find_level(wanted))
-        throw Error(Raises::import, std::string("HADAMARD_LEVEL=") + wanted + " is not one of the levels of this machine: " +
-                                        available_levels());
+        throw Error(Raises::import, std::string("HADAMARD_LEVEL=") + wanted +
+                                        " is not one of the levels of this machine: " + available_levels());
     init_types(m.ptr());
     init_tensor(m.ptr());
     init_graph(m.ptr());
@@ -51,36 +47,45 @@ NB_MODULE(_C, m) {
     throw nb::python_error();
   }
 
-  m.def("_results_are_tensors", [](nb::type_object t) { results_are_tensors(reinterpret_cast<PyTypeObject *>(t.ptr())); },
-        "Ops on this subclass of Tensor give plain tensors.");
+  m.def(
+      "_results_are_tensors", [](nb::type_object t) { results_are_tensors(reinterpret_cast<PyTypeObject *>(t.ptr())); },
+      "Ops on this subclass of Tensor give plain tensors.");
   m.def("_set_size_type", [](nb::object t) { set_size_type(t.ptr()); });
-  m.def("_from_data", [](nb::object data, nb::object dtype, nb::object device, bool share) {
-    std::optional<DType> t;
-    std::optional<Device> d;
-    DType given;
-    Device there;
-    if (!dtype.is_none()) {
-      if (!as_dtype(dtype.ptr(), given))
-        throw Error(Raises::type, std::string("tensor(): argument 'dtype' must be torch.dtype, not ") + Py_TYPE(dtype.ptr())->tp_name);
-      t = given;
-    }
-    if (!device.is_none()) {
-      if (!as_device(device.ptr(), there))
-        throw Error(Raises::type, std::string("tensor(): argument 'device' must be torch.device, not ") + Py_TYPE(device.ptr())->tp_name);
-      d = there;
-    }
-    return nb::steal(checked(from_data(data.ptr(), t, d, share)));
-  }, nb::arg("data"), nb::arg("dtype").none(), nb::arg("device").none(), nb::arg("share"));
+  m.def(
+      "_from_data",
+      [](nb::object data, nb::object dtype, nb::object device, bool share) {
+        std::optional<DType> t;
+        std::optional<Device> d;
+        DType given;
+        Device there;
+        if (!dtype.is_none()) {
+          if (!as_dtype(dtype.ptr(), given))
+            throw Error(Raises::type, std::string("tensor(): argument 'dtype' must be torch.dtype, not ") +
+                                          Py_TYPE(dtype.ptr())->tp_name);
+          t = given;
+        }
+        if (!device.is_none()) {
+          if (!as_device(device.ptr(), there))
+            throw Error(Raises::type, std::string("tensor(): argument 'device' must be torch.device, not ") +
+                                          Py_TYPE(device.ptr())->tp_name);
+          d = there;
+        }
+        return nb::steal(checked(from_data(data.ptr(), t, d, share)));
+      },
+      nb::arg("data"), nb::arg("dtype").none(), nb::arg("device").none(), nb::arg("share"));
   m.def("_from_buffer", [](nb::object o) { return nb::steal(wrap(from_buffer(o.ptr()))); });
-  m.def("_to", [](nb::object self, nb::object dtype, nb::object device, bool copy) {
-    Tensor x = unwrap(self.ptr()), y = x;
-    DType t;
-    Device d;
-    if (!dtype.is_none() && as_dtype(dtype.ptr(), t)) y = to(y, t);
-    if (!device.is_none() && as_device(device.ptr(), d)) y = to(y, d);
-    if (copy && y.is(x)) y = clone(x);
-    return nb::steal(wrap(y));
-  }, nb::arg("self"), nb::arg("dtype").none(), nb::arg("device").none(), nb::arg("copy"));
+  m.def(
+      "_to",
+      [](nb::object self, nb::object dtype, nb::object device, bool copy) {
+        Tensor x = unwrap(self.ptr()), y = x;
+        DType t;
+        Device d;
+        if (!dtype.is_none() && as_dtype(dtype.ptr(), t)) y = to(y, t);
+        if (!device.is_none() && as_device(device.ptr(), d)) y = to(y, d);
+        if (copy && y.is(x)) y = clone(x);
+        return nb::steal(wrap(y));
+      },
+      nb::arg("self"), nb::arg("dtype").none(), nb::arg("device").none(), nb::arg("copy"));
 
   m.def("is_grad_enabled", &grad_enabled, "Whether ops are recorded for backward().");
   m.def("_set_grad_enabled", &set_grad_enabled);
@@ -88,13 +93,19 @@ NB_MODULE(_C, m) {
   m.def("_set_inference_enabled", &set_inference_enabled);
   m.def("is_anomaly_enabled", &anomaly_enabled, "Whether gradients are checked for NaN.");
   m.def("_set_anomaly_enabled", &set_anomaly_enabled);
-  m.def("get_default_dtype", [] { return nb::borrow(dtype_object(default_dtype())); },
-        "The dtype of new floating tensors, float32 unless set otherwise.");
-  m.def("set_default_dtype", [](nb::object o) {
-    DType t;
-    if (!as_dtype(o.ptr(), t)) throw Error(Raises::type, "invalid dtype object: only floating-point types are supported as the default type");
-    set_default_dtype(t);
-  }, nb::arg("d"));
+  m.def(
+      "get_default_dtype", [] { return nb::borrow(dtype_object(default_dtype())); },
+      "The dtype of new floating tensors, float32 unless set otherwise.");
+  m.def(
+      "set_default_dtype",
+      [](nb::object o) {
+        DType t;
+        if (!as_dtype(o.ptr(), t))
+          throw Error(Raises::type,
+                      "invalid dtype object: only floating-point types are supported as the default type");
+        set_default_dtype(t);
+      },
+      nb::arg("d"));
 
   m.def("get_num_threads", &num_threads, "How many threads a kernel may use.");
   m.def("set_num_threads", [](nb::object n) {
@@ -107,15 +118,17 @@ NB_MODULE(_C, m) {
   m.def("_level", [] { return level().name; });
   m.def("_levels", &available_levels);
   m.def("empty_cache", &empty_cache, "Gives cached memory back to the system.");
-  m.def("memory_stats", [] {
-    MemoryStats s = memory_stats();
-    nb::dict d;
-    d["allocated_bytes.current"] = s.allocated;
-    d["allocated_bytes.peak"] = s.peak;
-    d["reserved_bytes.current"] = s.reserved;
-    d["cached_bytes.current"] = s.cached;
-    return d;
-  }, "Bytes that tensors of more than 4 KiB hold, held at most, and that wait for reuse.");
+  m.def(
+      "memory_stats",
+      [] {
+        MemoryStats s = memory_stats();
+        nb::dict d;
+        d["allocated_bytes.current"] = s.allocated;
+        d["allocated_bytes.peak"] = s.peak;
+        d["reserved_bytes.current"] = s.reserved;
+        d["cached_bytes.current"] = s.cached;
+        return d;
+      },
+      "Bytes that tensors of more than 4 KiB hold, held at most, and that wait for reuse.");
   m.def("reset_peak_memory_stats", &reset_peak_memory_stats);
 }
-

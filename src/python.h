@@ -61,7 +61,7 @@ PyObject *device_object(Device d);
 bool as_device(PyObject *o, Device &d);
 PyObject *size_object(const Dims &d);
 PyObject *number_object(const Scalar &s);
-bool as_number(PyObject *o, Scalar &s);              // Python and NumPy numbers, not tensors
+bool as_number(PyObject *o, Scalar &s);                 // Python and NumPy numbers, not tensors
 bool as_integer(PyObject *o, int64_t &i, bool tensors); // anything with __index__ but bool
 bool as_dims(PyObject *o, Dims &d);
 void set_size_type(PyObject *type);
@@ -79,7 +79,7 @@ void results_are_tensors(PyTypeObject *type);
 PyObject *wrap_like(PyTypeObject *subclass, const Tensor &t);
 bool as_operand(PyObject *o, Tensor &t); // tensor, number, or ndarray
 PyObject *from_data(PyObject *data, std::optional<DType> t, std::optional<Device> d, bool share);
-Tensor from_buffer(PyObject *o);         // shares the memory of a buffer; throws PythonError
+Tensor from_buffer(PyObject *o); // shares the memory of a buffer; throws PythonError
 
 // ---- python_args.cpp
 void init_ops(PyObject *module);

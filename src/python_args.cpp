@@ -119,7 +119,8 @@ Signature parse(const OpDef &def) {
       if (!r.results.empty()) q.kind = Kind::tensors;
       q.has_default = true;
     } else {
-      if (i >= def.count) Py_FatalError(("signature of " + std::string(def.name) + " names too many parameters").c_str());
+      if (i >= def.count)
+        Py_FatalError(("signature of " + std::string(def.name) + " names too many parameters").c_str());
       q.kind = def.params[i].kind;
       q.optional = def.params[i].optional;
       if (equals != std::string::npos) {
@@ -247,7 +248,8 @@ struct Mismatch {
 
 bool same_word(PyObject *a, PyObject *b) { return a == b || PyUnicode_Compare(a, b) == 0; }
 
-bool match(const Signature &s, bool only, PyObject *const *args, Py_ssize_t n, PyObject *keywords, Value *v, Mismatch *why) {
+bool match(const Signature &s, bool only, PyObject *const *args, Py_ssize_t n, PyObject *keywords, Value *v,
+           Mismatch *why) {
   int count = int(s.params.size());
   auto fail = [&](auto what, int at, PyObject *got = nullptr, std::string word = "") {
     if (why) *why = {what, at, got, std::move(word)};
@@ -291,7 +293,8 @@ bool match(const Signature &s, bool only, PyObject *const *args, Py_ssize_t n, P
         if (s.params[i].key == word) at = i;
       for (int i = 0; i < count && at < 0; ++i) {
         const std::string &name = s.params[i].name;
-        if (same_word(s.params[i].key, word) || (name == "dim" && PyUnicode_CompareWithASCIIString(word, "axis") == 0) ||
+        if (same_word(s.params[i].key, word) ||
+            (name == "dim" && PyUnicode_CompareWithASCIIString(word, "axis") == 0) ||
             (name == "keepdim" && PyUnicode_CompareWithASCIIString(word, "keepdims") == 0) ||
             (i == 0 && name == "input" && PyUnicode_CompareWithASCIIString(word, "self") == 0))
           at = i;
@@ -351,21 +354,24 @@ std::string signature_text(const Signature &s, bool is_method) {
     int shift = is_method ? 1 : 0;
     switch (why.what) {
     case Mismatch::missing:
-      throw Error(Raises::type, g.name + "() missing 1 required positional arguments: \"" + best->params[why.at].name + "\"",
+      throw Error(Raises::type,
+                  g.name + "() missing 1 required positional arguments: \"" + best->params[why.at].name + "\"",
                   "arguments")
           .in(g.name.c_str());
     case Mismatch::too_many: {
       int takes = best->positional - shift;
       throw Error(Raises::type,
-                  text("%s() takes %d positional argument%s but %d were given", g.name.c_str(), takes, takes == 1 ? "" : "s",
-                       why.at - shift),
+                  text("%s() takes %d positional argument%s but %d were given", g.name.c_str(), takes,
+                       takes == 1 ? "" : "s", why.at - shift),
                   "arguments")
           .in(g.name.c_str());
     }
     case Mismatch::unexpected:
-      throw Error(Raises::type, g.name + "() got an unexpected keyword argument '" + why.word + "'", "arguments").in(g.name.c_str());
+      throw Error(Raises::type, g.name + "() got an unexpected keyword argument '" + why.word + "'", "arguments")
+          .in(g.name.c_str());
     case Mismatch::twice:
-      throw Error(Raises::type, g.name + "() got multiple values for argument '" + why.word + "'", "arguments").in(g.name.c_str());
+      throw Error(Raises::type, g.name + "() got multiple values for argument '" + why.word + "'", "arguments")
+          .in(g.name.c_str());
     default: {
       auto &p = best->params[why.at];
       bool by_position = why.at < n;
@@ -373,7 +379,8 @@ std::string signature_text(const Signature &s, bool is_method) {
       const char *got = why.got ? Py_TYPE(why.got)->tp_name : "nothing";
       if (why.got && is_tensor(why.got)) got = "Tensor";
       throw Error(Raises::type,
-                  g.name + "(): argument '" + p.name + "'" + at + " must be " + kind_text(p) + ", not " + got, "arguments")
+                  g.name + "(): argument '" + p.name + "'" + at + " must be " + kind_text(p) + ", not " + got,
+                  "arguments")
           .in(g.name.c_str());
     }
     }
@@ -385,7 +392,8 @@ std::string signature_text(const Signature &s, bool is_method) {
     for (Py_ssize_t k = 0; k < PyTuple_GET_SIZE(keywords); ++k)
       got += (got.empty() ? "" : ", ") + std::string(PyUnicode_AsUTF8(PyTuple_GET_ITEM(keywords, k))) + "=" +
              (is_tensor(args[n + k]) ? "Tensor" : Py_TYPE(args[n + k])->tp_name);
-  std::string line = g.name + "() received an invalid combination of arguments - got (" + got + "), but expected one of:\n";
+  std::string line =
+      g.name + "() received an invalid combination of arguments - got (" + got + "), but expected one of:\n";
   for (auto &s : g.overloads) line += " * " + signature_text(s, is_method) + "\n";
   throw Error(Raises::type, line, "arguments").in(g.name.c_str());
 }
@@ -399,7 +407,8 @@ PyObject *named_tuple(Signature &s, const Tensors &ts) {
     std::string name = std::string("torch.return_types.") + s.def->name;
     PyStructSequence_Desc desc{strdup(name.c_str()), nullptr, kept.back()->data(), int(s.results.size())};
     s.result_type = reinterpret_cast<PyObject *>(PyStructSequence_NewType(&desc));
-    Object repr(PyObject_GetAttrString(Object(PyImport_ImportModule("hadamard._tensor_str")).get(), "named_tuple_repr"));
+    Object repr(
+        PyObject_GetAttrString(Object(PyImport_ImportModule("hadamard._tensor_str")).get(), "named_tuple_repr"));
     if (repr) PyObject_SetAttrString(s.result_type, "__repr__", repr.get());
     else PyErr_Clear();
   }
@@ -437,7 +446,8 @@ PyObject *call(Group &g, bool is_method, PyObject *const *args, Py_ssize_t n, Py
       auto &to = std::get<Tensors>(out);
       auto &from = std::get<Tensors>(y);
       if (to.size() != from.size())
-        throw Error(Raises::type, text("%s(): expected %zu tensors in out=, got %zu", g.name.c_str(), from.size(), to.size()));
+        throw Error(Raises::type,
+                    text("%s(): expected %zu tensors in out=, got %zu", g.name.c_str(), from.size(), to.size()));
       for (size_t i = 0; i < from.size(); ++i) write_out(g.name.c_str(), to[i], from[i]);
       return named_tuple(s, to);
     }
@@ -470,7 +480,8 @@ struct OpObject {
 PyTypeObject *function_type, *method_type;
 
 PyObject *call_function(PyObject *o, PyObject *const *args, size_t nf, PyObject *keywords) {
-  return guarded([&] { return call(*reinterpret_cast<OpObject *>(o)->group, false, args, PyVectorcall_NARGS(nf), keywords); });
+  return guarded(
+      [&] { return call(*reinterpret_cast<OpObject *>(o)->group, false, args, PyVectorcall_NARGS(nf), keywords); });
 }
 PyObject *call_method(PyObject *o, PyObject *const *args, size_t nf, PyObject *keywords) {
   return guarded([&] {
@@ -491,7 +502,8 @@ PyObject *op_get(PyObject *self, PyObject *instance, PyObject *) {
 }
 PyObject *op_repr(PyObject *o) {
   auto *p = reinterpret_cast<OpObject *>(o);
-  if (Py_TYPE(o) == function_type) return PyUnicode_FromFormat("<built-in method %s of type object>", p->group->name.c_str());
+  if (Py_TYPE(o) == function_type)
+    return PyUnicode_FromFormat("<built-in method %s of type object>", p->group->name.c_str());
   return PyUnicode_FromFormat("<method '%s' of 'torch._C.TensorBase' objects>", p->group->name.c_str());
 }
 PyObject *op_name(PyObject *o, void *) {
@@ -538,14 +550,13 @@ PyObject *op_reduce(PyObject *o, PyObject *) {
   Object getattr(builtins ? PyObject_GetAttrString(builtins.get(), "getattr") : nullptr);
   return getattr ? Py_BuildValue("O(Os)", getattr.get(), tensor_type, p->group->name.c_str()) : nullptr;
 }
-PyGetSetDef op_attributes[] = {{"__name__", op_name, nullptr, nullptr, nullptr},
-                               {"__qualname__", op_qualname, nullptr, nullptr, nullptr},
-                               {"__module__", op_module, nullptr, nullptr, nullptr},
-                               {"__doc__", op_doc, op_set_doc, nullptr, nullptr},
-                               {"_signatures", op_signature, nullptr, nullptr, nullptr},
-                               {}};
+PyGetSetDef op_attributes[] = {
+    {"__name__", op_name, nullptr, nullptr, nullptr},         {"__qualname__", op_qualname, nullptr, nullptr, nullptr},
+    {"__module__", op_module, nullptr, nullptr, nullptr},     {"__doc__", op_doc, op_set_doc, nullptr, nullptr},
+    {"_signatures", op_signature, nullptr, nullptr, nullptr}, {}};
 PyMethodDef op_methods[] = {{"__reduce__", op_reduce, METH_NOARGS, nullptr}, {}};
-PyMemberDef op_members[] = {{"__vectorcalloffset__", T_PYSSIZET, offsetof(OpObject, vectorcall), READONLY, nullptr}, {}};
+PyMemberDef op_members[] = {{"__vectorcalloffset__", T_PYSSIZET, offsetof(OpObject, vectorcall), READONLY, nullptr},
+                            {}};
 
 PyTypeObject *make_type(const char *name, bool descriptor) {
   PyType_Slot slots[] = {{Py_tp_repr, (void *)op_repr},
@@ -623,10 +634,12 @@ void init_ops(PyObject *module) {
   }
   for (auto &[name, g] : methods) {
     Object o(make_op(method_type, g));
-    if (PyObject_SetAttrString(reinterpret_cast<PyObject *>(tensor_type), name.c_str(), o.get()) < 0) throw PythonError{};
+    if (PyObject_SetAttrString(reinterpret_cast<PyObject *>(tensor_type), name.c_str(), o.get()) < 0)
+      throw PythonError{};
   }
   Object function_names(PyList_New(0)), method_names(PyList_New(0));
-  for (auto &[name, g] : functions) PyList_Append(function_names.get(), Object(PyUnicode_FromString(name.c_str())).get());
+  for (auto &[name, g] : functions)
+    PyList_Append(function_names.get(), Object(PyUnicode_FromString(name.c_str())).get());
   for (auto &[name, g] : methods) PyList_Append(method_names.get(), Object(PyUnicode_FromString(name.c_str())).get());
   PyModule_AddObjectRef(module, "_functions", function_names.get());
   PyModule_AddObjectRef(module, "_methods", method_names.get());

@@ -38,12 +38,12 @@ constexpr uint64_t read_only = 1;
 enum Code : uint8_t { signed_int = 0, unsigned_int = 1, floating = 2, brain = 4, complex_ = 5, boolean_ = 6 };
 
 DLDataType type_of(DType t) {
-  Code c = t == DType::Bool               ? boolean_
-           : t == DType::U8               ? unsigned_int
-           : t == DType::BF16             ? brain
-           : dtype_in(t, floats)          ? floating
-           : dtype_in(t, complexes)       ? complex_
-                                          : signed_int;
+  Code c = t == DType::Bool         ? boolean_
+           : t == DType::U8         ? unsigned_int
+           : t == DType::BF16       ? brain
+           : dtype_in(t, floats)    ? floating
+           : dtype_in(t, complexes) ? complex_
+                                    : signed_int;
   return {c, uint8_t(size_of(t) * 8), 1};
 }
 bool dtype_from(DLDataType d, DType &t) {
@@ -101,8 +101,8 @@ template <class Managed> Tensor import_tensor(PyObject *capsule, const char *nam
     }
   for (int i = 0; i < d.ndim && n; ++i) last += (shape[size_t(i)] - 1) * strides[size_t(i)];
   Tensor r = empty({0}, t);
-  r->storage = borrow_storage(static_cast<char *>(d.data) + d.byte_offset, size_t(n ? last + 1 : 0) * size_t(size_of(t)), m,
-                              [](void *p) {
+  r->storage = borrow_storage(static_cast<char *>(d.data) + d.byte_offset,
+                              size_t(n ? last + 1 : 0) * size_t(size_of(t)), m, [](void *p) {
                                 auto *m = static_cast<Managed *>(p);
                                 PyGILState_STATE s = PyGILState_Ensure();
                                 if (m->deleter) m->deleter(m);
@@ -151,13 +151,13 @@ PyObject *from_capsule(PyObject *, PyObject *capsule) {
       Object t(wrap(import_tensor<DLManagedTensor>(capsule, "dltensor", "used_dltensor")));
       return Py_BuildValue("(OO)", t.get(), Py_False);
     }
-    throw Error(Raises::runtime, "from_dlpack received an invalid capsule. Note that DLTensor capsules can be consumed only "
-                                 "once, so you might have already constructed a tensor from it once.");
+    throw Error(Raises::runtime,
+                "from_dlpack received an invalid capsule. Note that DLTensor capsules can be consumed only "
+                "once, so you might have already constructed a tensor from it once.");
   });
 }
-PyMethodDef functions[] = {{"_to_dlpack", to_capsule, METH_VARARGS, nullptr},
-                           {"_from_dlpack", from_capsule, METH_O, nullptr},
-                           {}};
+PyMethodDef functions[] = {
+    {"_to_dlpack", to_capsule, METH_VARARGS, nullptr}, {"_from_dlpack", from_capsule, METH_O, nullptr}, {}};
 } // namespace
 
 void init_dlpack(PyObject *module) {

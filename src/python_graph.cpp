@@ -32,7 +32,8 @@ struct WithLock {
 
 Tensor expect_grad(PyObject *o) {
   if (o == Py_None) return {};
-  if (!is_tensor(o)) throw Error(Raises::type, text("expected Tensor or None as gradient, got %s", Py_TYPE(o)->tp_name));
+  if (!is_tensor(o))
+    throw Error(Raises::type, text("expected Tensor or None as gradient, got %s", Py_TYPE(o)->tp_name));
   return unwrap(o);
 }
 PyObject *tuple_of(const TensorList &ts) {
@@ -45,7 +46,8 @@ void read_grads(PyObject *o, TensorList &to) {
   Object fast(PyTuple_Check(o) || PyList_Check(o) ? Object::share(o) : Object(PyTuple_Pack(1, o)));
   Py_ssize_t n = PySequence_Fast_GET_SIZE(fast.get());
   if (size_t(n) != to.size())
-    throw Error(Raises::runtime, text("hook has returned an incorrect number of values (got %zd, but expected %zu)", n, to.size()));
+    throw Error(Raises::runtime,
+                text("hook has returned an incorrect number of values (got %zd, but expected %zu)", n, to.size()));
   for (Py_ssize_t i = 0; i < n; ++i) to[size_t(i)] = expect_grad(PySequence_Fast_GET_ITEM(fast.get(), i));
 }
 
@@ -152,10 +154,11 @@ PyObject *node_call(PyObject *o, PyObject *args, PyObject *) {
     return r.size() == 1 ? wrap(r[0]) : tuple_of(r);
   });
 }
-PyGetSetDef node_attributes[] = {{"next_functions", node_next, nullptr, "Pairs (node, input) that the gradients go to.", nullptr},
-                                 {"variable", node_variable, nullptr, "Of AccumulateGrad: the leaf.", nullptr},
-                                 {"needs_input_grad", node_needs, nullptr, nullptr, nullptr},
-                                 {}};
+PyGetSetDef node_attributes[] = {
+    {"next_functions", node_next, nullptr, "Pairs (node, input) that the gradients go to.", nullptr},
+    {"variable", node_variable, nullptr, "Of AccumulateGrad: the leaf.", nullptr},
+    {"needs_input_grad", node_needs, nullptr, nullptr, nullptr},
+    {}};
 PyMethodDef node_methods[] = {{"name", node_name, METH_NOARGS, nullptr},
                               {"_saved", node_saved, METH_NOARGS, nullptr},
                               {"_sequence_nr", node_sequence, METH_NOARGS, nullptr},
@@ -163,13 +166,11 @@ PyMethodDef node_methods[] = {{"name", node_name, METH_NOARGS, nullptr},
                               {"_register_prehook", node_pre_hook, METH_O, nullptr},
                               {"_remove_hook", node_remove, METH_O, nullptr},
                               {}};
-PyType_Slot node_slots[] = {{Py_tp_dealloc, (void *)node_dealloc},
-                            {Py_tp_repr, (void *)node_repr},
-                            {Py_tp_call, (void *)node_call},
-                            {Py_tp_getset, node_attributes},
-                            {Py_tp_methods, node_methods},
-                            {}};
-PyType_Spec node_spec = {"torch.autograd.graph.Node", sizeof(NodeObject), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE, node_slots};
+PyType_Slot node_slots[] = {{Py_tp_dealloc, (void *)node_dealloc}, {Py_tp_repr, (void *)node_repr},
+                            {Py_tp_call, (void *)node_call},       {Py_tp_getset, node_attributes},
+                            {Py_tp_methods, node_methods},         {}};
+PyType_Spec node_spec = {"torch.autograd.graph.Node", sizeof(NodeObject), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
+                         node_slots};
 
 // ---- functions of the module
 
@@ -189,14 +190,16 @@ TensorList tensors_of(PyObject *o) {
 PyObject *run(PyObject *, PyObject *args) {
   PyObject *outputs, *grads, *inputs;
   int keep, create, unused, accumulate;
-  if (!PyArg_ParseTuple(args, "OOOpppp", &outputs, &grads, &inputs, &keep, &create, &unused, &accumulate)) return nullptr;
+  if (!PyArg_ParseTuple(args, "OOOpppp", &outputs, &grads, &inputs, &keep, &create, &unused, &accumulate))
+    return nullptr;
   return guarded([&]() -> PyObject * {
     return tuple_of(run_backward(tensors_of(outputs), tensors_of(grads), tensors_of(inputs),
                                  {bool(keep), bool(create), bool(unused), bool(accumulate)}));
   });
 }
 
-// _record(name, callback, inputs, outputs, saved): outputs came from inputs; callback(node, grads) -> tuple of gradients
+// _record(name, callback, inputs, outputs, saved): outputs came from inputs; callback(node, grads) -> tuple of
+// gradients
 PyObject *record_python(PyObject *, PyObject *args) {
   const char *name;
   PyObject *callback, *inputs, *outputs, *saved;
@@ -211,7 +214,8 @@ PyObject *record_python(PyObject *, PyObject *args) {
     n->outputs = uint32_t(out.size());
     for (size_t i = 0; i < out.size(); ++i) {
       if (!out[i]) continue;
-      HD_CHECK(differentiable(out[i]), runtime, "only floating and complex outputs of a Function can require gradients");
+      HD_CHECK(differentiable(out[i]), runtime,
+               "only floating and complex outputs of a Function can require gradients");
       bool written = false; // mark_dirty: an input that the function wrote to
       for (auto &t : in) written |= t && t.is(out[i]);
       if (written) rebase_history(out[i], holder);

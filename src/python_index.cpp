@@ -81,17 +81,20 @@ Tensor walk(const Tensor &self, PyObject *key, Tensors &indices) {
   int64_t named = 0;
   for (auto &p : parts)
     named += p.kind == Part::integer || p.kind == Part::slice ? 1
-             : p.kind == Part::tensor                        ? (is_mask(p.t) ? p.t.dim() : 1)
-                                                             : 0;
+             : p.kind == Part::tensor                         ? (is_mask(p.t) ? p.t.dim() : 1)
+                                                              : 0;
   if (self.dim() == 0 && named && (parts[0].kind == Part::integer || parts[0].kind == Part::slice)) {
-    if (parts[0].kind == Part::slice) throw Error(Raises::index, "slice() cannot be applied to a 0-dim tensor.", "index");
-    throw Error(Raises::index,
-                "invalid index of a 0-dim tensor. Use `tensor.item()` in Python or `tensor.item<T>()` in C++ to convert "
-                "a 0-dim tensor to a number",
-                "index");
+    if (parts[0].kind == Part::slice)
+      throw Error(Raises::index, "slice() cannot be applied to a 0-dim tensor.", "index");
+    throw Error(
+        Raises::index,
+        "invalid index of a 0-dim tensor. Use `tensor.item()` in Python or `tensor.item<T>()` in C++ to convert "
+        "a 0-dim tensor to a number",
+        "index");
   }
   if (named > self.dim())
-    throw Error(Raises::index, text("too many indices for tensor of dimension %ld", long(self.dim())), "index").arg("self", self);
+    throw Error(Raises::index, text("too many indices for tensor of dimension %ld", long(self.dim())), "index")
+        .arg("self", self);
   Tensor x = self;
   int64_t d = 0, at = 0; // dimension of x; dimension of self, for messages
   for (auto &p : parts) {
@@ -100,7 +103,8 @@ Tensor walk(const Tensor &self, PyObject *key, Tensors &indices) {
       int64_t n = x.shape()[d];
       if (p.i < -n || p.i >= n)
         throw Error(Raises::index,
-                    text("index %ld is out of bounds for dimension %ld with size %ld", long(p.i), long(at), long(n)), "index")
+                    text("index %ld is out of bounds for dimension %ld with size %ld", long(p.i), long(at), long(n)),
+                    "index")
             .at(at)
             .arg("self", self);
       x = ops::select(x, d, p.i);
@@ -170,12 +174,12 @@ int set_item(PyObject *self, PyObject *key, PyObject *value) {
     if (!value) throw Error(Raises::type, "Tensor does not support deleting items");
     if (grad_enabled() && t.requires_grad() && !grad_fn(t))
       throw Error(Raises::runtime,
-                  "a view of a leaf Variable that requires grad is being used in an in-place operation.",
-                  "leaf");
+                  "a view of a leaf Variable that requires grad is being used in an in-place operation.", "leaf");
     Tensor v;
     if (!as_operand(value, v)) {
       if (PyUnicode_Check(value) || !PySequence_Check(value))
-        throw Error(Raises::type, std::string("can't assign a ") + Py_TYPE(value)->tp_name + " to a torch." + info(t.dtype()).legacy);
+        throw Error(Raises::type,
+                    std::string("can't assign a ") + Py_TYPE(value)->tp_name + " to a torch." + info(t.dtype()).legacy);
       Object made(from_data(value, t.dtype(), std::nullopt, true));
       v = unwrap(made.get());
     }

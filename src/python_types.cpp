@@ -59,8 +59,8 @@ PyType_Slot dtype_slots[] = {{Py_tp_repr, (void *)dtype_repr},
                              {Py_tp_getset, dtype_attributes},
                              {Py_tp_doc, (void *)"The type of a tensor's elements: float32, int64, …"},
                              {}};
-PyType_Spec dtype_spec = {"torch.dtype", sizeof(DTypeObject), 0,
-                          Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION, dtype_slots};
+PyType_Spec dtype_spec = {"torch.dtype", sizeof(DTypeObject), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+                          dtype_slots};
 
 const Device &device_of(PyObject *o) { return reinterpret_cast<DeviceObject *>(o)->d; }
 PyObject *device_repr(PyObject *o) {
@@ -92,7 +92,8 @@ PyObject *device_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
   return guarded([&] {
     Device d;
     if (!as_device(kind, d))
-      throw Error(Raises::type, text("device(): argument 'type' (position 1) must be str, not %s", Py_TYPE(kind)->tp_name));
+      throw Error(Raises::type,
+                  text("device(): argument 'type' (position 1) must be str, not %s", Py_TYPE(kind)->tp_name));
     if (index != Py_None) {
       long i = PyLong_AsLong(index);
       if (i == -1 && PyErr_Occurred()) throw PythonError{};
@@ -112,15 +113,16 @@ PyMethodDef device_methods[] = {{"__reduce__", device_reduce, METH_NOARGS, nullp
 PyGetSetDef device_attributes[] = {{"type", device_kind, nullptr, "\"cpu\" or \"meta\"", nullptr},
                                    {"index", device_index, nullptr, "the number of the device, or None", nullptr},
                                    {}};
-PyType_Slot device_slots[] = {{Py_tp_repr, (void *)device_repr},
-                              {Py_tp_str, (void *)device_str},
-                              {Py_tp_hash, (void *)device_hash},
-                              {Py_tp_richcompare, (void *)device_compare},
-                              {Py_tp_new, (void *)device_new},
-                              {Py_tp_getset, device_attributes},
-                              {Py_tp_methods, device_methods},
-                              {Py_tp_doc, (void *)"device(type, index=None): where a tensor lives: \"cpu\" or \"meta\""},
-                              {}};
+PyType_Slot device_slots[] = {
+    {Py_tp_repr, (void *)device_repr},
+    {Py_tp_str, (void *)device_str},
+    {Py_tp_hash, (void *)device_hash},
+    {Py_tp_richcompare, (void *)device_compare},
+    {Py_tp_new, (void *)device_new},
+    {Py_tp_getset, device_attributes},
+    {Py_tp_methods, device_methods},
+    {Py_tp_doc, (void *)"device(type, index=None): where a tensor lives: \"cpu\" or \"meta\""},
+    {}};
 PyType_Spec device_spec = {"torch.device", sizeof(DeviceObject), 0, Py_TPFLAGS_DEFAULT, device_slots};
 
 } // namespace
@@ -259,10 +261,9 @@ void set_error() noexcept {
     throw;
   } catch (const PythonError &) {
   } catch (const Error &e) {
-    static PyObject *const kinds[] = {PyExc_RuntimeError,        PyExc_ValueError,  PyExc_TypeError,
-                                      PyExc_IndexError,          PyExc_NotImplementedError,
-                                      PyExc_MemoryError,         PyExc_OverflowError,
-                                      PyExc_ZeroDivisionError,   PyExc_ImportError};
+    static PyObject *const kinds[] = {PyExc_RuntimeError,  PyExc_ValueError,          PyExc_TypeError,
+                                      PyExc_IndexError,    PyExc_NotImplementedError, PyExc_MemoryError,
+                                      PyExc_OverflowError, PyExc_ZeroDivisionError,   PyExc_ImportError};
     PyObject *type = kinds[int(e.raises)];
     Object args(PyList_New(0));
     for (auto &a : e.args) {
@@ -287,13 +288,9 @@ void set_error() noexcept {
     if (!exception) return;
     if (facts && PyObject_SetAttrString(exception.get(), "hadamard", facts.get()) < 0) PyErr_Clear();
     PyErr_SetObject(type, exception.get());
-  } catch (const std::bad_alloc &) {
-    PyErr_NoMemory();
-  } catch (const std::invalid_argument &e) {
+  } catch (const std::bad_alloc &) { PyErr_NoMemory(); } catch (const std::invalid_argument &e) {
     PyErr_SetString(PyExc_ValueError, e.what());
-  } catch (const std::exception &e) {
-    PyErr_SetString(PyExc_RuntimeError, e.what());
-  } catch (...) {
+  } catch (const std::exception &e) { PyErr_SetString(PyExc_RuntimeError, e.what()); } catch (...) {
     PyErr_SetString(PyExc_RuntimeError, "unknown C++ exception");
   }
 }

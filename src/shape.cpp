@@ -11,7 +11,8 @@ int64_t numel(const Dims &shape) {
   int64_t n = 1;
   bool over = false, zero = false;
   for (int64_t s : shape) {
-    HD_CHECK(s >= 0, runtime, "Trying to create tensor with negative dimension %ld: %s", long(s), brackets(shape).c_str());
+    HD_CHECK(s >= 0, runtime, "Trying to create tensor with negative dimension %ld: %s", long(s),
+             brackets(shape).c_str());
     zero |= s == 0;
     over |= __builtin_mul_overflow(n, s ? s : 1, &n);
   }
@@ -89,8 +90,7 @@ Broadcast broadcast(const Dims &a, const Dims &b) {
 Dims expanded_strides(const Dims &shape, const Dims &strides, const Dims &to) {
   Dims r(to.size(), 0);
   size_t lead = to.size() - shape.size();
-  for (size_t i = 0; i < shape.size(); ++i)
-    r[lead + i] = shape[i] == 1 && to[lead + i] != 1 ? 0 : strides[i];
+  for (size_t i = 0; i < shape.size(); ++i) r[lead + i] = shape[i] == 1 && to[lead + i] != 1 ? 0 : strides[i];
   return r;
 }
 
@@ -127,9 +127,8 @@ std::optional<Dims> view_strides(const Dims &shape, const Dims &strides, const D
 
 int64_t wrap_dim(int64_t dim, int64_t ndim) {
   int64_t n = ndim ? ndim : 1;
-  HD_CHECK(dim >= -n && dim < n, index,
-           "Dimension out of range (expected to be in range of [%ld, %ld], but got %ld)", long(-n), long(n - 1),
-           long(dim));
+  HD_CHECK(dim >= -n && dim < n, index, "Dimension out of range (expected to be in range of [%ld, %ld], but got %ld)",
+           long(-n), long(n - 1), long(dim));
   return dim < 0 ? dim + n : dim;
 }
 
@@ -158,11 +157,12 @@ Dims infer_shape(const Dims &shape, int64_t n) {
     }
   }
   if (hole >= 0 && known == 0 && n == 0)
-    throw Error(Raises::runtime,
-                text("cannot reshape tensor of 0 elements into shape %s because the unspecified dimension size -1 can be "
-                     "any value and is ambiguous",
-                     brackets(shape).c_str()),
-                "reshape");
+    throw Error(
+        Raises::runtime,
+        text("cannot reshape tensor of 0 elements into shape %s because the unspecified dimension size -1 can be "
+             "any value and is ambiguous",
+             brackets(shape).c_str()),
+        "reshape");
   if (known == n || (hole >= 0 && known > 0 && n % known == 0)) {
     Dims r = shape;
     if (hole >= 0) r[hole] = known ? n / known : 0;

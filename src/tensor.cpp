@@ -40,9 +40,7 @@ std::string describe(const Tensor &t) {
 
 // ---- devices
 
-std::string name(Device d) {
-  return d.kind == DeviceKind::cpu ? "cpu" : d.kind == DeviceKind::meta ? "meta" : "cuda";
-}
+std::string name(Device d) { return d.kind == DeviceKind::cpu ? "cpu" : d.kind == DeviceKind::meta ? "meta" : "cuda"; }
 Device device_from(const std::string &s) {
   auto colon = s.find(':');
   std::string kind = s.substr(0, colon);
@@ -239,7 +237,8 @@ Tensor empty_strided(const Dims &shape, const Dims &strides, DType t, Device d) 
     HD_CHECK(strides[i] >= 0, runtime, "as_strided: Negative strides are not supported at the moment, got strides: %s",
              brackets(strides).c_str());
     int64_t span;
-    if (n) over |= __builtin_mul_overflow(shape[i] - 1, strides[i], &span) || __builtin_add_overflow(extent, span, &extent);
+    if (n)
+      over |= __builtin_mul_overflow(shape[i] - 1, strides[i], &span) || __builtin_add_overflow(extent, span, &extent);
   }
   over |= __builtin_mul_overflow(extent, size_of(t), &bytes);
   HD_CHECK(!over, runtime, "Storage size calculation overflowed with sizes=%s and strides=%s", brackets(shape).c_str(),
@@ -358,7 +357,8 @@ void resize(const Tensor &t, const Dims &shape) {
 
 Scalar item(const Tensor &x) {
   if (x.numel() != 1)
-    throw Error(Raises::runtime, text("a Tensor with %ld elements cannot be converted to Scalar", long(x.numel())), "item")
+    throw Error(Raises::runtime, text("a Tensor with %ld elements cannot be converted to Scalar", long(x.numel())),
+                "item")
         .in("item")
         .arg("self", x);
   HD_CHECK(!x.is_meta(), runtime, "Tensor.item() cannot be called on meta tensors");
@@ -366,9 +366,7 @@ Scalar item(const Tensor &x) {
 }
 
 bool Tensor::requires_grad() const {
-  return p_->meta && (p_->meta->requires_grad || p_->meta->fn) ? true
-         : p_->base                                            ? grad_fn(*this) != nullptr
-                                                               : false;
+  return p_->meta && (p_->meta->requires_grad || p_->meta->fn) ? true : p_->base ? grad_fn(*this) != nullptr : false;
 }
 
 // ---- promotion

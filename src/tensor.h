@@ -100,10 +100,10 @@ struct TensorImpl {
   std::atomic<uint32_t> refs{1};
   DType dtype = DType::F32;
   bool contiguous = true;
-  bool wrapped = false;   // a Python number: weak in promotion
-  bool untracked = false; // .data: writes do not raise the version
-  bool inference = false; // made under inference_mode
-  bool one_of_many = false; // a view that an op made together with others: not written to in place
+  bool wrapped = false;      // a Python number: weak in promotion
+  bool untracked = false;    // .data: writes do not raise the version
+  bool inference = false;    // made under inference_mode
+  bool one_of_many = false;  // a view that an op made together with others: not written to in place
   uint32_t grad_version = 0; // of a view: the version its grad_fn was made at
   Ref<Storage> storage;
   int64_t offset = 0; // in elements
@@ -164,8 +164,8 @@ Tensor empty_like(const Tensor &x);
 Tensor empty_strided(const Dims &shape, const Dims &strides, DType t, Device d = {});
 Tensor full(const Dims &shape, const Scalar &value, DType t, Device d = {});
 Tensor zeros(const Dims &shape, DType t, Device d = {});
-Tensor number(const Scalar &value);           // 0-d, weak in promotion
-Tensor scalar(const Scalar &value, DType t);  // 0-d
+Tensor number(const Scalar &value);          // 0-d, weak in promotion
+Tensor scalar(const Scalar &value, DType t); // 0-d
 
 // A window into x's storage without history; offset in elements from the storage's start.
 Tensor alias(const Tensor &x, const Dims &shape, const Dims &strides, int64_t offset);

@@ -19,7 +19,7 @@ TYPES = {
     "object": "Any",
 }
 
-HEAD = '''# Made by tools/make_stubs.py from the tables of ops: do not edit.
+HEAD = """# Made by tools/make_stubs.py from the tables of ops: do not edit.
 # ruff: noqa
 from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
@@ -63,7 +63,7 @@ default_generator: Generator
 
 def __getattr__(name: str) -> Any: ...
 
-'''
+"""
 
 
 def load(path):
@@ -112,7 +112,11 @@ def definition(name, signature, kinds, self_first):
             hint = TYPES.get(kind, "Any") + (" | None" if optional else "")
             if kind == "Tensor":
                 hint += " | Number"
-        spread = kind == "tuple of ints" and not seen_star and at == sum(1 for q in params[: params.index(p) + 1] if q != "*")
+        spread = (
+            kind == "tuple of ints"
+            and not seen_star
+            and at == sum(1 for q in params[: params.index(p) + 1] if q != "*")
+        )
         following = [q for q in params[params.index(p) + 1 :]]
         if spread and not default and (not following or following[0] == "*"):
             out.append(f"*{word}: Any")

@@ -87,15 +87,16 @@ def frombuffer(buffer, *, dtype, count=-1, offset=0, requires_grad=False):
         raise ValueError(f"both buffer length ({len(view)}) and count ({count}) must not be 0")
     if offset < 0 or offset >= len(view):
         raise ValueError(
-            f"offset ({offset} bytes) must be non-negative and no greater than buffer length ({len(view)} bytes) minus 1"
+            f"offset ({offset} bytes) must be non-negative and no greater than buffer length ({len(view)} "
+            f"bytes) minus 1"
         )
     if count == 0:
         raise ValueError(f"both buffer length ({len(view)}) and count ({count}) must not be 0")
     if count < 0:
         if (len(view) - offset) % size:
             raise ValueError(
-                f"buffer length ({len(view) - offset} bytes) after offset ({offset} bytes) must be a multiple of element "
-                f"size ({size})"
+                f"buffer length ({len(view) - offset} bytes) after offset ({offset} bytes) must be a multiple of "
+                f"element size ({size})"
             )
         count = (len(view) - offset) // size
     if offset + count * size > len(view):
@@ -240,6 +241,8 @@ class _LegacyType(type(Tensor)):
 
 for _kind, _legacy in _LEGACY.items():
     globals()[_legacy] = _LegacyType(
-        _legacy, (), {"dtype": getattr(_C, _kind), "__module__": "torch", "__doc__": f"The old constructor of {_kind} tensors."}
+        _legacy,
+        (),
+        {"dtype": getattr(_C, _kind), "__module__": "torch", "__doc__": f"The old constructor of {_kind} tensors."},
     )
     __all__.append(_legacy)

@@ -24,6 +24,7 @@ __all__ = [
     "are_deterministic_algorithms_enabled",
 ]
 
+
 class layout:
     """How elements lie in memory; only strided tensors exist here."""
 

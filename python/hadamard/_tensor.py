@@ -106,11 +106,14 @@ def to(self, *args, device=None, dtype=None, non_blocking=False, copy=False, mem
             dtype = args.pop(0)
     elif args:
         raise TypeError(
-            f"to() received an invalid combination of arguments - got ({type(args[0]).__name__}), but expected one of:\n"
-            " * (torch.device device = None, torch.dtype dtype = None, bool non_blocking = False, bool copy = False, *, "
+            f"to() received an invalid combination of arguments - got ({type(args[0]).__name__}), but "
+            f"expected one of:\n"
+            " * (torch.device device = None, torch.dtype dtype = None, bool non_blocking = False, bool copy = False, "
+            "*, torch.memory_format memory_format = None)\n"
+            " * (torch.dtype dtype, bool non_blocking = False, bool copy = False, *, torch.memory_format "
+            "memory_format = None)\n"
+            " * (Tensor tensor, bool non_blocking = False, bool copy = False, *, "
             "torch.memory_format memory_format = None)\n"
-            " * (torch.dtype dtype, bool non_blocking = False, bool copy = False, *, torch.memory_format memory_format = None)\n"
-            " * (Tensor tensor, bool non_blocking = False, bool copy = False, *, torch.memory_format memory_format = None)\n"
         )
     if args:
         non_blocking, *args = args
@@ -340,7 +343,7 @@ def apply_(self, callable):
 def map_(self, tensor, callable):
     """Puts callable(x, y) in the place of every element x, with y from `tensor`."""
     other = tensor.expand_as(self).reshape(-1).tolist()
-    flat = [callable(x, y) for x, y in zip(self.reshape(-1).tolist(), other)]
+    flat = [callable(x, y) for x, y in zip(self.reshape(-1).tolist(), other, strict=False)]
     self.copy_(_C._from_data(flat, self.dtype, None, False).view(self.shape))
     return self
 

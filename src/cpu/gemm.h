@@ -35,13 +35,25 @@ constexpr long least(long a, long b) { return a < b ? a : b; }
 constexpr long most(long a, long b) { return a > b ? a : b; }
 constexpr long ceil_div(long a, long b) { return (a + b - 1) / b; }
 
-template <class T, int N> struct VectorOf { typedef T type __attribute__((vector_size(N * sizeof(T)))); };
+template <class T, int N> struct VectorOf {
+  typedef T type __attribute__((vector_size(N * sizeof(T))));
+};
 template <class T, int N> using Vector = typename VectorOf<T, N>::type;
-template <int bytes> struct IntOf { using type = int; };
-template <> struct IntOf<8> { using type = long; };
-template <bool which, class A, class B> struct If { using type = A; };
-template <class A, class B> struct If<false, A, B> { using type = B; };
-template <int N> struct Constant { static constexpr int value = N; };
+template <int bytes> struct IntOf {
+  using type = int;
+};
+template <> struct IntOf<8> {
+  using type = long;
+};
+template <bool which, class A, class B> struct If {
+  using type = A;
+};
+template <class A, class B> struct If<false, A, B> {
+  using type = B;
+};
+template <int N> struct Constant {
+  static constexpr int value = N;
+};
 template <class V, class T> HD_INLINE V load(const T *p) {
   V v;
   __builtin_memcpy(&v, p, sizeof v);
@@ -51,14 +63,30 @@ template <class V, class T> HD_INLINE void store(T *p, V v) { __builtin_memcpy(p
 
 // What a row of the table computes in. Integers are summed modulo 2^32 or 2^64, which is exact modulo any narrower
 // width.
-template <class S> struct ComputeOf { using type = uint32_t; };
-template <> struct ComputeOf<int64_t> { using type = uint64_t; };
-template <> struct ComputeOf<float> { using type = float; };
-template <> struct ComputeOf<f16> { using type = float; };
-template <> struct ComputeOf<bf16> { using type = float; };
-template <> struct ComputeOf<c64> { using type = float; };
-template <> struct ComputeOf<double> { using type = double; };
-template <> struct ComputeOf<c128> { using type = double; };
+template <class S> struct ComputeOf {
+  using type = uint32_t;
+};
+template <> struct ComputeOf<int64_t> {
+  using type = uint64_t;
+};
+template <> struct ComputeOf<float> {
+  using type = float;
+};
+template <> struct ComputeOf<f16> {
+  using type = float;
+};
+template <> struct ComputeOf<bf16> {
+  using type = float;
+};
+template <> struct ComputeOf<c64> {
+  using type = float;
+};
+template <> struct ComputeOf<double> {
+  using type = double;
+};
+template <> struct ComputeOf<c128> {
+  using type = double;
+};
 template <class S> using Compute = typename ComputeOf<S>::type;
 
 HD_INLINE float from_bits(uint32_t u) {
@@ -96,10 +124,18 @@ template <class D, class T> HD_INLINE D narrow(T x) {
 }
 
 template <class T> struct Wider;
-template <> struct Wider<int8_t> { using type = int16_t; };
-template <> struct Wider<uint8_t> { using type = uint16_t; };
-template <> struct Wider<int16_t> { using type = int32_t; };
-template <> struct Wider<uint16_t> { using type = uint32_t; };
+template <> struct Wider<int8_t> {
+  using type = int16_t;
+};
+template <> struct Wider<uint8_t> {
+  using type = uint16_t;
+};
+template <> struct Wider<int16_t> {
+  using type = int32_t;
+};
+template <> struct Wider<uint16_t> {
+  using type = uint32_t;
+};
 template <class T, class S, int N> HD_INLINE Vector<T, N> widen_vector(const S *p) {
   if constexpr (same<S, bf16>) {
     return (Vector<T, N>)(__builtin_convertvector(load<Vector<uint16_t, N>>(p), Vector<uint32_t, N>) << 16);
@@ -181,8 +217,12 @@ template <class V, class T> HD_INLINE void store_part(T *p, V v, int n) {
 struct Pair {
   uint32_t bits;
 };
-template <class E> struct SumOf { using type = E; };
-template <> struct SumOf<Pair> { using type = uint32_t; };
+template <class E> struct SumOf {
+  using type = E;
+};
+template <> struct SumOf<Pair> {
+  using type = uint32_t;
+};
 
 template <class E, class V> HD_INLINE void multiply_add(V &c, V a, V b) {
 #if defined(__x86_64__)
@@ -285,7 +325,9 @@ template <class E> constexpr Micros<E> micros{};
 
 template <int... I> struct Indices {};
 template <int N, int... I> struct Counted : Counted<N - 1, N - 1, I...> {};
-template <int... I> struct Counted<0, I...> { using type = Indices<I...>; };
+template <int... I> struct Counted<0, I...> {
+  using type = Indices<I...>;
+};
 
 // Interleaves the first (or last) halves of a and b, pieces of `piece` elements at a time, inside each `span` elements.
 template <int N, int span, int piece, bool last> constexpr int zip_index(int i) {
@@ -512,8 +554,12 @@ template <class T, int N, int... I> HD_INLINE Vector<T, N> swap_pairs(Vector<T, 
 // R rows of S, k contiguous, times one vector in compute type: sums[r] (complex: re, im). Each row is summed in the
 // same order whatever R. Blocks are added up in `Sum`.
 constexpr long dot_block = 4096;
-template <class T> struct WideOf { using type = T; };
-template <> struct WideOf<float> { using type = double; };
+template <class T> struct WideOf {
+  using type = T;
+};
+template <> struct WideOf<float> {
+  using type = double;
+};
 template <class T> using Sum = typename WideOf<T>::type;
 template <class T, class S, int R> HD_INLINE void dots(const S *const *rows, const T *v, long n, Sum<T> *sums) {
   constexpr int W = vector_bytes / sizeof(T), parts = is_complex<S> ? 2 : 1, U = 2;
@@ -800,8 +846,7 @@ template <class F> void tasks(long n, int threads, const F &f) {
   if (threads <= 1 || n <= 1) {
     for (long i = 0; i < n; ++i) f(i);
   } else {
-    parallel(
-        n, [](void *p, long i) { (*(const F *)p)(i); }, (void *)&f);
+    parallel(n, [](void *p, long i) { (*(const F *)p)(i); }, (void *)&f);
   }
 }
 

@@ -74,12 +74,13 @@ template <class L, class F, class... R> __attribute__((noinline)) L each(F f, L 
   }
 namespace slow { // a call per lane
 CALL1(exp)
-CALL1(expm1) CALL1(log) CALL1(log1p) CALL1(log2) CALL1(log10) CALL1(sin) CALL1(cos) CALL1(tanh) CALL1(erf) CALL1(erfc)
-    CALL2(hypot)
+CALL1(expm1)
+CALL1(log) CALL1(log1p) CALL1(log2) CALL1(log10) CALL1(sin) CALL1(cos) CALL1(tanh) CALL1(erf) CALL1(erfc) CALL2(hypot)
 } // namespace slow
 CALL1(exp2)
-CALL1(tan) CALL1(asin) CALL1(acos) CALL1(atan) CALL1(sinh) CALL1(cosh) CALL1(asinh) CALL1(acosh) CALL1(atanh)
-    CALL2(atan2) CALL2(nextafter)
+CALL1(tan)
+CALL1(asin) CALL1(acos) CALL1(atan) CALL1(sinh) CALL1(cosh) CALL1(asinh) CALL1(acosh) CALL1(atanh) CALL2(atan2)
+    CALL2(nextafter)
 #undef CALL1
 #undef CALL2
 
@@ -591,8 +592,9 @@ __attribute__((noinline)) Lanes<complex<T>, N> each_complex(F f, Lanes<complex<T
         x);                                                                                                            \
   }
 CALL1(sqrt)
-CALL1(exp) CALL1(log) CALL1(sin) CALL1(cos) CALL1(tan) CALL1(asin) CALL1(acos) CALL1(atan) CALL1(sinh) CALL1(cosh)
-    CALL1(tanh) CALL1(asinh) CALL1(acosh) CALL1(atanh)
+CALL1(exp)
+CALL1(log) CALL1(sin) CALL1(cos) CALL1(tan) CALL1(asin) CALL1(acos) CALL1(atan) CALL1(sinh) CALL1(cosh) CALL1(tanh)
+    CALL1(asinh) CALL1(acosh) CALL1(atanh)
 #undef CALL1
         template <class T, int N>
         HD_INLINE Lanes<complex<T>, N> pow(Lanes<complex<T>, N> x, Lanes<complex<T>, N> y) {

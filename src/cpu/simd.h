@@ -103,7 +103,8 @@ template <class T, int N> struct Lanes {
 #define X(o)                                                                                                           \
   friend HD_INLINE Lanes operator o(Lanes a, Lanes b) { return Lanes(V(a.v o b.v)); }
   X(+)
-  X(-) X(*) X(/) X(%) X(&) X(|) X(^) X(<<) X(>>)
+  X(-)
+  X(*) X(/) X(%) X(&) X(|) X(^) X(<<) X(>>)
 #undef X
 #define X(o)                                                                                                           \
   friend HD_INLINE M operator o(Lanes a, Lanes b) { return {typename M::V(a.v o b.v)}; }
@@ -132,7 +133,8 @@ template <int N> struct Lanes<bool, N> {
 #define X(o, e)                                                                                                        \
   friend HD_INLINE Lanes operator o(Lanes a, Lanes b) { return Lanes(V(a.v e b.v)); }
   X(+, |)
-  X(*, &) X(&, &) X(|, |) X(^, ^)
+  X(*, &)
+  X(&, &) X(|, |) X(^, ^)
 #undef X
 #define X(o)                                                                                                           \
   friend HD_INLINE M operator o(Lanes a, Lanes b) { return {typename M::V(a.v o b.v)}; }

@@ -31,7 +31,7 @@ template <class F> void parallel_for(long n, long grain, const F &f) {
       pieces,
       [](void *p, long i) {
         auto &w = *static_cast<Work *>(p);
-        (*w.f)(w.n * i / w.pieces, w.n * (i + 1) / w.pieces);
+        (*w.f)(w.n *i / w.pieces, w.n * (i + 1) / w.pieces);
       },
       &work);
 }

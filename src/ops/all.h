@@ -53,7 +53,8 @@ Tensor matmul(const Tensor &a, const Tensor &b);
 } // namespace ops
 
 // Operators, so that formulas and gradients read as written.
-template <class T> concept NumberLike = std::is_arithmetic_v<T>;
+template <class T>
+concept NumberLike = std::is_arithmetic_v<T>;
 #define HD_OPERATOR(symbol, op)                                                                                        \
   inline Tensor operator symbol(const Tensor &a, const Tensor &b) { return ops::op(a, b); }                            \
   template <NumberLike S> Tensor operator symbol(const Tensor &a, S b) { return ops::op(a, number(Scalar(b))); }       \
@@ -74,7 +75,8 @@ HD_OPERATOR(|, bitwise_or)
 inline Tensor operator-(const Tensor &a) { return ops::neg(a); }
 
 // Families of ops; each defines `const OpTable &<family>_ops()`.
-#define HD_FAMILIES(X) X(elementwise) X(create) X(view) X(reduce) X(index) X(product) X(softmax) X(norm) X(loss) X(pool) X(random) X(storage)
+#define HD_FAMILIES(X)                                                                                                 \
+  X(elementwise) X(create) X(view) X(reduce) X(index) X(product) X(softmax) X(norm) X(loss) X(pool) X(random) X(storage)
 #define X(family) const OpTable &family##_ops();
 HD_FAMILIES(X)
 #undef X

@@ -18,7 +18,8 @@ Tensor arange(const Scalar &start, const Scalar &end, const Scalar &step, DType 
   Tensor y = empty({n}, t);
   for (int64_t i = 0; i < n; ++i)
     store(y.raw() + i * y.itemsize(), t,
-          whole && dtype_in(t, integers | boolean) ? Scalar(start.i + i * step.i) : Scalar(start.re + double(i) * step.re));
+          whole && dtype_in(t, integers | boolean) ? Scalar(start.i + i * step.i)
+                                                   : Scalar(start.re + double(i) * step.re));
   return y;
 }
 
@@ -58,7 +59,10 @@ DType dtype_of_number(const Scalar &v) {
 Tensor full_op(const Dims &size, const Operand &fill_value, std::optional<DType> dtype, Ignored,
                std::optional<Device> device, bool requires_grad, Ignored) {
   Scalar v = item(fill_value.t);
-  return finish(full(size, v, dtype ? *dtype : fill_value.t->wrapped ? dtype_of_number(v) : fill_value.t.dtype(),
+  return finish(full(size, v,
+                     dtype                   ? *dtype
+                     : fill_value.t->wrapped ? dtype_of_number(v)
+                                             : fill_value.t.dtype(),
                      device.value_or(Device{})),
                 requires_grad);
 }
@@ -109,8 +113,8 @@ Tensor new_full(const Tensor &x, const Dims &size, const Operand &fill_value, st
 }
 Tensor empty_strided_op(const Dims &size, const Dims &stride, std::optional<DType> dtype, Ignored,
                         std::optional<Device> device, bool requires_grad, Ignored) {
-  HD_CHECK(size.size() == stride.size(), runtime, "dimensionality of sizes (%zu) must match dimensionality of strides (%zu)",
-           size.size(), stride.size());
+  HD_CHECK(size.size() == stride.size(), runtime,
+           "dimensionality of sizes (%zu) must match dimensionality of strides (%zu)", size.size(), stride.size());
   return finish(empty_strided(size, stride, or_default(dtype), device.value_or(Device{})), requires_grad);
 }
 
@@ -144,7 +148,7 @@ Tensor linspace_op(const Operand &start, const Operand &end, int64_t steps, std:
                    std::optional<Device> device, bool requires_grad, Ignored) {
   HD_CHECK(steps >= 0, runtime, "number of steps must be non-negative");
   Scalar a = item(start.t), b = item(end.t);
-  DType t = dtype ? *dtype
+  DType t = dtype                                                      ? *dtype
             : a.kind == Scalar::complex_ || b.kind == Scalar::complex_ ? complex_of(default_dtype())
                                                                        : default_dtype();
   Tensor y = empty({steps}, t);
@@ -173,7 +177,9 @@ Tensor logspace_op(const Operand &start, const Operand &end, int64_t steps, doub
   Tensor y = empty({steps}, t);
   for (int64_t i = 0; i < steps; ++i)
     store(y.raw() + i * y.itemsize(), t,
-          Scalar(std::pow(base, steps == 1 ? a : i < steps / 2 ? a + step * double(i) : b - step * double(steps - i - 1))));
+          Scalar(std::pow(base, steps == 1      ? a
+                                : i < steps / 2 ? a + step * double(i)
+                                                : b - step * double(steps - i - 1))));
   return finish(device ? to(y, *device) : y, requires_grad);
 }
 Tensor eye_op(int64_t n, std::optional<int64_t> m, std::optional<DType> dtype, Ignored, std::optional<Device> device,
@@ -268,8 +274,7 @@ DType promote_types(DType type1, DType type2) { return promote(type1, type2); }
 bool can_cast_op(DType from_, DType to_) { return can_cast(from_, to_); }
 Dims broadcast_pair(const Dims &a, const Dims &b) {
   Broadcast r = broadcast(a, b);
-  HD_CHECK(r.clash < 0, runtime,
-           "Shape mismatch: objects cannot be broadcast to a single shape");
+  HD_CHECK(r.clash < 0, runtime, "Shape mismatch: objects cannot be broadcast to a single shape");
   return r.shape;
 }
 int64_t numel_op(const Tensor &x) { return x.numel(); }
@@ -288,25 +293,74 @@ bool is_signed(const Tensor &x) { return x.dtype() != DType::Bool && x.dtype() !
 const OpTable &create_ops() {
   using namespace ops;
   static const OpTable t = {
-      def<empty_op>("empty", "size, *, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False, memory_format=None, out=None", function),
-      def<zeros_op>("zeros", "size, *, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False, out=None", function),
-      def<ones_op>("ones", "size, *, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False, out=None", function),
-      def<full_op>("full", "size, fill_value, *, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False, out=None", function),
-      def<empty_like_op>("empty_like", "input, *, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False, memory_format=None", function),
-      def<zeros_like_op>("zeros_like", "input, *, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False, memory_format=None", function),
-      def<ones_like_op>("ones_like", "input, *, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False, memory_format=None", function),
-      def<full_like_op>("full_like", "input, fill_value, *, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False, memory_format=None", function),
-      def<new_zeros>("new_zeros", "input, size, *, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False", method),
-      def<new_ones>("new_ones", "input, size, *, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False", method),
-      def<new_empty>("new_empty", "input, size, *, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False", method),
-      def<new_full>("new_full", "input, size, fill_value, *, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False", method),
-      def<empty_strided_op>("empty_strided", "size, stride, *, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False", function),
-      def<arange_end>("arange", "end, *, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False, out=None", function),
-      def<arange_op>("arange", "start, end, step=1, *, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False, out=None", function),
-      def<range_op>("range", "start, end, step=1, *, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False, out=None", function),
-      def<linspace_op>("linspace", "start, end, steps, *, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False, out=None", function),
-      def<logspace_op>("logspace", "start, end, steps, base=10.0, *, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False, out=None", function),
-      def<eye_op>("eye", "n, m=None, *, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False, out=None", function),
+      def<empty_op>("empty",
+                    "size, *, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False, "
+                    "memory_format=None, out=None",
+                    function),
+      def<zeros_op>("zeros",
+                    "size, *, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False, out=None",
+                    function),
+      def<ones_op>("ones",
+                   "size, *, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False, out=None",
+                   function),
+      def<full_op>(
+          "full",
+          "size, fill_value, *, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False, out=None",
+          function),
+      def<empty_like_op>(
+          "empty_like",
+          "input, *, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False, memory_format=None",
+          function),
+      def<zeros_like_op>(
+          "zeros_like",
+          "input, *, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False, memory_format=None",
+          function),
+      def<ones_like_op>(
+          "ones_like",
+          "input, *, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False, memory_format=None",
+          function),
+      def<full_like_op>("full_like",
+                        "input, fill_value, *, dtype=None, layout=None, device=None, requires_grad=False, "
+                        "pin_memory=False, memory_format=None",
+                        function),
+      def<new_zeros>("new_zeros",
+                     "input, size, *, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False",
+                     method),
+      def<new_ones>("new_ones",
+                    "input, size, *, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False",
+                    method),
+      def<new_empty>("new_empty",
+                     "input, size, *, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False",
+                     method),
+      def<new_full>(
+          "new_full",
+          "input, size, fill_value, *, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False",
+          method),
+      def<empty_strided_op>(
+          "empty_strided",
+          "size, stride, *, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False", function),
+      def<arange_end>("arange",
+                      "end, *, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False, out=None",
+                      function),
+      def<arange_op>("arange",
+                     "start, end, step=1, *, dtype=None, layout=None, device=None, requires_grad=False, "
+                     "pin_memory=False, out=None",
+                     function),
+      def<range_op>("range",
+                    "start, end, step=1, *, dtype=None, layout=None, device=None, requires_grad=False, "
+                    "pin_memory=False, out=None",
+                    function),
+      def<linspace_op>(
+          "linspace",
+          "start, end, steps, *, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False, out=None",
+          function),
+      def<logspace_op>("logspace",
+                       "start, end, steps, base=10.0, *, dtype=None, layout=None, device=None, requires_grad=False, "
+                       "pin_memory=False, out=None",
+                       function),
+      def<eye_op>("eye",
+                  "n, m=None, *, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False, out=None",
+                  function),
       def<type_as>("type_as", "input, other", method),
       def<cast<DType::F32>>("float", "input, memory_format=None", method),
       def<cast<DType::F64>>("double", "input, memory_format=None", method),

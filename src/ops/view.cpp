@@ -16,10 +16,11 @@ Dims without(const Dims &d, int64_t at) {
 
 Tensor expand(const Tensor &x, const Dims &shape) {
   int64_t lead = int64_t(shape.size()) - x.dim();
-  HD_CHECK(lead >= 0, runtime,
-           "expand(torch.%s{%s}, size=%s): the number of sizes provided (%zu) must be greater or equal to the number of "
-           "dimensions in the tensor (%ld)",
-           info(x.dtype()).legacy, brackets(x.shape()).c_str(), brackets(shape).c_str(), shape.size(), long(x.dim()));
+  HD_CHECK(
+      lead >= 0, runtime,
+      "expand(torch.%s{%s}, size=%s): the number of sizes provided (%zu) must be greater or equal to the number of "
+      "dimensions in the tensor (%ld)",
+      info(x.dtype()).legacy, brackets(x.shape()).c_str(), brackets(shape).c_str(), shape.size(), long(x.dim()));
   Dims to = shape, strides(shape.size(), 0);
   for (size_t i = 0; i < shape.size(); ++i) {
     int64_t d = int64_t(i) - lead;
@@ -299,7 +300,8 @@ Tensor cat(const Tensors &all_, int64_t dim) {
   HD_CHECK(!all_.empty(), value, "expected a non-empty list of Tensors");
   Tensors xs; // torch passes over 1-d tensors without elements
   for (auto &x : all_) {
-    HD_CHECK(x.dim(), runtime, "zero-dimensional tensor (at position %zu) cannot be concatenated", size_t(&x - all_.data()));
+    HD_CHECK(x.dim(), runtime, "zero-dimensional tensor (at position %zu) cannot be concatenated",
+             size_t(&x - all_.data()));
     if (!(x.dim() == 1 && x.shape()[0] == 0)) xs.push_back(x);
   }
   DType t = result_type(all_.data(), int(all_.size()));
@@ -406,7 +408,8 @@ Tensor flip(const Tensor &x, const Dims &dims) {
       }
     copy_data(alias(y, y.shape(), strides, at), x);
   }
-  return record(y, "FlipBackward0", {x}, {}, [dims](const Backward &b) -> TensorList { return {flip(b.grad(), dims)}; });
+  return record(y, "FlipBackward0", {x}, {},
+                [dims](const Backward &b) -> TensorList { return {flip(b.grad(), dims)}; });
 }
 
 namespace {
@@ -446,7 +449,8 @@ Tensor view_dtype(const Tensor &x, DType t) {
   if (from != to_size) {
     HD_CHECK(x.dim(), runtime, "self.dim() cannot be 0 to view %s as %s (different element sizes)",
              info(x.dtype()).scalar, info(t).scalar);
-    HD_CHECK(strides.back() == 1, runtime, "self.stride(-1) must be 1 to view %s as %s (different element sizes), but got %ld",
+    HD_CHECK(strides.back() == 1, runtime,
+             "self.stride(-1) must be 1 to view %s as %s (different element sizes), but got %ld",
              info(x.dtype()).scalar, info(t).scalar, long(strides.back()));
     int64_t bytes = shape.back() * from;
     HD_CHECK(bytes % to_size == 0, runtime,
@@ -513,9 +517,8 @@ Tensor view_as_complex(const Tensor &x) {
   y->offset = x->offset / 2;
   y->numel = numel(shape);
   y->contiguous = is_contiguous(shape, strides);
-  return record(y, "ViewAsComplexBackward0", {x}, {}, [](const Backward &b) -> TensorList {
-    return {stack({real(b.grad()), imag(b.grad())}, -1)};
-  });
+  return record(y, "ViewAsComplexBackward0", {x}, {},
+                [](const Backward &b) -> TensorList { return {stack({real(b.grad()), imag(b.grad())}, -1)}; });
 }
 
 Tensor flatten(const Tensor &x, int64_t start_dim, int64_t end_dim) {
@@ -540,8 +543,9 @@ Tensor unflatten(const Tensor &x, int64_t dim, const Dims &sizes) {
   bool hole = false;
   for (int64_t s : sizes) s == -1 ? void(hole = true) : void(known *= s);
   if (hole ? (known <= 0 || n % known) : known != n)
-    throw Error(Raises::runtime, text("unflatten: Provided sizes %s don't multiply up to the size of dim %ld (%ld) in the input tensor",
-                                      brackets(sizes).c_str(), long(d), long(n)));
+    throw Error(Raises::runtime,
+                text("unflatten: Provided sizes %s don't multiply up to the size of dim %ld (%ld) in the input tensor",
+                     brackets(sizes).c_str(), long(d), long(n)));
   Dims part = infer_shape(sizes, n), shape;
   for (int64_t k = 0; k < x.dim(); ++k) {
     if (k != d) shape.push_back(x.shape()[k]);
@@ -620,7 +624,8 @@ Tensor tile(const Tensor &x, const Dims &dims) {
 
 Tensors split_op(const Tensor &x, int64_t split_size, int64_t dim) {
   HD_CHECK(x.dim(), runtime, "split expects at least a 1-dimensional tensor");
-  HD_CHECK(split_size >= 0, runtime, "split expects split_size be non-negative, but got split_size=%ld", long(split_size));
+  HD_CHECK(split_size >= 0, runtime, "split expects split_size be non-negative, but got split_size=%ld",
+           long(split_size));
   int64_t n = x.size(dim);
   HD_CHECK(split_size > 0 || n == 0, runtime,
            "split_size can only be 0 if dimension size is 0, but got dimension size of %ld", long(n));

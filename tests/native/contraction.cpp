@@ -57,14 +57,10 @@ int main() {
         size *= std::max(1L, x.size) + (pick(0, 5) == 0);
       }
     };
-    lay(
-        &Index::a, [](Role r) { return r != Role::column; }, true, sizes[0]);
-    lay(
-        &Index::b, [](Role r) { return r != Role::row; }, true, sizes[1]);
-    lay(
-        &Index::c, [](Role r) { return r != Role::summed; }, false, sizes[2]);
-    lay(
-        &Index::bias, [](Role r) { return r != Role::summed; }, true, sizes[3]);
+    lay(&Index::a, [](Role r) { return r != Role::column; }, true, sizes[0]);
+    lay(&Index::b, [](Role r) { return r != Role::row; }, true, sizes[1]);
+    lay(&Index::c, [](Role r) { return r != Role::summed; }, false, sizes[2]);
+    lay(&Index::bias, [](Role r) { return r != Role::summed; }, true, sizes[3]);
     std::vector<float> a(static_cast<size_t>(sizes[0])), b(static_cast<size_t>(sizes[1])),
         c(static_cast<size_t>(sizes[2])), bias(static_cast<size_t>(sizes[3]));
     for (auto *v : {&a, &b, &c, &bias})

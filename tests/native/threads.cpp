@@ -25,8 +25,7 @@ static void every_task_once(long n) {
   struct Nested {
     std::vector<int> *done;
   } context{&done};
-  parallel(
-      n, [](void *p, long i) { ++(*static_cast<Nested *>(p)->done)[size_t(i)]; }, &context);
+  parallel(n, [](void *p, long i) { ++(*static_cast<Nested *>(p)->done)[size_t(i)]; }, &context);
   for (int d : done) CHECK(d == 1);
 }
 

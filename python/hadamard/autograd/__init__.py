@@ -73,7 +73,9 @@ def grad(
     (tensor(12.),)
     """
     if materialize_grads and allow_unused is False:
-        raise ValueError("Expected allow_unused to be True or not passed when materialize_grads=True, but got: allow_unused=False.")
+        raise ValueError(
+            "Expected allow_unused to be True or not passed when materialize_grads=True, but got: allow_unused=False."
+        )
     outputs, inputs = _tuple(outputs), _tuple(inputs)
     given = _given(outputs, grad_outputs)
     keep = create_graph if retain_graph is None else retain_graph
@@ -84,7 +86,7 @@ def grad(
         return _stack_rows(outputs, inputs, given, create_graph, unused)
     result = _C._run_backward(outputs, given, inputs, bool(keep), bool(create_graph), bool(unused), False)
     if materialize_grads:
-        result = tuple(_C.zeros_like(x) if g is None else g for g, x in zip(result, inputs))
+        result = tuple(_C.zeros_like(x) if g is None else g for g, x in zip(result, inputs, strict=False))
     return result
 
 

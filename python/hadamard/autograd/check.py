@@ -30,7 +30,7 @@ def _numeric(func, inputs, x, eps):
                 entry.fill_(old - step)
                 low = [y.clone() for y in _outputs(func(*inputs))]
                 entry.fill_(old)
-            columns.append([(h - l).reshape(-1) / (2 * eps) for h, l in zip(high, low)])
+            columns.append([(up - down).reshape(-1) / (2 * eps) for up, down in zip(high, low, strict=False)])
     return columns
 
 
@@ -77,7 +77,8 @@ def gradcheck(
     wanted = [x for x in inputs if isinstance(x, Tensor) and x.requires_grad]
     if not wanted:
         raise ValueError(
-            "gradcheck expects at least one input tensor to require gradient, but none of the them have requires_grad=True."
+            "gradcheck expects at least one input tensor to require gradient, but none of the them have "
+            "requires_grad=True."
         )
 
     def fail(message):
@@ -160,11 +161,11 @@ def gradgradcheck(
         given, starts = args[:count], args[count:]
         with _enabled():
             ys = [y for y in _outputs(func(*given))]
-            pairs = [(y, s) for y, s in zip(ys, starts) if y.requires_grad]
+            pairs = [(y, s) for y, s in zip(ys, starts, strict=False) if y.requires_grad]
             grads = _C._run_backward(
                 [y for y, _ in pairs], [s for _, s in pairs], [given[i] for i in wanted], True, True, True, False
             )
-        return tuple(_C.zeros_like(given[i]) if g is None else g for i, g in zip(wanted, grads))
+        return tuple(_C.zeros_like(given[i]) if g is None else g for i, g in zip(wanted, grads, strict=False))
 
     return gradcheck(first, (*inputs, *seeds), eps=eps, atol=atol, rtol=rtol, raise_exception=raise_exception)
 

@@ -23,7 +23,8 @@ class FunctionCtx:
         for t in tensors:
             if t is not None and not isinstance(t, Tensor):
                 raise TypeError(
-                    f"save_for_backward can only save variables, but argument {tensors.index(t)} is of type {type(t).__name__}"
+                    f"save_for_backward can only save variables, but argument {tensors.index(t)} is of "
+                    f"type {type(t).__name__}"
                 )
         self._to_save = tensors
 
@@ -134,7 +135,7 @@ class Function:
                 if ctx._materialize:
                     grads = tuple(
                         _C.zeros(s[0], dtype=s[1], device=s[2]) if g is None and s is not None else g
-                        for g, s in zip(grads, shapes)
+                        for g, s in zip(grads, shapes, strict=False)
                     )
                 ctx._node = node
                 try:
@@ -148,7 +149,7 @@ class Function:
                         f"(expected {len(tensors)}, got {len(back)})"
                     )
                 fitted = []
-                for i, (g, t) in enumerate(zip(back, tensors)):
+                for i, (g, t) in enumerate(zip(back, tensors, strict=False)):
                     if g is not None and not isinstance(g, Tensor):
                         raise TypeError(f"expected Variable or None (got {type(g).__name__})")
                     if g is not None and t is None:

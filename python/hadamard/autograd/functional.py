@@ -15,11 +15,13 @@ def _grad(outputs, inputs, seeds, create_graph, strict=False):
     if not any(y.requires_grad for y in outputs):
         grads = (None,) * len(inputs)
     else:
-        pairs = [(y, s) for y, s in zip(outputs, seeds) if y.requires_grad]
+        pairs = [(y, s) for y, s in zip(outputs, seeds, strict=False) if y.requires_grad]
         grads = _C._run_backward([y for y, _ in pairs], [s for _, s in pairs], inputs, True, create_graph, True, False)
     if strict and any(g is None for g in grads):
-        raise RuntimeError("Output of the user-provided function is independent of an input. This is not allowed in strict mode.")
-    return tuple(_C.zeros_like(x) if g is None else g for g, x in zip(grads, inputs))
+        raise RuntimeError(
+            "Output of the user-provided function is independent of an input. This is not allowed in strict mode."
+        )
+    return tuple(_C.zeros_like(x) if g is None else g for g, x in zip(grads, inputs, strict=False))
 
 
 def _fresh(inputs, create_graph):
@@ -50,15 +52,19 @@ def jacobian(func, inputs, create_graph=False, strict=False, vectorize=False, st
             for i in range(y.numel()):
                 seed = _C.zeros(y.numel(), dtype=y.dtype)
                 seed[i] = 1
-                for part, g in zip(parts, _grad((y,), given, (seed.view(y.shape),), create_graph, strict)):
+                for part, g in zip(
+                    parts, _grad((y,), given, (seed.view(y.shape),), create_graph, strict), strict=False
+                ):
                     part.append(g)
             rows.append(
                 tuple(
                     _clean(
-                        _C.stack(part).view(*y.shape, *x.shape) if part else _C.zeros((*y.shape, *x.shape), dtype=y.dtype),
+                        _C.stack(part).view(*y.shape, *x.shape)
+                        if part
+                        else _C.zeros((*y.shape, *x.shape), dtype=y.dtype),
                         create_graph,
                     )
-                    for part, x in zip(parts, given)
+                    for part, x in zip(parts, given, strict=False)
                 )
             )
     if single_in:
@@ -90,10 +96,17 @@ def vjp(func, inputs, v=None, create_graph=False, strict=False):
         result = func(*given)
         outputs = _tuple(result)
         if v is None and (len(outputs) != 1 or outputs[0].numel() != 1):
-            raise RuntimeError("The vector v can only be None if the user-provided function returns a single Tensor with a single element.")
+            raise RuntimeError(
+                "The vector v can only be None if the user-provided function returns a single Tensor "
+                "with a single element."
+            )
         seeds = tuple(_C.ones_like(y) for y in outputs) if v is None else _tuple(v)
         grads = tuple(_clean(g, create_graph) for g in _grad(outputs, given, seeds, create_graph, strict))
-    result = result if create_graph else (result.detach() if isinstance(result, Tensor) else tuple(y.detach() for y in result))
+    result = (
+        result
+        if create_graph
+        else (result.detach() if isinstance(result, Tensor) else tuple(y.detach() for y in result))
+    )
     return result, grads[0] if single else grads
 
 
@@ -104,12 +117,19 @@ def jvp(func, inputs, v=None, create_graph=False, strict=False):
         result = func(*given)
         outputs = _tuple(result)
         if v is None and (len(given) != 1 or given[0].numel() != 1):
-            raise RuntimeError("The vector v can only be None if the input to the user-provided function is a single Tensor with a single element.")
+            raise RuntimeError(
+                "The vector v can only be None if the input to the user-provided function is a single Tensor with "
+                "a single element."
+            )
         directions = tuple(_C.ones_like(x) for x in given) if v is None else _tuple(v)
         seeds = tuple(_C.zeros_like(y).requires_grad_() for y in outputs)
         inner = _grad(outputs, given, seeds, True, strict)
         grads = tuple(_clean(g, create_graph) for g in _grad(inner, seeds, directions, create_graph, False))
-    result = result if create_graph else (result.detach() if isinstance(result, Tensor) else tuple(y.detach() for y in result))
+    result = (
+        result
+        if create_graph
+        else (result.detach() if isinstance(result, Tensor) else tuple(y.detach() for y in result))
+    )
     return result, grads[0] if isinstance(result, Tensor) else grads
 
 
@@ -134,4 +154,4 @@ def _stack_rows(outputs, inputs, given, create_graph, unused):
         _C._run_backward(outputs, tuple(g[i] for g in given), inputs, True, create_graph, unused, False)
         for i in range(given[0].size(0))
     ]
-    return tuple(None if column[0] is None else _C.stack(column) for column in zip(*rows))
+    return tuple(None if column[0] is None else _C.stack(column) for column in zip(*rows, strict=False))

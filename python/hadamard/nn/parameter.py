@@ -1,7 +1,7 @@
 """Parameters and buffers: the tensors that a module owns."""
 
 import hadamard as H
-from hadamard import Tensor, _C
+from hadamard import _C, Tensor
 
 __all__ = ["Buffer", "Parameter", "UninitializedBuffer", "UninitializedParameter"]
 
