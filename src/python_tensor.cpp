@@ -157,7 +157,9 @@ PyObject *nb_inplace_power(PyObject *a, PyObject *b, PyObject *) { return by_met
 
 PyObject *nb_matmul(PyObject *a, PyObject *b) {
   return guarded([&]() -> PyObject * {
-    auto array = [](PyObject *o) { return !is_tensor(o) && PyObject_HasAttrString(o, "__array_interface__") && PySequence_Check(o); };
+    auto array = [](PyObject *o) {
+      return !is_tensor(o) && PyObject_HasAttrString(o, "__array_interface__") && PySequence_Check(o);
+    };
     Tensor x, y;
     if ((!is_tensor(a) && !array(a)) || (!is_tensor(b) && !array(b))) {
       if (PyList_Check(a) || PyList_Check(b)) operand(PyList_Check(a) ? a : b, x, "@");
@@ -282,11 +284,12 @@ GET(device, return device_object(t.device());)
 GET(requires_grad, return PyBool_FromLong(t.requires_grad());)
 GET(is_leaf, return PyBool_FromLong(!grad_fn(t));)
 GET(grad_fn, return node_object(grad_fn(t));)
-GET(grad, if (!(t->meta && (t->meta->grad || t->meta->retains_grad)) && grad_fn(t))
-      warn("The .grad attribute of a Tensor that is not a leaf Tensor is being accessed. Its .grad attribute won't be "
-           "populated during autograd.backward(). If you indeed want the .grad field to be populated for a non-leaf "
-           "Tensor, use .retain_grad() on the non-leaf Tensor. If you access the non-leaf Tensor by mistake, make sure "
-           "you access the leaf Tensor instead. See github.com/pytorch/pytorch/pull/30531 for more informations.");
+GET(grad,
+    if (!(t->meta && (t->meta->grad || t->meta->retains_grad)) && grad_fn(t)) warn(
+        "The .grad attribute of a Tensor that is not a leaf Tensor is being accessed. Its .grad attribute won't be "
+        "populated during autograd.backward(). If you indeed want the .grad field to be populated for a non-leaf "
+        "Tensor, use .retain_grad() on the non-leaf Tensor. If you access the non-leaf Tensor by mistake, make sure "
+        "you access the leaf Tensor instead. See github.com/pytorch/pytorch/pull/30531 for more informations.");
     return wrap(t->meta ? t->meta->grad : Tensor());)
 GET(retains_grad, return PyBool_FromLong(t->meta && t->meta->retains_grad);)
 GET(output_nr, return PyLong_FromLong(output_nr(t));)
@@ -298,12 +301,21 @@ GET(is_meta, return PyBool_FromLong(t.is_meta());)
 GET(is_cpu, return PyBool_FromLong(!t.is_meta());)
 GET(false, Py_RETURN_FALSE;)
 GET(data, Tensor d = alias(t); d->storage = t->storage; d->untracked = true; return wrap(d);)
-GET(T, if (t.dim() == 2) return wrap(ops::transpose(t, 0, 1)); Dims order; for (int64_t d = t.dim(); d-- > 0;) order.push_back(d); return wrap(ops::permute(t, order));)
-GET(mT, HD_CHECK(t.dim() >= 2, runtime, "tensor.mT is only supported on matrices or batches of matrices. Got %ld-D tensor.", long(t.dim())); return wrap(ops::transpose(t, -2, -1));)
-GET(H, HD_CHECK(t.dim() == 2 || t.dim() == 0, runtime, "tensor.H is only supported on matrices (2-D tensors). Got %ld-D tensor.%s", long(t.dim()), t.dim() > 2 ? " For batches of matrices, consider using tensor.mH" : ""); Tensor x = t.dim() ? ops::transpose(t, 0, 1) : t; return wrap(t.is_complex() ? ops::conj(x) : x);)
-GET(mH, HD_CHECK(t.dim() >= 2, runtime, "tensor.mH is only supported on matrices or batches of matrices. Got %ld-D tensor.", long(t.dim())); Tensor x = ops::transpose(t, -2, -1); return wrap(t.is_complex() ? ops::conj(x) : x);)
+GET(T, if (t.dim() == 2) return wrap(ops::transpose(t, 0, 1)); Dims order;
+    for (int64_t d = t.dim(); d-- > 0;) order.push_back(d); return wrap(ops::permute(t, order));)
+GET(mT, HD_CHECK(t.dim() >= 2, runtime,
+                 "tensor.mT is only supported on matrices or batches of matrices. Got %ld-D tensor.", long(t.dim()));
+    return wrap(ops::transpose(t, -2, -1));)
+GET(H, HD_CHECK(t.dim() == 2 || t.dim() == 0, runtime,
+                "tensor.H is only supported on matrices (2-D tensors). Got %ld-D tensor.%s", long(t.dim()),
+                t.dim() > 2 ? " For batches of matrices, consider using tensor.mH" : "");
+    Tensor x = t.dim() ? ops::transpose(t, 0, 1) : t; return wrap(t.is_complex() ? ops::conj(x) : x);)
+GET(mH, HD_CHECK(t.dim() >= 2, runtime,
+                 "tensor.mH is only supported on matrices or batches of matrices. Got %ld-D tensor.", long(t.dim()));
+    Tensor x = ops::transpose(t, -2, -1); return wrap(t.is_complex() ? ops::conj(x) : x);)
 GET(real, return wrap(t.is_complex() ? ops::real(t) : t);)
-GET(imag, HD_CHECK(t.is_complex(), runtime, "imag is not implemented for tensors with non-complex dtypes."); return wrap(ops::imag(t));)
+GET(imag, HD_CHECK(t.is_complex(), runtime, "imag is not implemented for tensors with non-complex dtypes.");
+    return wrap(ops::imag(t));)
 GET(name, Py_RETURN_NONE;)
 #undef GET
 
@@ -326,11 +338,11 @@ int set_grad(PyObject *self, PyObject *value, void *) {
       return 0;
     }
     if (!is_tensor(value))
-      throw Error(Raises::type, text("assigned grad expected to be a Tensor or None but got grad of type %s", Py_TYPE(value)->tp_name));
+      throw Error(Raises::type, text("assigned grad expected to be a Tensor or None but got grad of type %s",
+                                     Py_TYPE(value)->tp_name));
     const Tensor &g = unwrap(value);
     HD_CHECK(!g.is(t), runtime, "can't assign Variable as its own grad");
-    HD_CHECK(g.dtype() == t.dtype(), runtime,
-             "assigned grad has data of a different type");
+    HD_CHECK(g.dtype() == t.dtype(), runtime, "assigned grad has data of a different type");
     HD_CHECK(g.device() == t.device(), runtime, "assigned grad has data located on a different device");
     HD_CHECK(g.shape() == t.shape(), runtime, "assigned grad has data of a different size");
     meta(t).grad = g;
@@ -343,7 +355,8 @@ int set_grad(PyObject *self, PyObject *value, void *) {
 int set_data(PyObject *self, PyObject *value, void *) {
   try {
     if (!value || !is_tensor(value))
-      throw Error(Raises::type, text("Variable data has to be a tensor, but got %s", value ? Py_TYPE(value)->tp_name : "nothing"));
+      throw Error(Raises::type,
+                  text("Variable data has to be a tensor, but got %s", value ? Py_TYPE(value)->tp_name : "nothing"));
     const Tensor &t = as(self)->t, &from = unwrap(value);
     HD_CHECK(!t.requires_grad() || differentiable(from), runtime,
              "data set to a tensor that requires gradients must be floating point or complex dtype");
@@ -406,7 +419,8 @@ PyObject *method_size(PyObject *self, PyObject *const *args, Py_ssize_t n, PyObj
     if (all == 0 || args[0] == Py_None) return size_object(t.shape());
     int64_t d;
     if (!as_integer(args[0], d, true))
-      throw Error(Raises::type, text("size(): argument 'dim' (position 1) must be int, not %s", Py_TYPE(args[0])->tp_name));
+      throw Error(Raises::type,
+                  text("size(): argument 'dim' (position 1) must be int, not %s", Py_TYPE(args[0])->tp_name));
     return PyLong_FromLongLong(t.size(d));
   });
 }
@@ -417,7 +431,8 @@ PyObject *method_stride(PyObject *self, PyObject *const *args, Py_ssize_t n, PyO
     if (all) {
       int64_t d;
       if (!as_integer(args[0], d, true))
-        throw Error(Raises::type, text("stride(): argument 'dim' (position 1) must be int, not %s", Py_TYPE(args[0])->tp_name));
+        throw Error(Raises::type,
+                    text("stride(): argument 'dim' (position 1) must be int, not %s", Py_TYPE(args[0])->tp_name));
       return PyLong_FromLongLong(t.stride(d));
     }
     PyObject *r = checked(PyTuple_New(Py_ssize_t(t.dim())));
@@ -428,9 +443,13 @@ PyObject *method_stride(PyObject *self, PyObject *const *args, Py_ssize_t n, PyO
 PyObject *method_dim(PyObject *self, PyObject *) { return PyLong_FromLongLong(as(self)->t.dim()); }
 PyObject *method_nelement(PyObject *self, PyObject *) { return PyLong_FromLongLong(as(self)->t.numel()); }
 PyObject *method_element_size(PyObject *self, PyObject *) { return PyLong_FromLongLong(as(self)->t.itemsize()); }
-PyObject *method_data_ptr(PyObject *self, PyObject *) { return PyLong_FromVoidPtr(as(self)->t.is_meta() ? nullptr : as(self)->t.raw()); }
+PyObject *method_data_ptr(PyObject *self, PyObject *) {
+  return PyLong_FromVoidPtr(as(self)->t.is_meta() ? nullptr : as(self)->t.raw());
+}
 PyObject *method_offset(PyObject *self, PyObject *) { return PyLong_FromLongLong(as(self)->t->offset); }
-PyObject *method_is_contiguous(PyObject *self, PyObject *, PyObject *) { return PyBool_FromLong(as(self)->t.is_contiguous()); }
+PyObject *method_is_contiguous(PyObject *self, PyObject *, PyObject *) {
+  return PyBool_FromLong(as(self)->t.is_contiguous());
+}
 PyObject *method_item(PyObject *self, PyObject *) {
   return guarded([&] { return number_object(item(as(self)->t)); });
 }
@@ -480,7 +499,8 @@ PyObject *make_subclass(PyObject *, PyObject *args, PyObject *kwargs) {
   static const char *keywords[] = {"cls", "data", "require_grad", nullptr};
   PyObject *cls, *data;
   int require = 0;
-  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!O!|p", const_cast<char **>(keywords), &PyType_Type, &cls, tensor_type, &data, &require))
+  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!O!|p", const_cast<char **>(keywords), &PyType_Type, &cls,
+                                   tensor_type, &data, &require))
     return nullptr;
   return guarded([&]() -> PyObject * {
     Tensor d = alias(unwrap(data));
@@ -493,14 +513,17 @@ PyObject *as_subclass(PyObject *self, PyObject *cls) {
     if (!PyType_Check(cls) || !PyType_IsSubtype(reinterpret_cast<PyTypeObject *>(cls), tensor_type))
       throw Error(Raises::type, "cls must be a type (got " + std::string(Py_TYPE(cls)->tp_name) + ")");
     const Tensor &t = as(self)->t;
-    Tensor again = record(alias(t), "AliasBackward0", {t}, {}, [](const Backward &b) -> TensorList { return {b.grad()}; });
+    Tensor again =
+        record(alias(t), "AliasBackward0", {t}, {}, [](const Backward &b) -> TensorList { return {b.grad()}; });
     return wrap_as(reinterpret_cast<PyTypeObject *>(cls), again);
   });
 }
 
 PyMethodDef methods[] = {
-    {"size", (PyCFunction)(void *)method_size, METH_FASTCALL | METH_KEYWORDS, "size(dim=None): the shape, or the size of one dimension."},
-    {"stride", (PyCFunction)(void *)method_stride, METH_FASTCALL | METH_KEYWORDS, "stride(dim=None): steps in elements."},
+    {"size", (PyCFunction)(void *)method_size, METH_FASTCALL | METH_KEYWORDS,
+     "size(dim=None): the shape, or the size of one dimension."},
+    {"stride", (PyCFunction)(void *)method_stride, METH_FASTCALL | METH_KEYWORDS,
+     "stride(dim=None): steps in elements."},
     {"dim", method_dim, METH_NOARGS, "The number of dimensions."},
     {"ndimension", method_dim, METH_NOARGS, nullptr},
     {"nelement", method_nelement, METH_NOARGS, "The number of elements."},
@@ -546,57 +569,57 @@ PyObject *tensor_new(PyTypeObject *type, PyObject *args, PyObject *) {
   });
 }
 
-PyType_Slot slots[] = {
-    {Py_tp_new, (void *)tensor_new},
-    {Py_tp_dealloc, (void *)tensor_dealloc},
-    {Py_tp_traverse, (void *)tensor_traverse},
-    {Py_tp_clear, (void *)tensor_clear},
-    {Py_tp_setattro, (void *)tensor_setattr},
-    {Py_tp_repr, (void *)tensor_repr},
-    {Py_tp_hash, (void *)tensor_hash},
-    {Py_tp_richcompare, (void *)compare},
-    {Py_tp_getset, attributes},
-    {Py_tp_methods, methods},
-    {Py_tp_members, members},
-    {Py_mp_subscript, (void *)get_item},
-    {Py_mp_ass_subscript, (void *)set_item},
-    {Py_mp_length, (void *)tensor_length},
-    {Py_sq_length, (void *)tensor_length},
-    {Py_nb_add, (void *)nb_add},
-    {Py_nb_subtract, (void *)nb_sub},
-    {Py_nb_multiply, (void *)nb_mul},
-    {Py_nb_true_divide, (void *)nb_div},
-    {Py_nb_floor_divide, (void *)nb_floor_divide},
-    {Py_nb_remainder, (void *)nb_remainder},
-    {Py_nb_power, (void *)nb_power},
-    {Py_nb_matrix_multiply, (void *)nb_matmul},
-    {Py_nb_and, (void *)nb_bitwise_and},
-    {Py_nb_or, (void *)nb_bitwise_or},
-    {Py_nb_xor, (void *)nb_bitwise_xor},
-    {Py_nb_lshift, (void *)nb_bitwise_left_shift},
-    {Py_nb_rshift, (void *)nb_bitwise_right_shift},
-    {Py_nb_inplace_add, (void *)nb_inplace_add},
-    {Py_nb_inplace_subtract, (void *)nb_inplace_sub},
-    {Py_nb_inplace_multiply, (void *)nb_inplace_mul},
-    {Py_nb_inplace_true_divide, (void *)nb_inplace_div},
-    {Py_nb_inplace_floor_divide, (void *)nb_inplace_floor_divide},
-    {Py_nb_inplace_remainder, (void *)nb_inplace_remainder},
-    {Py_nb_inplace_power, (void *)nb_inplace_power},
-    {Py_nb_inplace_and, (void *)nb_inplace_bitwise_and},
-    {Py_nb_inplace_or, (void *)nb_inplace_bitwise_or},
-    {Py_nb_inplace_xor, (void *)nb_inplace_bitwise_xor},
-    {Py_nb_inplace_lshift, (void *)nb_inplace_bitwise_left_shift},
-    {Py_nb_inplace_rshift, (void *)nb_inplace_bitwise_right_shift},
-    {Py_nb_negative, (void *)nb_neg},
-    {Py_nb_positive, (void *)nb_pos},
-    {Py_nb_absolute, (void *)nb_abs},
-    {Py_nb_invert, (void *)nb_invert},
-    {Py_nb_bool, (void *)nb_bool},
-    {Py_nb_float, (void *)nb_float},
-    {Py_nb_int, (void *)nb_int},
-    {Py_nb_index, (void *)nb_index},
-    {Py_tp_doc, (void *)"A tensor: numbers of one dtype in a strided window of memory, with the history of how they were computed."},
-    {}};
+PyType_Slot slots[] = {{Py_tp_new, (void *)tensor_new},
+                       {Py_tp_dealloc, (void *)tensor_dealloc},
+                       {Py_tp_traverse, (void *)tensor_traverse},
+                       {Py_tp_clear, (void *)tensor_clear},
+                       {Py_tp_setattro, (void *)tensor_setattr},
+                       {Py_tp_repr, (void *)tensor_repr},
+                       {Py_tp_hash, (void *)tensor_hash},
+                       {Py_tp_richcompare, (void *)compare},
+                       {Py_tp_getset, attributes},
+                       {Py_tp_methods, methods},
+                       {Py_tp_members, members},
+                       {Py_mp_subscript, (void *)get_item},
+                       {Py_mp_ass_subscript, (void *)set_item},
+                       {Py_mp_length, (void *)tensor_length},
+                       {Py_sq_length, (void *)tensor_length},
+                       {Py_nb_add, (void *)nb_add},
+                       {Py_nb_subtract, (void *)nb_sub},
+                       {Py_nb_multiply, (void *)nb_mul},
+                       {Py_nb_true_divide, (void *)nb_div},
+                       {Py_nb_floor_divide, (void *)nb_floor_divide},
+                       {Py_nb_remainder, (void *)nb_remainder},
+                       {Py_nb_power, (void *)nb_power},
+                       {Py_nb_matrix_multiply, (void *)nb_matmul},
+                       {Py_nb_and, (void *)nb_bitwise_and},
+                       {Py_nb_or, (void *)nb_bitwise_or},
+                       {Py_nb_xor, (void *)nb_bitwise_xor},
+                       {Py_nb_lshift, (void *)nb_bitwise_left_shift},
+                       {Py_nb_rshift, (void *)nb_bitwise_right_shift},
+                       {Py_nb_inplace_add, (void *)nb_inplace_add},
+                       {Py_nb_inplace_subtract, (void *)nb_inplace_sub},
+                       {Py_nb_inplace_multiply, (void *)nb_inplace_mul},
+                       {Py_nb_inplace_true_divide, (void *)nb_inplace_div},
+                       {Py_nb_inplace_floor_divide, (void *)nb_inplace_floor_divide},
+                       {Py_nb_inplace_remainder, (void *)nb_inplace_remainder},
+                       {Py_nb_inplace_power, (void *)nb_inplace_power},
+                       {Py_nb_inplace_and, (void *)nb_inplace_bitwise_and},
+                       {Py_nb_inplace_or, (void *)nb_inplace_bitwise_or},
+                       {Py_nb_inplace_xor, (void *)nb_inplace_bitwise_xor},
+                       {Py_nb_inplace_lshift, (void *)nb_inplace_bitwise_left_shift},
+                       {Py_nb_inplace_rshift, (void *)nb_inplace_bitwise_right_shift},
+                       {Py_nb_negative, (void *)nb_neg},
+                       {Py_nb_positive, (void *)nb_pos},
+                       {Py_nb_absolute, (void *)nb_abs},
+                       {Py_nb_invert, (void *)nb_invert},
+                       {Py_nb_bool, (void *)nb_bool},
+                       {Py_nb_float, (void *)nb_float},
+                       {Py_nb_int, (void *)nb_int},
+                       {Py_nb_index, (void *)nb_index},
+                       {Py_tp_doc, (void *)"A tensor: numbers of one dtype in a strided window of memory, with the "
+                                           "history of how they were computed."},
+                       {}};
 PyType_Spec spec = {"torch.Tensor", sizeof(TensorObject), 0,
                     Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC, slots};
 
@@ -685,7 +708,9 @@ bool dtype_of_format(const char *f, Py_ssize_t size, DType &t) {
   case 'b': t = DType::I8; return true;
   case 'B': t = DType::U8; return true;
   case 'h': t = DType::I16; return true;
-  case 'i': case 'l': case 'q': t = size == 8 ? DType::I64 : DType::I32; return true;
+  case 'i':
+  case 'l':
+  case 'q': t = size == 8 ? DType::I64 : DType::I32; return true;
   case 'e': t = DType::F16; return true;
   case 'f': t = complex ? DType::C64 : DType::F32; return true;
   case 'd': t = complex ? DType::C128 : DType::F64; return true;
@@ -740,7 +765,8 @@ Tensor from_buffer(PyObject *o) {
   for (size_t d = 0; d < shape.size(); ++d) last += shape[d] ? (shape[d] - 1) * strides[d] : 0;
   char *data = static_cast<char *>(b.buf);
   Tensor r = empty({0}, t);
-  r->storage = borrow_storage(data, size_t(numel(shape) ? last + 1 : 0) * size_t(size_of(t)), view.release(), free_view);
+  r->storage =
+      borrow_storage(data, size_t(numel(shape) ? last + 1 : 0) * size_t(size_of(t)), view.release(), free_view);
   r->shape = shape;
   r->strides = strides;
   r->numel = numel(shape);
@@ -783,10 +809,12 @@ void guess(PyObject *o, Guess &g) {
   if (PyBool_Check(o)) return g.add(DType::Bool);
   if (PyLong_Check(o)) return g.add(DType::I64);
   if (PyComplex_Check(o)) return g.add(complex_of(default_dtype()));
-  if (PyUnicode_Check(o) || PyBytes_Check(o)) throw Error(Raises::type, text("new(): invalid data type '%s'", Py_TYPE(o)->tp_name));
+  if (PyUnicode_Check(o) || PyBytes_Check(o))
+    throw Error(Raises::type, text("new(): invalid data type '%s'", Py_TYPE(o)->tp_name));
   if (PySequence_Check(o) && !PyObject_HasAttrString(o, "__array_interface__")) {
     Object fast(checked(PySequence_Fast(o, "not a sequence")));
-    for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(fast.get()); ++i) guess(PySequence_Fast_GET_ITEM(fast.get(), i), g);
+    for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(fast.get()); ++i)
+      guess(PySequence_Fast_GET_ITEM(fast.get(), i), g);
     return;
   }
   if (PyObject_HasAttrString(o, "__array_interface__")) { // NumPy knows its own types
@@ -807,11 +835,15 @@ void fill(PyObject *o, const Dims &shape, size_t d, const Tensor &t, char *&to) 
       warn("Converting a tensor with requires_grad=True to a scalar may lead to unexpected behavior.\nConsider using "
            "tensor.detach() first.\n  tensor([…]) copies the values and drops their history, so no gradient will flow "
            "back\n  try torch.stack([…]), which keeps it");
-    if (is_tensor(o)) s = unwrap(o).numel() == 1 ? item(unwrap(o))
-                                                  : throw Error(Raises::value, "only one element tensors can be converted to Python scalars");
+    if (is_tensor(o))
+      s = unwrap(o).numel() == 1
+              ? item(unwrap(o))
+              : throw Error(Raises::value, "only one element tensors can be converted to Python scalars");
     else if (!as_number(o, s)) {
-      if (PyUnicode_Check(o) || PyBytes_Check(o)) throw Error(Raises::value, text("too many dimensions '%s'", Py_TYPE(o)->tp_name));
-      if (PySequence_Check(o)) throw Error(Raises::type, text("only integer tensors of a single element can be converted to an index"));
+      if (PyUnicode_Check(o) || PyBytes_Check(o))
+        throw Error(Raises::value, text("too many dimensions '%s'", Py_TYPE(o)->tp_name));
+      if (PySequence_Check(o))
+        throw Error(Raises::type, text("only integer tensors of a single element can be converted to an index"));
       throw Error(Raises::type, text("must be real number, not %s", Py_TYPE(o)->tp_name));
     }
     if (dtype_in(t.dtype(), integers)) {
@@ -819,9 +851,14 @@ void fill(PyObject *o, const Dims &shape, size_t d, const Tensor &t, char *&to) 
       int bits = int(t.itemsize()) * 8;
       if (s.kind <= Scalar::integer && bits < 64) {
         bool is_unsigned = t.dtype() == DType::U8;
-        int64_t low = is_unsigned ? 0 : -(int64_t(1) << (bits - 1)), high = is_unsigned ? 255 : (int64_t(1) << (bits - 1)) - 1;
-        HD_CHECK(s.i >= low - (is_unsigned ? 255 : 0) && s.i <= high, runtime, "value cannot be converted to type %s without overflow",
-                 t.dtype() == DType::U8 ? "uint8_t" : t.dtype() == DType::I8 ? "int8_t" : t.dtype() == DType::I16 ? "int16_t" : "int");
+        int64_t low = is_unsigned ? 0 : -(int64_t(1) << (bits - 1)),
+                high = is_unsigned ? 255 : (int64_t(1) << (bits - 1)) - 1;
+        HD_CHECK(s.i >= low - (is_unsigned ? 255 : 0) && s.i <= high, runtime,
+                 "value cannot be converted to type %s without overflow",
+                 t.dtype() == DType::U8    ? "uint8_t"
+                 : t.dtype() == DType::I8  ? "int8_t"
+                 : t.dtype() == DType::I16 ? "int16_t"
+                                           : "int");
       }
     }
     HD_CHECK(s.kind != Scalar::complex_ || t.is_complex() || s.im == 0, runtime,

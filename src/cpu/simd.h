@@ -104,7 +104,8 @@ template <class T, int N> struct Lanes {
   friend HD_INLINE Lanes operator o(Lanes a, Lanes b) { return Lanes(V(a.v o b.v)); }
   X(+)
   X(-)
-  X(*) X(/) X(%) X(&) X(|) X(^) X(<<) X(>>)
+  X(*)
+  X(/) X(%) X(&) X(|) X(^) X(<<) X(>>)
 #undef X
 #define X(o)                                                                                                           \
   friend HD_INLINE M operator o(Lanes a, Lanes b) { return {typename M::V(a.v o b.v)}; }
@@ -134,7 +135,8 @@ template <int N> struct Lanes<bool, N> {
   friend HD_INLINE Lanes operator o(Lanes a, Lanes b) { return Lanes(V(a.v e b.v)); }
   X(+, |)
   X(*, &)
-  X(&, &) X(|, |) X(^, ^)
+  X(&, &)
+  X(|, |) X(^, ^)
 #undef X
 #define X(o)                                                                                                           \
   friend HD_INLINE M operator o(Lanes a, Lanes b) { return {typename M::V(a.v o b.v)}; }
