@@ -8,11 +8,11 @@ import sys
 TYPES = {
     "Tensor": "Tensor",
     "tuple of Tensors": "Sequence[Tensor]",
-    "int": "int",
-    "float": "float",
-    "bool": "_bool",
+    "int": "builtins.int",
+    "float": "builtins.float",
+    "bool": "builtins.bool",
     "Number": "Number",
-    "tuple of ints": "int | Sequence[int]",
+    "tuple of ints": "builtins.int | Sequence[builtins.int]",
     "torch.dtype": "dtype",
     "torch.device": "device | str",
     "str": "str",
@@ -21,43 +21,42 @@ TYPES = {
 
 HEAD = """# Made by tools/make_stubs.py from the tables of ops: do not edit.
 # ruff: noqa
-from collections.abc import Iterator, Sequence
-from typing import Any, ClassVar
+import builtins
+from collections.abc import Sequence
+from typing import Any, TypeAlias
 
-import numpy
-
-Number = int | float | complex
-_bool = bool
-_int = int
-_float = float
+Number: TypeAlias = builtins.int | builtins.float | builtins.complex
 
 class dtype:
-    itemsize: int
-    is_floating_point: _bool
-    is_complex: _bool
-    is_signed: _bool
+    itemsize: builtins.int
+    is_floating_point: builtins.bool
+    is_complex: builtins.bool
+    is_signed: builtins.bool
     def to_real(self) -> dtype: ...
     def to_complex(self) -> dtype: ...
 
 class device:
     type: str
-    index: int | None
-    def __init__(self, type: str | device, index: int | None = None) -> None: ...
+    index: builtins.int | None
+    def __init__(self, type: str | device, index: builtins.int | None = None) -> None: ...
 
 class Node:
-    next_functions: tuple[tuple[Node | None, int], ...]
+    next_functions: tuple[tuple[Node | None, builtins.int], ...]
     variable: Tensor
+    register_hook: Any
+    register_prehook: Any
     def name(self) -> str: ...
     def __getattr__(self, name: str) -> Any: ...
 
 class Generator:
     device: Any
     def __init__(self, device: str | Any = "cpu") -> None: ...
-    def manual_seed(self, seed: int) -> Generator: ...
-    def seed(self) -> int: ...
-    def initial_seed(self) -> int: ...
+    def manual_seed(self, seed: builtins.int) -> Generator: ...
+    def seed(self) -> builtins.int: ...
+    def initial_seed(self) -> builtins.int: ...
     def get_state(self) -> Tensor: ...
     def set_state(self, state: Tensor) -> Generator: ...
+    def __getattr__(self, name: str) -> Any: ...
 
 default_generator: Generator
 
@@ -89,7 +88,6 @@ def split(text):
 
 def definition(name, signature, kinds, self_first):
     params = split(signature)
-    named = "->" in signature
     out, seen_star, at = [], False, 0
     last_positional = None
     for p in params:
@@ -127,8 +125,7 @@ def definition(name, signature, kinds, self_first):
         out.remove("*")
     if out and out[-1] == "*":
         out.pop()
-    result = "Any" if named else "Any"
-    return f"def {name}({', '.join(out)}) -> {result}: ..."
+    return f"def {name}({', '.join(out)}) -> Any: ..."
 
 
 def block(name, op, self_first, indent):
@@ -148,6 +145,7 @@ def main(module_path, out_path):
         lines.append(f"{name}: dtype")
     lines += ["", "class Tensor:"]
     lines.append("    def __getattr__(self, name: str) -> Any: ...")
+    lines += [f"    {name}: Any" for name in ("layout", "names", "is_sparse_csr", "volatile")]
     attributes = [n for n, v in sorted(vars(module.Tensor).items()) if type(v).__name__ == "getset_descriptor"]
     for name in attributes:
         lines.append(f"    {name}: Any")
@@ -161,11 +159,11 @@ def main(module_path, out_path):
     lines += [
         "    def __getitem__(self, key: Any) -> Tensor: ...",
         "    def __setitem__(self, key: Any, value: Any) -> None: ...",
-        "    def __len__(self) -> _int: ...",
-        "    def __bool__(self) -> _bool: ...",
-        "    def __float__(self) -> _float: ...",
-        "    def __int__(self) -> _int: ...",
-        "    def __index__(self) -> _int: ...",
+        "    def __len__(self) -> builtins.int: ...",
+        "    def __bool__(self) -> builtins.bool: ...",
+        "    def __float__(self) -> builtins.float: ...",
+        "    def __int__(self) -> builtins.int: ...",
+        "    def __index__(self) -> builtins.int: ...",
     ]
     for name in module._methods:
         lines += block(name, vars(module.Tensor)[name], True, "    ")

@@ -229,7 +229,7 @@ _LEGACY = {
 }
 
 
-class _LegacyType(type(Tensor)):
+class _LegacyType(type(Tensor)):  # type: ignore[misc]
     def __instancecheck__(cls, obj):
         return isinstance(obj, Tensor) and obj.dtype is cls.dtype and obj.device.type == "cpu"
 
