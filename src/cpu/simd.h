@@ -105,7 +105,8 @@ template <class T, int N> struct Lanes {
   X(+)
   X(-)
   X(*)
-  X(/) X(%) X(&) X(|) X(^) X(<<) X(>>)
+  X(/)
+  X(%) X(&) X(|) X(^) X(<<) X(>>)
 #undef X
 #define X(o)                                                                                                           \
   friend HD_INLINE M operator o(Lanes a, Lanes b) { return {typename M::V(a.v o b.v)}; }
@@ -136,7 +137,8 @@ template <int N> struct Lanes<bool, N> {
   X(+, |)
   X(*, &)
   X(&, &)
-  X(|, |) X(^, ^)
+  X(|, |)
+  X(^, ^)
 #undef X
 #define X(o)                                                                                                           \
   friend HD_INLINE M operator o(Lanes a, Lanes b) { return {typename M::V(a.v o b.v)}; }
