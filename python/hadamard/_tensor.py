@@ -395,6 +395,24 @@ Tensor.volatile = False
 
 
 @_method
+def positive(self):
+    """This tensor: +x."""
+    return +self
+
+
+@_method
+def logit_(self, eps=None):
+    """In place: the inverse of the sigmoid."""
+    return self.copy_(self.logit(eps))
+
+
+@_method
+def heaviside_(self, values):
+    """In place: 0 below zero, 1 above, `values` at zero."""
+    return self.copy_(_C.heaviside(self, values))
+
+
+@_method
 def is_coalesced(self):
     """False: tensors here are never sparse."""
     return False
