@@ -81,7 +81,8 @@ CALL1(exp2)
 CALL1(tan)
 CALL1(asin)
 CALL1(acos)
-CALL1(atan) CALL1(sinh) CALL1(cosh) CALL1(asinh) CALL1(acosh) CALL1(atanh) CALL2(atan2) CALL2(nextafter)
+CALL1(atan)
+CALL1(sinh) CALL1(cosh) CALL1(asinh) CALL1(acosh) CALL1(atanh) CALL2(atan2) CALL2(nextafter)
 #undef CALL1
 #undef CALL2
 
@@ -596,7 +597,8 @@ CALL1(sqrt)
 CALL1(exp)
 CALL1(log)
 CALL1(sin)
-CALL1(cos) CALL1(tan) CALL1(asin) CALL1(acos) CALL1(atan) CALL1(sinh) CALL1(cosh) CALL1(tanh) CALL1(asinh) CALL1(acosh)
+CALL1(cos)
+CALL1(tan) CALL1(asin) CALL1(acos) CALL1(atan) CALL1(sinh) CALL1(cosh) CALL1(tanh) CALL1(asinh) CALL1(acosh)
     CALL1(atanh)
 #undef CALL1
         template <class T, int N>

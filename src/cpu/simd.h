@@ -106,7 +106,8 @@ template <class T, int N> struct Lanes {
   X(-)
   X(*)
   X(/)
-  X(%) X(&) X(|) X(^) X(<<) X(>>)
+  X(%)
+  X(&) X(|) X(^) X(<<) X(>>)
 #undef X
 #define X(o)                                                                                                           \
   friend HD_INLINE M operator o(Lanes a, Lanes b) { return {typename M::V(a.v o b.v)}; }
@@ -142,10 +143,11 @@ template <int N> struct Lanes<bool, N> {
 #undef X
 #define X(o)                                                                                                           \
   friend HD_INLINE M operator o(Lanes a, Lanes b) { return {typename M::V(a.v o b.v)}; }
-      X(<) X(<=) X(>) X(>=) X(==) X(!=)
+  X(<)
+  X(<=) X(>) X(>=) X(==) X(!=)
 #undef X
-          friend HD_INLINE Lanes
-          operator~(Lanes a) {
+      friend HD_INLINE Lanes
+      operator~(Lanes a) {
     return Lanes(V(a.v ^ 1));
   }
 };

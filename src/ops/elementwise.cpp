@@ -279,11 +279,12 @@ const OpTable &elementwise_ops() {
     UNARY(sign)
     UNARY(sgn)
     UNARY(abs)
-    UNARY(neg) UNARY(square) UNARY(reciprocal) UNARY(floor) UNARY(ceil) UNARY(trunc) UNARY(frac) UNARY(sqrt) UNARY(
-        rsqrt) UNARY(exp) UNARY(exp2) UNARY(expm1) UNARY(log) UNARY(log2) UNARY(log10) UNARY(log1p) UNARY(cos)
-        UNARY(sin) UNARY(tan) UNARY(asin) UNARY(acos) UNARY(atan) UNARY(cosh) UNARY(sinh) UNARY(tanh) UNARY(asinh)
-            UNARY(acosh) UNARY(atanh) UNARY(sinc) UNARY(deg2rad) UNARY(rad2deg) UNARY(erf) UNARY(erfc) UNARY(
-                erfinv) UNARY(digamma) UNARY(lgamma) UNARY(sigmoid) UNARY(relu) UNARY(logical_not) UNARY(bitwise_not)
+    UNARY(neg)
+    UNARY(square) UNARY(reciprocal) UNARY(floor) UNARY(ceil) UNARY(trunc) UNARY(frac) UNARY(sqrt) UNARY(rsqrt) UNARY(
+        exp) UNARY(exp2) UNARY(expm1) UNARY(log) UNARY(log2) UNARY(log10) UNARY(log1p) UNARY(cos) UNARY(sin) UNARY(tan)
+        UNARY(asin) UNARY(acos) UNARY(atan) UNARY(cosh) UNARY(sinh) UNARY(tanh) UNARY(asinh) UNARY(acosh) UNARY(atanh)
+            UNARY(sinc) UNARY(deg2rad) UNARY(rad2deg) UNARY(erf) UNARY(erfc) UNARY(erfinv) UNARY(digamma) UNARY(
+                lgamma) UNARY(sigmoid) UNARY(relu) UNARY(logical_not) UNARY(bitwise_not)
 #undef UNARY
 #define QUESTION(op) t.push_back(def<unary_op<op>>(#op, "input, *, out=None"));
                 QUESTION(isnan) QUESTION(isinf) QUESTION(isfinite) QUESTION(signbit) QUESTION(angle)
