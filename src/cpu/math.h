@@ -82,12 +82,17 @@ CALL1(tan)
 CALL1(asin)
 CALL1(acos)
 CALL1(atan)
-CALL1(sinh) CALL1(cosh) CALL1(asinh) CALL1(acosh) CALL1(atanh) CALL2(atan2) CALL2(nextafter)
+CALL1(sinh)
+CALL1(cosh)
+CALL1(asinh)
+CALL1(acosh)
+CALL1(atanh)
+CALL2(atan2)
+CALL2(nextafter)
 #undef CALL1
 #undef CALL2
 
-    template <class T, int N>
-    HD_INLINE Lanes<T, N> abs(Lanes<T, N> x) {
+template <class T, int N> HD_INLINE Lanes<T, N> abs(Lanes<T, N> x) {
   using I = Int<T>;
   if constexpr (floating<T>) return bits<T>(bits<I>(x) & I(~(I(1) << (sizeof(I) * 8 - 1))));
   else if constexpr (is_signed<T>) return where(x < 0, -x, x);
@@ -598,11 +603,18 @@ CALL1(exp)
 CALL1(log)
 CALL1(sin)
 CALL1(cos)
-CALL1(tan) CALL1(asin) CALL1(acos) CALL1(atan) CALL1(sinh) CALL1(cosh) CALL1(tanh) CALL1(asinh) CALL1(acosh)
-    CALL1(atanh)
+CALL1(tan)
+CALL1(asin)
+CALL1(acos)
+CALL1(atan)
+CALL1(sinh)
+CALL1(cosh)
+CALL1(tanh)
+CALL1(asinh)
+CALL1(acosh)
+CALL1(atanh)
 #undef CALL1
-        template <class T, int N>
-        HD_INLINE Lanes<complex<T>, N> pow(Lanes<complex<T>, N> x, Lanes<complex<T>, N> y) {
+template <class T, int N> HD_INLINE Lanes<complex<T>, N> pow(Lanes<complex<T>, N> x, Lanes<complex<T>, N> y) {
   return each_complex(
       [](Native<T> a, Native<T> b) -> Native<T> {
         if (b == T(0)) return T(1);

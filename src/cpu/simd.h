@@ -107,7 +107,9 @@ template <class T, int N> struct Lanes {
   X(*)
   X(/)
   X(%)
-  X(&) X(|) X(^) X(<<) X(>>)
+  X(&)
+  X(|)
+  X(^) X(<<) X(>>)
 #undef X
 #define X(o)                                                                                                           \
   friend HD_INLINE M operator o(Lanes a, Lanes b) { return {typename M::V(a.v o b.v)}; }
@@ -144,12 +146,13 @@ template <int N> struct Lanes<bool, N> {
 #define X(o)                                                                                                           \
   friend HD_INLINE M operator o(Lanes a, Lanes b) { return {typename M::V(a.v o b.v)}; }
   X(<)
-  X(<=) X(>) X(>=) X(==) X(!=)
+  X(<=)
+  X(>)
+  X(>=)
+  X(==)
+  X(!=)
 #undef X
-      friend HD_INLINE Lanes
-      operator~(Lanes a) {
-    return Lanes(V(a.v ^ 1));
-  }
+  friend HD_INLINE Lanes operator~(Lanes a) { return Lanes(V(a.v ^ 1)); }
 };
 
 template <class T, int N> HD_INLINE Lanes<T, N> choose(Mask<sizeof(T), N> m, Lanes<T, N> a, Lanes<T, N> b) {

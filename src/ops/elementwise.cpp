@@ -280,97 +280,150 @@ const OpTable &elementwise_ops() {
     UNARY(sgn)
     UNARY(abs)
     UNARY(neg)
-    UNARY(square) UNARY(reciprocal) UNARY(floor) UNARY(ceil) UNARY(trunc) UNARY(frac) UNARY(sqrt) UNARY(rsqrt) UNARY(
-        exp) UNARY(exp2) UNARY(expm1) UNARY(log) UNARY(log2) UNARY(log10) UNARY(log1p) UNARY(cos) UNARY(sin) UNARY(tan)
-        UNARY(asin) UNARY(acos) UNARY(atan) UNARY(cosh) UNARY(sinh) UNARY(tanh) UNARY(asinh) UNARY(acosh) UNARY(atanh)
-            UNARY(sinc) UNARY(deg2rad) UNARY(rad2deg) UNARY(erf) UNARY(erfc) UNARY(erfinv) UNARY(digamma) UNARY(
-                lgamma) UNARY(sigmoid) UNARY(relu) UNARY(logical_not) UNARY(bitwise_not)
+    UNARY(square)
+    UNARY(reciprocal)
+    UNARY(floor)
+    UNARY(ceil)
+    UNARY(trunc)
+    UNARY(frac)
+    UNARY(sqrt)
+    UNARY(rsqrt)
+    UNARY(exp)
+    UNARY(exp2)
+    UNARY(expm1)
+    UNARY(log)
+    UNARY(log2)
+    UNARY(log10)
+    UNARY(log1p)
+    UNARY(cos)
+    UNARY(sin)
+    UNARY(tan)
+    UNARY(asin)
+    UNARY(acos)
+    UNARY(atan)
+    UNARY(cosh)
+    UNARY(sinh)
+    UNARY(tanh)
+    UNARY(asinh)
+    UNARY(acosh)
+    UNARY(atanh)
+    UNARY(sinc)
+    UNARY(deg2rad)
+    UNARY(rad2deg)
+    UNARY(erf)
+    UNARY(erfc)
+    UNARY(erfinv)
+    UNARY(digamma)
+    UNARY(lgamma)
+    UNARY(sigmoid)
+    UNARY(relu)
+    UNARY(logical_not)
+    UNARY(bitwise_not)
 #undef UNARY
 #define QUESTION(op) t.push_back(def<unary_op<op>>(#op, "input, *, out=None"));
-                QUESTION(isnan) QUESTION(isinf) QUESTION(isfinite) QUESTION(signbit) QUESTION(angle)
+    QUESTION(isnan)
+    QUESTION(isinf)
+    QUESTION(isfinite)
+    QUESTION(signbit)
+    QUESTION(angle)
 #undef QUESTION
 #define BINARY(op)                                                                                                     \
   t.push_back(def<binary_op<op>>(#op, "input, other, *, out=None"));                                                   \
   t.push_back(def<binary_in<op>>(#op "_", "input, other", method));
-                    BINARY(mul) BINARY(eq) BINARY(ne) BINARY(lt) BINARY(le) BINARY(gt) BINARY(ge) BINARY(
-                        logical_and) BINARY(logical_or) BINARY(logical_xor) BINARY(bitwise_and) BINARY(bitwise_or)
-                        BINARY(bitwise_xor) BINARY(bitwise_left_shift) BINARY(bitwise_right_shift) BINARY(
-                            copysign) BINARY(nextafter) BINARY(atan2) BINARY(hypot)
+    BINARY(mul)
+    BINARY(eq)
+    BINARY(ne)
+    BINARY(lt)
+    BINARY(le)
+    BINARY(gt)
+    BINARY(ge)
+    BINARY(logical_and)
+    BINARY(logical_or)
+    BINARY(logical_xor)
+    BINARY(bitwise_and)
+    BINARY(bitwise_or)
+    BINARY(bitwise_xor)
+    BINARY(bitwise_left_shift)
+    BINARY(bitwise_right_shift)
+    BINARY(copysign)
+    BINARY(nextafter)
+    BINARY(atan2)
+    BINARY(hypot)
 #undef BINARY
 #define PLAIN(op) t.push_back(def<binary_op<op>>(#op, "input, other, *, out=None"));
-                            PLAIN(maximum) PLAIN(minimum) PLAIN(fmax) PLAIN(fmin) PLAIN(logaddexp) PLAIN(logaddexp2)
+    PLAIN(maximum)
+    PLAIN(minimum)
+    PLAIN(fmax)
+    PLAIN(fmin)
+    PLAIN(logaddexp)
+    PLAIN(logaddexp2)
 #undef PLAIN
-                                const OpDef more[] = {
-                                    def<add_op>("add", "input, other, *, alpha=1, out=None"),
-                                    def<add_in>("add_", "input, other, *, alpha=1", method),
-                                    def<sub_op>("sub", "input, other, *, alpha=1, out=None"),
-                                    def<sub_in>("sub_", "input, other, *, alpha=1", method),
-                                    def<rsub_op>("rsub", "input, other, *, alpha=1", function),
-                                    def<div_mode>("div", "input, other, *, rounding_mode=None, out=None"),
-                                    def<div_mode_in>("div_", "input, other, *, rounding_mode=None", method),
-                                    def<divide_op<floor_divide>>("floor_divide", "input, other, *, out=None"),
-                                    def<divide_in<floor_divide>>("floor_divide_", "input, other", method),
-                                    def<divide_op<remainder>>("remainder", "input, other, *, out=None"),
-                                    def<divide_in<remainder>>("remainder_", "input, other", method),
-                                    def<divide_op<fmod>>("fmod", "input, other, *, out=None"),
-                                    def<divide_in<fmod>>("fmod_", "input, other", method),
-                                    def<pow_op>("pow", "input, exponent, *, out=None"),
-                                    def<pow_in>("pow_", "input, exponent", method),
-                                    def<float_power>("float_power", "input, exponent, *, out=None"),
-                                    def<binary_op<xlogy>>("xlogy", "input, other, *, out=None"),
-                                    def<binary_in<xlogy>>("xlogy_", "input, other", method),
-                                    def<binary_op<heaviside>>("heaviside", "input, values, *, out=None"),
-                                    def<ternary_op<lerp>>("lerp", "input, end, weight, *, out=None"),
-                                    def<ternary_in<lerp>>("lerp_", "input, end, weight", method),
-                                    def<addcmul_op>("addcmul", "input, tensor1, tensor2, *, value=1, out=None",
-                                                    both | inplace),
-                                    def<addcdiv_op>("addcdiv", "input, tensor1, tensor2, *, value=1, out=None",
-                                                    both | inplace),
-                                    def<where_op>("where", "condition, input, other, *, out=None", function),
-                                    def<clamp_op>("clamp", "input, min=None, max=None, *, out=None"),
-                                    def<clamp_in>("clamp_", "input, min=None, max=None", method),
-                                    def<binary_op<clamp_min>>("clamp_min", "input, min, *, out=None"),
-                                    def<binary_in<clamp_min>>("clamp_min_", "input, min", method),
-                                    def<binary_op<clamp_max>>("clamp_max", "input, max, *, out=None"),
-                                    def<binary_in<clamp_max>>("clamp_max_", "input, max", method),
-                                    def<round_op>("round", "input, *, decimals=0, out=None", both | inplace),
-                                    def<nan_to_num_op>("nan_to_num",
-                                                       "input, nan=None, posinf=None, neginf=None, *, out=None",
-                                                       both | inplace),
-                                    def<conj_op>("conj", "input"),
-                                    def<conj_op>("conj_physical", "input"),
-                                    def<conj_op>("resolve_conj", "input"),
-                                    def<real_op>("real", "input", function),
-                                    def<imag_op>("imag", "input", function),
-                                    def<binary_op<ops::complex>>("complex", "real, imag, *, out=None", function),
-                                    def<isreal>("isreal", "input"),
-                                    def<isneginf>("isneginf", "input, *, out=None"),
-                                    def<isposinf>("isposinf", "input, *, out=None"),
-                                    def<isclose>("isclose", "input, other, rtol=1e-05, atol=1e-08, equal_nan=False"),
-                                    def<allclose>("allclose", "input, other, rtol=1e-05, atol=1e-08, equal_nan=False"),
-                                    def<leaky_relu_op>("leaky_relu", "input, negative_slope=0.01", function),
-                                    def<leaky_relu_in>("leaky_relu_", "input, negative_slope=0.01", function),
-                                    def<elu_op>("elu", "input, alpha=1.0", function | inplace),
-                                    def<softplus_op>("softplus", "input, beta=1, threshold=20", function),
-                                    def<hardtanh_op>("hardtanh", "input, min_val=-1.0, max_val=1.0",
-                                                     function | inplace),
-                                    def<threshold_op>("threshold", "input, threshold, value", function | inplace),
-                                    def<hardshrink_op>("hardshrink", "input, lambd=0.5"),
-                                    def<softshrink_op>("softshrink", "input, lambd=0.5", function),
-                                    def<gelu_op>("gelu", "input, *, approximate='none'", function),
-                                    def<unary_op<silu>>("silu", "input, *, out=None", function),
-                                    def<unary_in<silu>>("silu_", "input", function),
-                                    def<unary_op<mish>>("mish", "input, *, out=None", function),
-                                    def<unary_op<relu6>>("relu6", "input, *, out=None", function),
-                                    def<unary_op<selu>>("selu", "input, *, out=None", function),
-                                    def<unary_in<selu>>("selu_", "input", function),
-                                    def<unary_op<hardsigmoid>>("hardsigmoid", "input, *, out=None", function),
-                                    def<unary_op<hardswish>>("hardswish", "input, *, out=None", function),
-                                    def<unary_op<logsigmoid>>("log_sigmoid", "input, *, out=None", function),
-                                    def<unary_op<softsign>>("softsign", "input, *, out=None", function),
-                                    def<unary_op<tanhshrink>>("tanhshrink", "input, *, out=None", function),
-                                    def<prelu>("prelu", "input, weight"),
-                                };
+    const OpDef more[] = {
+        def<add_op>("add", "input, other, *, alpha=1, out=None"),
+        def<add_in>("add_", "input, other, *, alpha=1", method),
+        def<sub_op>("sub", "input, other, *, alpha=1, out=None"),
+        def<sub_in>("sub_", "input, other, *, alpha=1", method),
+        def<rsub_op>("rsub", "input, other, *, alpha=1", function),
+        def<div_mode>("div", "input, other, *, rounding_mode=None, out=None"),
+        def<div_mode_in>("div_", "input, other, *, rounding_mode=None", method),
+        def<divide_op<floor_divide>>("floor_divide", "input, other, *, out=None"),
+        def<divide_in<floor_divide>>("floor_divide_", "input, other", method),
+        def<divide_op<remainder>>("remainder", "input, other, *, out=None"),
+        def<divide_in<remainder>>("remainder_", "input, other", method),
+        def<divide_op<fmod>>("fmod", "input, other, *, out=None"),
+        def<divide_in<fmod>>("fmod_", "input, other", method),
+        def<pow_op>("pow", "input, exponent, *, out=None"),
+        def<pow_in>("pow_", "input, exponent", method),
+        def<float_power>("float_power", "input, exponent, *, out=None"),
+        def<binary_op<xlogy>>("xlogy", "input, other, *, out=None"),
+        def<binary_in<xlogy>>("xlogy_", "input, other", method),
+        def<binary_op<heaviside>>("heaviside", "input, values, *, out=None"),
+        def<ternary_op<lerp>>("lerp", "input, end, weight, *, out=None"),
+        def<ternary_in<lerp>>("lerp_", "input, end, weight", method),
+        def<addcmul_op>("addcmul", "input, tensor1, tensor2, *, value=1, out=None", both | inplace),
+        def<addcdiv_op>("addcdiv", "input, tensor1, tensor2, *, value=1, out=None", both | inplace),
+        def<where_op>("where", "condition, input, other, *, out=None", function),
+        def<clamp_op>("clamp", "input, min=None, max=None, *, out=None"),
+        def<clamp_in>("clamp_", "input, min=None, max=None", method),
+        def<binary_op<clamp_min>>("clamp_min", "input, min, *, out=None"),
+        def<binary_in<clamp_min>>("clamp_min_", "input, min", method),
+        def<binary_op<clamp_max>>("clamp_max", "input, max, *, out=None"),
+        def<binary_in<clamp_max>>("clamp_max_", "input, max", method),
+        def<round_op>("round", "input, *, decimals=0, out=None", both | inplace),
+        def<nan_to_num_op>("nan_to_num", "input, nan=None, posinf=None, neginf=None, *, out=None", both | inplace),
+        def<conj_op>("conj", "input"),
+        def<conj_op>("conj_physical", "input"),
+        def<conj_op>("resolve_conj", "input"),
+        def<real_op>("real", "input", function),
+        def<imag_op>("imag", "input", function),
+        def<binary_op<ops::complex>>("complex", "real, imag, *, out=None", function),
+        def<isreal>("isreal", "input"),
+        def<isneginf>("isneginf", "input, *, out=None"),
+        def<isposinf>("isposinf", "input, *, out=None"),
+        def<isclose>("isclose", "input, other, rtol=1e-05, atol=1e-08, equal_nan=False"),
+        def<allclose>("allclose", "input, other, rtol=1e-05, atol=1e-08, equal_nan=False"),
+        def<leaky_relu_op>("leaky_relu", "input, negative_slope=0.01", function),
+        def<leaky_relu_in>("leaky_relu_", "input, negative_slope=0.01", function),
+        def<elu_op>("elu", "input, alpha=1.0", function | inplace),
+        def<softplus_op>("softplus", "input, beta=1, threshold=20", function),
+        def<hardtanh_op>("hardtanh", "input, min_val=-1.0, max_val=1.0", function | inplace),
+        def<threshold_op>("threshold", "input, threshold, value", function | inplace),
+        def<hardshrink_op>("hardshrink", "input, lambd=0.5"),
+        def<softshrink_op>("softshrink", "input, lambd=0.5", function),
+        def<gelu_op>("gelu", "input, *, approximate='none'", function),
+        def<unary_op<silu>>("silu", "input, *, out=None", function),
+        def<unary_in<silu>>("silu_", "input", function),
+        def<unary_op<mish>>("mish", "input, *, out=None", function),
+        def<unary_op<relu6>>("relu6", "input, *, out=None", function),
+        def<unary_op<selu>>("selu", "input, *, out=None", function),
+        def<unary_in<selu>>("selu_", "input", function),
+        def<unary_op<hardsigmoid>>("hardsigmoid", "input, *, out=None", function),
+        def<unary_op<hardswish>>("hardswish", "input, *, out=None", function),
+        def<unary_op<logsigmoid>>("log_sigmoid", "input, *, out=None", function),
+        def<unary_op<softsign>>("softsign", "input, *, out=None", function),
+        def<unary_op<tanhshrink>>("tanhshrink", "input, *, out=None", function),
+        def<prelu>("prelu", "input, weight"),
+    };
     t.insert(t.end(), std::begin(more), std::end(more));
     // torch's second names
     const char *aliases[][2] = {
