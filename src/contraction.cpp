@@ -4,10 +4,12 @@
 #include "cpu/threads.h"
 
 #include <algorithm>
-#include <cstdio>
 #include <utility>
 
 namespace hadamard {
+
+void (*plan_hook)(const Contraction &) = nullptr;
+
 namespace {
 
 enum Slot { left, right, result, bias, slots };
@@ -187,19 +189,14 @@ void Contraction::run(const char *a, const char *b, char *c, const Epilogue &epi
   level().gemm(g);
 }
 
-std::string Contraction::explain() const {
-  char text[512];
-  DType sum = dtype_in(gemm_.dtype, set_of(DType::F16) | set_of(DType::BF16)) ? DType::F32 : gemm_.result;
-  const char *order = dtype_in(gemm_.dtype, integers) ? "exact modulo the width of the result"
-                      : gemm_.route == Route::dot || gemm_.route == Route::gemv
-                          ? "lanes of a vector, then blocks"
-                          : "in order of k within a block, then block by block";
-  std::snprintf(text, sizeof text,
-                "%ld matrices of %ld rows, %ld columns, %ld summed; route %s (%s)%s; %.4g multiply-adds, %.4g bytes; "
-                "summed in %s, %s; at most %d threads",
-                batch(), rows(), columns(), depth(), name_of(gemm_.route), reason_,
-                swapped_ ? ", as its transpose" : "", multiply_adds(), bytes_, info(sum).name, order, gemm_.threads);
-  return text;
+DType Contraction::sum_type() const {
+  return dtype_in(gemm_.dtype, set_of(DType::F16) | set_of(DType::BF16)) ? DType::F32 : gemm_.result;
+}
+
+const char *Contraction::order() const {
+  if (dtype_in(gemm_.dtype, integers)) return "exact modulo the width of the sum";
+  return gemm_.route == Route::dot || gemm_.route == Route::gemv ? "in the lanes of vectors, then block by block"
+                                                                 : "in order within a block, then block by block";
 }
 
 } // namespace hadamard

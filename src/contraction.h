@@ -4,7 +4,6 @@
 #include "cpu/level.h"
 
 #include <memory>
-#include <string>
 
 namespace hadamard {
 
@@ -40,7 +39,8 @@ public:
   double multiply_adds() const { return double(gemm_.batch) * double(gemm_.m) * double(gemm_.n) * double(gemm_.k); }
   double bytes() const { return bytes_; } // read once and written once
   const char *reason() const { return reason_; }
-  std::string explain() const; // sizes, route and why, cost, order and width of the sums
+  DType sum_type() const;    // in which the sums are kept
+  const char *order() const; // of the summation, in words
 
   void force(Route route) { gemm_.route = route, reason_ = "asked for"; } // for tests and measurements
 
@@ -53,5 +53,8 @@ private:
 };
 
 const char *name_of(Route route);
+
+// While it is set, sees every plan before it runs; then products on the meta device have plans too.
+extern void (*plan_hook)(const Contraction &);
 
 } // namespace hadamard

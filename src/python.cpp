@@ -41,6 +41,7 @@ NB_MODULE(_C, m) {
     init_graph(m.ptr());
     init_ops(m.ptr());
     init_dlpack(m.ptr());
+    init_explain(m.ptr());
     bind_random(m);
   } catch (...) {
     set_error();

@@ -85,6 +85,13 @@ Tensor from_buffer(PyObject *o); // shares the memory of a buffer; throws Python
 void init_ops(PyObject *module);
 PyObject *pack(const Value &v);
 
+// ---- python_explain.cpp
+void init_explain(PyObject *module);
+// From now on each of these ops calls hook(op, *args, **kwargs) in its place; nullptr: as ever.
+void watch_ops(PyObject *hook);
+// The op itself, whoever watches.
+PyObject *call_unwatched(PyObject *op, PyObject *const *args, Py_ssize_t n, PyObject *keywords);
+
 // ---- python_index.cpp
 PyObject *get_item(PyObject *self, PyObject *key);
 int set_item(PyObject *self, PyObject *key, PyObject *value);

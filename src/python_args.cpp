@@ -571,15 +571,37 @@ PyTypeObject *make_type(const char *name, bool descriptor) {
   PyType_Spec spec = {name, sizeof(OpObject), 0, flags, slots};
   return reinterpret_cast<PyTypeObject *>(checked(PyType_FromSpec(&spec)));
 }
+std::vector<OpObject *> made; // every one, as long as the process
+PyObject *watcher = nullptr;
+PyObject *call_watched(PyObject *o, PyObject *const *args, size_t nf, PyObject *keywords) {
+  Py_ssize_t n = PyVectorcall_NARGS(nf);
+  std::vector<PyObject *> all{o};
+  all.insert(all.end(), args, args + n + (keywords ? PyTuple_GET_SIZE(keywords) : 0));
+  Object hook = Object::share(watcher); // may be taken away meanwhile
+  return PyObject_Vectorcall(hook.get(), all.data(), size_t(n + 1), keywords);
+}
 PyObject *make_op(PyTypeObject *type, Group *g) {
   auto *o = PyObject_New(OpObject, type);
   if (!o) throw PythonError{};
   o->vectorcall = type == function_type ? call_function : call_method;
   o->group = g;
   o->doc = nullptr;
+  made.push_back(o);
   return reinterpret_cast<PyObject *>(o);
 }
 } // namespace
+
+void watch_ops(PyObject *hook) {
+  Py_XINCREF(hook);
+  for (OpObject *o : made)
+    o->vectorcall = hook ? call_watched : Py_TYPE(o) == function_type ? call_function : call_method;
+  Py_XSETREF(watcher, hook);
+}
+PyObject *call_unwatched(PyObject *o, PyObject *const *args, Py_ssize_t n, PyObject *keywords) {
+  if (Py_TYPE(o) != function_type && Py_TYPE(o) != method_type)
+    return PyObject_Vectorcall(o, args, size_t(n), keywords);
+  return (Py_TYPE(o) == function_type ? call_function : call_method)(o, args, size_t(n), keywords);
+}
 
 PyObject *pack(const Value &v) {
   return std::visit(

@@ -44,10 +44,12 @@ struct Indices {
   }
   void run(const Tensor &a, int64_t at_a, const Tensor &b, int64_t at_b, const Tensor &c, int64_t at_c,
            const Tensor &bias = {}) const {
-    if (c.is_meta()) return;
+    if (c.is_meta() && !plan_hook) return;
     HD_CHECK(a.dtype() == b.dtype() && b.dtype() == c.dtype(), runtime, "expected scalar type %s but found %s",
              info(a.dtype()).scalar, info(b.dtype()).scalar);
     Contraction plan(a.dtype(), c.dtype(), all.begin(), int(all.size()));
+    if (plan_hook) plan_hook(plan);
+    if (c.is_meta()) return;
     LongWork unlocked(int64_t(plan.multiply_adds() / 16 + plan.bytes() / 8));
     plan.run(a.raw() + at_a * a.itemsize(), b.raw() + at_b * b.itemsize(), c.raw() + at_c * c.itemsize(),
              {false, bias ? bias.raw() : nullptr, Activation::none});
@@ -70,7 +72,7 @@ Tensor forward(const Tensor &x, const Tensor &w, const Geometry &g, const Tensor
     points *= shape[d + 2];
   }
   Tensor y = empty(shape, x.dtype(), x.device());
-  if (!y.numel() || y.is_meta()) return y;
+  if (!y.numel()) return y;
   Tensor p = padded(x, g.padding, g.padding);
   const Dims &ws = w.strides(), &xs = p.strides(), &ys = y.strides();
   int64_t out = w.shape()[0] / g.groups, in = w.shape()[1], bs = bias ? bias.strides()[0] : 0;
@@ -90,7 +92,7 @@ Tensor forward(const Tensor &x, const Tensor &w, const Geometry &g, const Tensor
 // dw[o, c, r] = sum of gy[b, o, p] x[b, c, p * stride + r * dilation - padding]
 Tensor by_weight(const Tensor &gy, const Tensor &x, const Geometry &g, const Dims &shape) {
   Tensor dw = empty(shape, x.dtype(), x.device());
-  if (!dw.numel() || dw.is_meta()) return dw;
+  if (!dw.numel()) return dw;
   Tensor p = padded(x, g.padding, g.padding);
   const Dims &ws = dw.strides(), &xs = p.strides(), &ys = gy.strides();
   int64_t out = shape[0] / g.groups, in = shape[1];
@@ -111,7 +113,7 @@ Tensor by_weight(const Tensor &gy, const Tensor &x, const Geometry &g, const Dim
 // number: one plain contraction for each remainder of i by the stride.
 Tensor by_input(const Tensor &gy, const Tensor &w, const Geometry &g, const Dims &shape) {
   Tensor dx = empty(shape, gy.dtype(), gy.device());
-  if (!dx.numel() || dx.is_meta()) return dx;
+  if (!dx.numel()) return dx;
   size_t dims = g.dims();
   struct Class {                // one remainder in one dimension
     int64_t count;              // positions

@@ -156,7 +156,7 @@ void check_operands(const Tensor &a, const Tensor &b) {
 
 void contract(const Form &f, const Tensor &a, const Tensor &b, const Tensor &out, bool accumulate, const Tensor &bias) {
   check_operands(a, b);
-  if (out.is_meta() || !out.numel()) return;
+  if (!out.numel() || (out.is_meta() && !plan_hook)) return;
   SmallVec<Index, 8> indices;
   Dims bias_strides;
   if (bias) bias_strides = expanded_strides(bias.shape(), bias.strides(), out.shape());
@@ -171,6 +171,8 @@ void contract(const Form &f, const Tensor &a, const Tensor &b, const Tensor &out
   for (uint8_t label : f.b)
     if (find(f.c, label) < 0 && find(f.a, label) < 0) indices.push_back(index_of(f, label, a, b));
   Contraction plan(a.dtype(), out.dtype(), indices.begin(), int(indices.size()));
+  if (plan_hook) plan_hook(plan);
+  if (out.is_meta()) return;
   LongWork unlocked(int64_t(plan.multiply_adds() / 16 + plan.bytes() / 8));
   plan.run(a.raw(), b.raw(), out.raw(), {accumulate, bias ? bias.raw() : nullptr, Activation::none});
 }
