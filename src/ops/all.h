@@ -34,7 +34,7 @@ Tensor all(const Tensor &x, const OptDims &dims, bool keepdim);
 Tensor amax(const Tensor &x, const OptDims &dims, bool keepdim);
 Tensor amin(const Tensor &x, const OptDims &dims, bool keepdim);
 
-// ---- indexing (index.cpp)
+// ---- indexing (index.cpp, along.cpp, scatter.cpp, mask.cpp)
 // One entry per part of x[…]: a tensor (integers or mask), or undefined for a whole dimension.
 Tensor index(const Tensor &x, const Tensors &indices);
 void index_put_(const Tensor &x, const Tensors &indices, const Tensor &values, bool accumulate);
@@ -75,8 +75,11 @@ HD_OPERATOR(|, bitwise_or)
 inline Tensor operator-(const Tensor &a) { return ops::neg(a); }
 
 // Families of ops; each defines `const OpTable &<family>_ops()`.
+// clang-format off
 #define HD_FAMILIES(X)                                                                                                 \
-  X(elementwise) X(create) X(view) X(reduce) X(index) X(product) X(softmax) X(norm) X(loss) X(pool) X(random) X(storage)
+  X(elementwise) X(create) X(view) X(reduce) X(index) X(along) X(scatter) X(mask) X(sort) X(arrange) X(product)        \
+  X(softmax) X(norm) X(loss) X(pool) X(random) X(storage)
+// clang-format on
 #define X(family) const OpTable &family##_ops();
 HD_FAMILIES(X)
 #undef X
