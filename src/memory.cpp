@@ -21,21 +21,28 @@ struct Free {
   Free *next;
 };
 
-struct SmallLists {
-  Free *head[small_limit / small_step + 1] = {};
-  uint32_t count[small_limit / small_step + 1] = {};
-  ~SmallLists() {
-    for (auto &h : head)
+struct SmallLists { // no destructor: what a thread destroys at its end may be tensors
+  Free *head[small_limit / small_step + 1];
+  uint32_t count[small_limit / small_step + 1];
+  enum : uint8_t { fresh, open, closed } state;
+};
+constinit thread_local SmallLists small{};
+
+struct AtExit {
+  ~AtExit() {
+    small.state = SmallLists::closed;
+    for (auto &h : small.head)
       while (h) {
         Free *f = h;
         h = f->next;
         std::free(f);
       }
-    closed = true;
   }
-  bool closed = false;
 };
-thread_local SmallLists small;
+[[gnu::noinline]] void open_lists() {
+  static thread_local AtExit at_exit;
+  small.state = SmallLists::open;
+}
 
 // Large blocks: four classes per power of two, so that a block wastes at most a fifth.
 constexpr int classes = 4 * 48;
@@ -74,8 +81,26 @@ void count(int64_t bytes) {
   while (now > top && !peak.compare_exchange_weak(top, now, std::memory_order_relaxed)) {}
 }
 
+[[noreturn]] void throw_no_memory(size_t bytes) {
+  throw Error(
+      Raises::runtime,
+      text("[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory: you tried "
+           "to allocate %zu bytes. Error code 12 (Cannot allocate memory)",
+           bytes),
+      "memory");
+}
+
 } // namespace
 
+#ifdef __SANITIZE_ADDRESS__
+// Every block is its own, and ends where it ends, so that the sanitizer sees each step beyond it.
+void *allocate(size_t bytes) {
+  void *p;
+  if (bytes < size_t(1) << 46 && posix_memalign(&p, 64, bytes) == 0) return p;
+  throw_no_memory(bytes);
+}
+void release(void *p, size_t) noexcept { std::free(p); }
+#else
 void *allocate(size_t bytes) {
   if (bytes <= small_limit) {
     size_t c = (bytes + small_step - 1) / small_step;
@@ -109,19 +134,15 @@ void *allocate(size_t bytes) {
       return p;
     }
   }
-  throw Error(
-      Raises::runtime,
-      text("[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory: you tried "
-           "to allocate %zu bytes. Error code 12 (Cannot allocate memory)",
-           bytes),
-      "memory");
+  throw_no_memory(bytes);
 }
 
 void release(void *p, size_t bytes) noexcept {
   if (!p) return;
   if (bytes <= small_limit) {
     size_t c = (bytes + small_step - 1) / small_step;
-    if (small.closed || small.count[c] >= small_keep) return std::free(p);
+    if (small.state == SmallLists::fresh) open_lists();
+    if (small.state == SmallLists::closed || small.count[c] >= small_keep) return std::free(p);
     auto *f = static_cast<Free *>(p);
     f->next = small.head[c];
     small.head[c] = f;
@@ -145,6 +166,7 @@ void release(void *p, size_t bytes) noexcept {
   reserved.fetch_sub(int64_t(rounded), std::memory_order_relaxed);
   std::free(p);
 }
+#endif
 
 void empty_cache() {
   auto &l = large();

@@ -4,7 +4,9 @@
 #include <cstring>
 
 namespace hadamard {
-#if defined(__x86_64__)
+#if defined(HADAMARD_LEVELS)
+#define LEVELS(X) HADAMARD_LEVELS
+#elif defined(__x86_64__)
 #define LEVELS(X) X(v2) X(v3) X(v4)
 #else
 #define LEVELS(X) X(neon)
