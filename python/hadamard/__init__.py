@@ -40,7 +40,8 @@ newaxis = None
 # Submodules and what is not needed at start: imported when first asked for.
 _MODULES = frozenset(
     "autograd nn optim utils linalg special testing random serialization cuda backends func fft distributed "
-    "explain strict diagnose hub jit onnx mps xpu version types return_types amp overrides multiprocessing".split()
+    "explain strict diagnose hub jit onnx mps xpu version types return_types amp overrides multiprocessing "
+    "distributions compiler profiler".split()
 )
 _LATE = {
     "save": "serialization",
@@ -51,6 +52,13 @@ _LATE = {
     "get_rng_state": "random",
     "set_rng_state": "random",
     "set_printoptions": "_tensor_str",
+    "vmap": "func",
+    "autocast": "amp",
+    "GradScaler": "amp",
+    "is_autocast_enabled": "amp",
+    "get_autocast_dtype": "amp",
+    "set_autocast_enabled": "amp",
+    "set_autocast_dtype": "amp",
 }
 
 
