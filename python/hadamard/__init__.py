@@ -41,7 +41,7 @@ newaxis = None
 _MODULES = frozenset(
     "autograd nn optim utils linalg special testing random serialization cuda backends func fft distributed "
     "explain strict diagnose hub jit onnx mps xpu version types return_types amp overrides multiprocessing "
-    "distributions compiler profiler".split()
+    "distributions compiler profiler array_api".split()
 )
 _LATE = {
     "save": "serialization",

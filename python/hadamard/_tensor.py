@@ -432,6 +432,24 @@ def __dlpack_device__(self):
     return (1, 0)
 
 
+@_method
+def __array_namespace__(self, /, *, api_version=None):
+    """The array API standard's namespace, `hadamard.array_api`. ValueError for a version that it does not follow."""
+    if api_version not in (None, "2021.12", "2022.12", "2023.12", "2024.12", "2025.12"):
+        raise ValueError(f"array API version {api_version!r} is not known; 2025.12 is followed")
+    from . import array_api
+
+    return array_api
+
+
+@_method
+def to_device(self, device, /, *, stream=None):
+    """This tensor on a device, as the array API standard words it; the CPU has no streams."""
+    if stream is not None:
+        raise ValueError(f"stream must be None, not {stream!r}")
+    return _C._to(self, None, device, False)
+
+
 def _late(name):
     # A method whose function is imported when it is first called.
     def method(self, *args, **kwargs):
