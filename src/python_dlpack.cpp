@@ -34,7 +34,7 @@ struct DLManagedTensorVersioned {
   uint64_t flags;
   DLTensor t;
 };
-constexpr uint64_t read_only = 1;
+constexpr uint64_t read_only = 1, is_copied = 2;
 enum Code : uint8_t { signed_int = 0, unsigned_int = 1, floating = 2, brain = 4, complex_ = 5, boolean_ = 6 };
 
 DLDataType type_of(DType t) {
@@ -117,18 +117,18 @@ template <class Managed> Tensor import_tensor(PyObject *capsule, const char *nam
   return r;
 }
 
-// _to_dlpack(tensor, versioned) -> capsule
+// _to_dlpack(tensor, versioned, copied) -> capsule
 PyObject *to_capsule(PyObject *, PyObject *args) {
   PyObject *o;
-  int versioned;
-  if (!PyArg_ParseTuple(args, "O!p", tensor_type, &o, &versioned)) return nullptr;
+  int versioned, copied;
+  if (!PyArg_ParseTuple(args, "O!pp", tensor_type, &o, &versioned, &copied)) return nullptr;
   return guarded([&]() -> PyObject * {
     const Tensor &t = unwrap(o);
     if (versioned) {
       auto *m = export_tensor<DLManagedTensorVersioned>(t);
       m->major = 1;
       m->minor = 0;
-      m->flags = 0;
+      m->flags = copied ? is_copied : 0;
       return PyCapsule_New(m, "dltensor_versioned",
                            [](PyObject *c) { drop<DLManagedTensorVersioned>(c, "dltensor_versioned"); });
     }

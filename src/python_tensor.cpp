@@ -2,6 +2,7 @@
 #include "python.h"
 
 #include <cmath>
+#include <memory>
 #include <structmember.h>
 
 #include "ops/all.h"
@@ -267,6 +268,65 @@ PyObject *tensor_repr(PyObject *a) {
   }
   return PyObject_CallFunctionObjArgs(f, a, nullptr);
 }
+
+// ---- the buffer protocol: memoryview(t), and NumPy's road to a tensor's memory
+
+struct Exported {
+  Tensor t; // keeps the memory
+  std::vector<Py_ssize_t> shape, strides;
+};
+const char *buffer_format(DType t) {
+  static_assert(sizeof(long) == 8 && sizeof(int) == 4);
+  static const char *formats[] = {"?", "B", "b", "h", "i", "l", "e", nullptr, "f", "d", "Zf", "Zd"};
+  static_assert(sizeof(formats) / sizeof(*formats) == dtype_count);
+  return formats[int(t)];
+}
+int get_buffer(PyObject *self, Py_buffer *view, int flags) {
+  const Tensor &t = as(self)->t;
+  view->obj = nullptr;
+  auto refuse = [](const char *why) {
+    PyErr_SetString(PyExc_BufferError, why);
+    return -1;
+  };
+  const char *format = buffer_format(t.dtype());
+  if (t.is_meta()) return refuse("a meta tensor has no memory");
+  if (t.requires_grad()) return refuse("a buffer of a tensor that requires grad: use tensor.detach()");
+  if (!format) return refuse("bfloat16 has no format as a buffer: use tensor.float()");
+  try {
+    auto e = std::make_unique<Exported>(Exported{t, {}, {}});
+    int64_t step = t.itemsize();
+    for (int64_t d = 0; d < t.dim(); ++d) {
+      e->shape.push_back(Py_ssize_t(t.shape()[d]));
+      e->strides.push_back(Py_ssize_t(t.strides()[d] * step));
+    }
+    *view = {};
+    view->buf = t.raw();
+    view->len = Py_ssize_t(t.numel() * step);
+    view->itemsize = Py_ssize_t(step);
+    view->ndim = int(t.dim());
+    view->shape = e->shape.data();
+    view->strides = e->strides.data();
+    view->format = const_cast<char *>(format);
+    char order = (flags & PyBUF_C_CONTIGUOUS) == PyBUF_C_CONTIGUOUS       ? 'C'
+                 : (flags & PyBUF_F_CONTIGUOUS) == PyBUF_F_CONTIGUOUS     ? 'F'
+                 : (flags & PyBUF_ANY_CONTIGUOUS) == PyBUF_ANY_CONTIGUOUS ? 'A'
+                 : (flags & PyBUF_STRIDES) == PyBUF_STRIDES               ? 0
+                                                                          : 'C';
+    if (order && !PyBuffer_IsContiguous(view, order))
+      return refuse("this tensor is not contiguous: use tensor.contiguous()");
+    if ((flags & PyBUF_STRIDES) != PyBUF_STRIDES) view->strides = nullptr;
+    if ((flags & PyBUF_ND) != PyBUF_ND) view->shape = nullptr;
+    if ((flags & PyBUF_FORMAT) != PyBUF_FORMAT) view->format = nullptr;
+    view->internal = e.release();
+    view->obj = self;
+    Py_INCREF(self);
+    return 0;
+  } catch (...) {
+    set_error();
+    return -1;
+  }
+}
+void release_buffer(PyObject *, Py_buffer *view) { delete static_cast<Exported *>(view->internal); }
 
 // ---- attributes
 
@@ -584,6 +644,8 @@ PyType_Slot slots[] = {{Py_tp_new, (void *)tensor_new},
                        {Py_mp_ass_subscript, (void *)set_item},
                        {Py_mp_length, (void *)tensor_length},
                        {Py_sq_length, (void *)tensor_length},
+                       {Py_bf_getbuffer, (void *)get_buffer},
+                       {Py_bf_releasebuffer, (void *)release_buffer},
                        {Py_nb_add, (void *)nb_add},
                        {Py_nb_subtract, (void *)nb_sub},
                        {Py_nb_multiply, (void *)nb_mul},

@@ -19,6 +19,7 @@ _C._set_size_type(Size)
 globals().update({_name: getattr(_C, _name) for _name in _C._functions if not _name.startswith("_")})
 
 from . import (  # noqa: E402
+    _neighbours,
     _pickling,  # noqa: F401  (how dtypes, devices and sizes are pickled)
     _tensor,  # noqa: F401  (gives Tensor its Python methods)
     random,  # noqa: F401  (gives Generator its Python methods)
@@ -33,6 +34,7 @@ from ._modes import (  # noqa: E402, F401
 )
 from ._size import finfo, iinfo  # noqa: E402, F401
 
+_neighbours.meet()
 __version__ = "0.1.0"
 
 newaxis = None

@@ -219,6 +219,20 @@ def __array__(self, dtype=None, copy=None):
 
 
 @_method
+def __array_ufunc__(self, ufunc, method, *inputs, **options):
+    from . import _numpy
+
+    return _numpy.ufunc(ufunc, method, inputs, options)
+
+
+@_method
+def __array_function__(self, func, types, args, kwargs):
+    from . import _numpy
+
+    return _numpy.function(func, args, kwargs)
+
+
+@_method
 def __iter__(self):
     if self.dim() == 0:
         raise TypeError("iteration over a 0-d tensor")

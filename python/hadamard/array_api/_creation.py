@@ -14,10 +14,10 @@ def arange(start, /, stop=None, step=1, *, dtype=None, device=None):
     """The numbers from start up to, without, stop; int64 where all are integers."""
     if stop is None:
         start, stop = 0, start
+    if dtype is None:
+        dtype = _C.int64 if all(isinstance(x, int) for x in (start, stop, step)) else _C.get_default_dtype()
     if (stop - start) * step <= 0:
         start = stop  # torch refuses bounds that do not agree with the step; here they give nothing
-    if dtype is None:
-        return _C.arange(start, stop, step, device=device)
     return _C.arange(start, stop, step, dtype=dtype, device=device)
 
 

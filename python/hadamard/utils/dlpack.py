@@ -20,7 +20,7 @@ def to_dlpack(tensor, *, max_version=None, dl_device=None, copy=None):
         raise BufferError(f"cannot export to device {tuple(dl_device)}: only the CPU {_CPU}")
     if copy:
         tensor = tensor.clone()
-    return _C._to_dlpack(tensor, max_version is not None and max_version[0] >= 1)
+    return _C._to_dlpack(tensor, max_version is not None and max_version[0] >= 1, bool(copy))
 
 
 def from_dlpack(ext_tensor, *, device=None, copy=None):
@@ -39,11 +39,14 @@ def from_dlpack(ext_tensor, *, device=None, copy=None):
         options = {} if copy is None else {"copy": copy}
         try:
             capsule = ext_tensor.__dlpack__(max_version=(1, 0), **options)
-        except TypeError:  # a producer from before version 1.0
+            copy = None
+        except TypeError:  # a producer from before version 1.0, which never copies
             capsule = ext_tensor.__dlpack__()
     else:
         capsule = ext_tensor
     tensor, read_only = _C._from_dlpack(capsule)
+    if copy:
+        return tensor.clone() if device is None else tensor.to(device, copy=True)
     if read_only:
         import warnings
 
