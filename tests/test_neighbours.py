@@ -20,7 +20,8 @@ def pair(requires_grad=True):
 # NumPy's ufuncs and functions ---------------------------------------------------------------------------------------
 UFUNCS = (
     "add subtract multiply divide floor_divide remainder fmod power float_power maximum minimum fmax fmin hypot "
-    "arctan2 copysign logaddexp logaddexp2 heaviside nextafter greater less_equal equal not_equal logical_and logical_xor"
+    "arctan2 copysign logaddexp logaddexp2 heaviside nextafter greater less_equal equal not_equal "
+    "logical_and logical_xor"
 ).split()
 UNARY = (
     "negative positive absolute fabs rint sign exp exp2 expm1 log log2 log10 log1p sqrt square reciprocal sin cos tan "

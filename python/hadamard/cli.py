@@ -1,4 +1,4 @@
-"""The command line: hadamard run, hadamard info."""
+"""The command line: hadamard run, hadamard coverage, hadamard info."""
 
 import sys
 
@@ -23,12 +23,25 @@ def main(argv=None) -> int:
     run.add_argument("-m", dest="module", action="store_true", help="run a module, as python -m does")
     run.add_argument("script", metavar="SCRIPT", help="the file (with -m, the module) to run")
     run.add_argument("args", metavar="ARGS", nargs=argparse.REMAINDER, help="its arguments, passed on as they are")
+    coverage = commands.add_parser(
+        "coverage",
+        help="list the torch names a script uses, and which of them are lacking",
+        description="Read scripts, without running them, and list the torch names they use and which of these Hadamard "
+        "lacks. Names that are only used under try … except, or where CUDA is available, count as guarded, not as "
+        "lacking. Exit status: 0 if none is lacking, 1 if any is, 2 if a script cannot be read.",
+    )
+    coverage.add_argument("scripts", metavar="SCRIPT", nargs="+", help="a file, or a directory and all .py files in it")
+    coverage.add_argument("--lacking", action="store_true", help="list only what is lacking")
     commands.add_parser("info", help="what this installation is and has")
     given = parser.parse_args(argv)
 
     if given.command == "info":
         info()
         return 0
+    if given.command == "coverage":
+        from . import _coverage
+
+        return _coverage.report(given.scripts, given.lacking)
     from . import _run
 
     (_run.run_module if given.module else _run.run_script)(given.script, given.args)
