@@ -5,7 +5,7 @@
 namespace hadamard::python {
 namespace {
 
-thread_local PyObject *plans = nullptr; // the list that is filled, borrowed from the caller of record_plans
+thread_local PyObject *plans = nullptr; // the list that is filled, held by record_plans
 int recorders = 0;                      // threads that record
 
 void note(const Contraction &p) {
@@ -22,17 +22,19 @@ void note(const Contraction &p) {
   if (failed) throw PythonError{};
 }
 
-// _record_plans(f): calls f() and returns (its result, the plans of the products that this thread ran inside).
-PyObject *record_plans(PyObject *, PyObject *f) {
-  Object list(PyList_New(0));
-  if (!list) return nullptr;
+// _record_plans(f, list): calls f() and returns its result; the list gets the plans of the products that this thread
+// runs meanwhile, each before it runs.
+PyObject *record_plans(PyObject *, PyObject *args) {
+  PyObject *f, *given;
+  if (!PyArg_ParseTuple(args, "OO!", &f, &PyList_Type, &given)) return nullptr;
+  Object list = Object::share(given);
   PyObject *outer = plans;
   plans = list.get();
   if (recorders++ == 0) plan_hook = note;
   Object y(PyObject_CallNoArgs(f));
   if (--recorders == 0) plan_hook = nullptr;
   plans = outer;
-  return y ? PyTuple_Pack(2, y.get(), list.get()) : nullptr;
+  return y.take();
 }
 
 // _watch(hook): from now on every op calls hook(op, *args, **kwargs) in its place; None: as ever.
@@ -49,7 +51,7 @@ PyObject *unwatched(PyObject *, PyObject *const *args, Py_ssize_t n, PyObject *k
   return call_unwatched(args[0], args + 1, n - 1, keywords);
 }
 
-PyMethodDef functions[] = {{"_record_plans", record_plans, METH_O, nullptr},
+PyMethodDef functions[] = {{"_record_plans", record_plans, METH_VARARGS, nullptr},
                            {"_watch", watch, METH_O, nullptr},
                            {"_unwatched", (PyCFunction)(void *)unwatched, METH_FASTCALL | METH_KEYWORDS, nullptr},
                            {}};

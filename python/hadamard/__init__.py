@@ -42,7 +42,7 @@ newaxis = None
 # Submodules and what is not needed at start: imported when first asked for.
 _MODULES = frozenset(
     "autograd nn optim utils linalg special testing random serialization cuda backends func fft distributed "
-    "explain strict diagnose hub jit onnx mps xpu version types return_types amp overrides multiprocessing "
+    "diagnose hub jit onnx mps xpu version types return_types amp overrides multiprocessing "
     "distributions compiler profiler array_api".split()
 )
 _LATE = {
@@ -61,6 +61,7 @@ _LATE = {
     "get_autocast_dtype": "amp",
     "set_autocast_enabled": "amp",
     "set_autocast_dtype": "amp",
+    "explain": "_explain",
 }
 
 

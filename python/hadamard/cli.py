@@ -32,6 +32,21 @@ def main(argv=None) -> int:
     )
     coverage.add_argument("scripts", metavar="SCRIPT", nargs="+", help="a file, or a directory and all .py files in it")
     coverage.add_argument("--lacking", action="store_true", help="list only what is lacking")
+    explain = commands.add_parser(
+        "explain",
+        help="explain a product of shapes, or an error message of PyTorch",
+        description="How a product lines up, what it costs, how it is computed, and what is odd about it.",
+        epilog='examples: hadamard explain "(10,2,3) @ (3,4)"; hadamard explain "bij,jk->bik (2,3,4) (4,5)"; '
+        'hadamard explain "conv2d((1,3,8,8), (4,3,3,3), stride=2)"; hadamard explain "(4,) uint8 * (4,) int8"',
+    )
+    explain.add_argument("product", metavar="PRODUCT", nargs="*", help="shapes and an op, as in '(10,2,3) @ (3,4)'")
+    explain.add_argument("--measure", action="store_true", help="run it too, and time it")
+    explain.add_argument(
+        "--plot", metavar="FILE", help="write a picture to FILE: .svg, or .html with the words beside it"
+    )
+    explain.add_argument(
+        "--error", metavar="MESSAGE", help="explain this error message of PyTorch instead (- reads it)"
+    )
     commands.add_parser("info", help="what this installation is and has")
     given = parser.parse_args(argv)
 
@@ -42,10 +57,41 @@ def main(argv=None) -> int:
         from . import _coverage
 
         return _coverage.report(given.scripts, given.lacking)
+    if given.command == "explain":
+        return _explain(given, explain)
     from . import _run
 
     (_run.run_module if given.module else _run.run_script)(given.script, given.args)
     return 0
+
+
+def _explain(given, parser) -> int:
+    """hadamard explain: 0, or 1 for what does not fit, or 2 for what cannot be read."""
+    import os
+
+    if (given.error is None) == (not given.product):
+        parser.error("one of PRODUCT and --error is wanted")
+    if given.error is not None:
+        from ._explain.messages import explain_message
+
+        said = explain_message(sys.stdin.read() if given.error == "-" else given.error)
+        print(said)
+        return 0
+    from . import explain
+
+    try:
+        e = explain(" ".join(given.product), measure=given.measure)
+    except ValueError as error:
+        print(f"hadamard explain: {error}", file=sys.stderr)
+        return 2
+    try:
+        print(e)
+        sys.stdout.flush()
+        if given.plot:
+            e.plot(given.plot)
+    except BrokenPipeError:  # as of | head
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0 if e.fits else 1
 
 
 def info(file=None) -> None:

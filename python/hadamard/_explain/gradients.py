@@ -1,0 +1,197 @@
+"""The gradient of a product is a product of the same kind: its code, its cost and its route."""
+
+from dataclasses import dataclass
+
+import hadamard as H
+
+from . import indices
+
+_C = H._C
+
+
+@dataclass
+class Gradient:
+    """The gradient by one operand, as code in g (the gradient that arrives) and the operands' names."""
+
+    name: str
+    code: str
+    multiply_adds: int = 0
+    route: str = ""
+    why: str = ""
+
+
+def of(e, call) -> list:
+    """One Gradient for each floating operand; none where there is no derivative or nothing simple to say."""
+    if e.dtype is None or not (e.dtype.is_floating_point or e.dtype.is_complex) or e.alignment is None:
+        return []
+    result = []
+    for at, x in enumerate(e.operands):
+        if x.number is not None or not (x.dtype.is_floating_point or x.dtype.is_complex):
+            continue
+        code = _code(e, at)
+        if code is None:
+            continue
+        gradient = Gradient(f"d{x.name}", code)
+        _plan(e, call, at, gradient)
+        result.append(gradient)
+    return result
+
+
+def _plan(e, call, at, gradient):
+    """The products that backward runs for this operand, found on the meta device."""
+    try:
+        given = [x.meta() for x in e.operands]
+        given[at].requires_grad_()
+        y = call(*given)
+        if y.grad_fn is None:
+            return
+        g = H.empty(tuple(y.shape), dtype=y.dtype, device="meta")
+        plans: list = []
+        _C._record_plans(lambda: y.backward(g), plans)
+    except Exception:
+        return  # the code says what is computed; what it costs is left out
+    if plans:
+        first = max(plans, key=lambda p: p["multiply_adds"])
+        gradient.route, gradient.why = first["route"], first["why"]
+        gradient.multiply_adds = round(sum(p["multiply_adds"] for p in plans))
+
+
+def _code(e, at):
+    if e.alignment.kind == "elementwise":
+        return _elementwise(e, at)
+    if e.alignment.kind == "convolution":
+        return _convolution(e, at)
+    return _product(e, at)
+
+
+def _sum(code, x, e, at) -> str:
+    """The code, summed over what the operand repeated."""
+    rank = len(e.shape) if e.shape else 0
+    dims = [d for d, i in enumerate(e.indices) if i.states[at] == "repeated"]
+    lead = [d for d in dims if d < rank - len(x.shape)]
+    ones = [d - rank for d in dims if d not in lead and e.indices[d].size != 1]
+    if not lead and not ones:
+        return code
+    if code != "g":
+        code = f"({code})"
+    if ones:
+        code += f".sum({ones[0] if len(ones) == 1 else tuple(ones)}, keepdim=True)"
+    if lead:
+        code += f".sum({lead[0] if len(lead) == 1 else tuple(lead)})"
+    return code
+
+
+def _elementwise(e, at):
+    a, b = (x.name if x.number is None else repr(x.number) for x in e.operands[:2])
+    complex_ = e.dtype.is_complex
+    conj = ".conj()" if complex_ else ""
+    if complex_ and e.op in ("div", "pow"):
+        return None
+    x = e.operands[at]
+    if e.dtype != x.dtype:
+        return None
+    left = {"add": "g", "sub": "g", "mul": f"g * {b}{conj}", "div": f"g / {b}", "pow": f"g * {b} * {a} ** ({b} - 1)"}
+    right = {
+        "add": "g",
+        "sub": "-g",
+        "mul": f"g * {a}{conj}",
+        "div": f"-g * {a} / {b} ** 2",
+        "pow": f"g * {a} ** {b} * torch.log({a})",
+    }
+    if e.op == "mse_loss" and e.request.kwargs.get("reduction", "mean") == "mean":
+        if any(i.repeats() for i in e.indices):
+            return None
+        return f"g * 2 * ({a} - {b}) / {e.multiply_adds}" if at == 0 else f"g * 2 * ({b} - {a}) / {e.multiply_adds}"
+    code = (left, right)[at].get(e.op)
+    return None if code is None else _sum(code, x, e, at)
+
+
+def _product(e, at):
+    operands = e.operands
+    x = operands[at]
+    result = e.alignment.result
+    if e.op == "linear" and at == 2:
+        rows = len(e.shape) - 1
+        return "g" if rows == 0 else f"g.sum({0 if rows == 1 else tuple(range(rows))})"
+    if any(len(set(o.labels)) != len(o.labels) for o in operands):
+        return None  # diagonals
+    others = [o for i, o in enumerate(operands) if i != at and not (e.op == "linear" and i == 2)]
+    simple = _simple(e, at, others[0]) if len(others) == 1 else None
+    if simple:
+        return simple
+    sizes = dict(zip(x.labels, x.shape, strict=True))
+    whole = {i.letter: i.size for i in e.indices}
+    known = result + "".join(o.labels for o in others)
+    target = "".join(c for c in x.labels if c in known and sizes[c] == whole[c])
+    names = ", ".join(o.name + (".conj()" if o.dtype.is_complex else "") for o in others)
+    terms = ",".join([result, *(o.labels for o in others)])
+    code = f'torch.einsum("{terms}->{target}", g, {names})'
+    for d, c in enumerate(x.labels):
+        if c not in target:
+            code += f".unsqueeze({d})"
+    # A letter that only this operand has, or that the others repeat: all along it have the same gradient.
+    along = {c for o in others for c, n in zip(o.labels, o.shape, strict=True) if n == whole[c]} | set(result)
+    if any(c not in along and sizes[c] != 1 for c in x.labels):
+        code += f".expand({', '.join(map(str, x.shape))})"
+    return code
+
+
+def _simple(e, at, other):
+    """The gradients of dot, mv, mm, matmul of matrices and linear as one learns them."""
+    if e.dtype.is_complex or any(i.repeats() for i in e.indices):
+        return None
+    ranks = [len(x.shape) for x in e.operands[:2]]
+    name = other.name
+    if e.op in ("dot", "vdot") or (e.op == "matmul" and ranks == [1, 1]):
+        return f"g * {name}"
+    if e.op in ("mv", "matmul") and ranks == [2, 1]:
+        return f"torch.outer(g, {name})" if at == 0 else f"{name}.T @ g"
+    if e.op in ("mm", "bmm", "matmul") and min(ranks) >= 2 and ranks[0] == ranks[1]:
+        t = "T" if ranks[0] == 2 else "mT"
+        return f"g @ {name}.{t}" if at == 0 else f"{name}.{t} @ g"
+    if e.op == "linear" and ranks == [2, 2]:
+        return f"g @ {name}" if at == 0 else f"g.T @ {name}"
+    return None
+
+
+def _convolution(e, at):
+    x, w = e.operands[:2]
+    dims = int(e.op[4])
+    if len(x.shape) != dims + 2 or e.dtype.is_complex:
+        return None
+    try:
+        stride, padding, dilation, groups = indices.geometry(e.request)
+    except indices.Clash:
+        return None
+    show = lambda t: str(t[0] if len(set(t)) == 1 else tuple(t))  # noqa: E731
+    if at == 2:
+        return f"g.sum({(0, *range(2, dims + 2))})"
+    given = []
+    if at == 0:
+        rest = [
+            (n + 2 * p - d * (k - 1) - 1) % s
+            for n, p, d, k, s in zip(x.shape[2:], padding, dilation, w.shape[2:], stride, strict=True)
+        ]
+        for key, value, usual in (
+            ("stride", stride, 1),
+            ("padding", padding, 0),
+            ("output_padding", rest, 0),
+            ("groups", (groups,), 1),
+            ("dilation", dilation, 1),
+        ):
+            if any(v != usual for v in value):
+                given.append(f"{key}={show(value)}")
+        return f"F.conv_transpose{dims}d({', '.join(['g', w.name, *given])})"
+    if groups != 1:
+        return None
+    for key, value, usual in (("stride", dilation, 1), ("padding", padding, 0), ("dilation", stride, 1)):
+        if any(v != usual for v in value):
+            given.append(f"{key}={show(value)}")
+    code = f"F.{e.op}({', '.join([f'{x.name}.transpose(0, 1)', 'g.transpose(0, 1)', *given])}).transpose(0, 1)"
+    grown = [
+        (n + 2 * p - s * (o - 1) - 1) // d + 1
+        for n, p, s, o, d in zip(x.shape[2:], padding, stride, e.shape[2:], dilation, strict=True)
+    ]
+    if tuple(grown) != tuple(w.shape[2:]):
+        code += "[:, :, " + ", ".join(f":{k}" for k in w.shape[2:]) + "]"
+    return code

@@ -1,0 +1,396 @@
+"""explain(): every number it gives is counted, computed or measured again by something else."""
+
+import itertools
+import math
+import warnings
+
+import numpy as np
+import pytest
+from harness import ALL_DTYPES, OURS, H, torch
+
+pytestmark = pytest.mark.skipif(not OURS, reason="PyTorch does not explain")
+
+PRODUCTS = [
+    ("@", (2, 3), (3, 4)),
+    ("@", (3,), (3,)),
+    ("@", (2, 3), (3,)),
+    ("@", (3,), (3, 2)),
+    ("@", (10, 2, 3), (3, 4)),
+    ("@", (2, 3), (5, 3, 4)),
+    ("@", (5, 1, 2, 3), (4, 3, 2)),
+    ("@", (5, 2, 3), (5, 3, 1)),
+    ("@", (3,), (2, 3, 4)),
+    ("mm", (2, 3), (3, 4)),
+    ("mv", (2, 3), (3,)),
+    ("bmm", (4, 2, 3), (4, 3, 2)),
+    ("dot", (5,), (5,)),
+    ("outer", (2,), (3,)),
+    ("inner", (2, 3), (4, 3)),
+    ("inner", (2, 2, 3), (4, 3)),
+    ("linear", (2, 3), (4, 3)),
+    ("linear", (3,), (4, 3)),
+    ("linear", (5, 2, 3), (4, 3)),
+    ("ij,jk->ik", (2, 3), (3, 4)),
+    ("bij,jk->bik", (4, 2, 3), (3, 2)),
+    ("ijk,jl->ilk", (2, 3, 4), (3, 5)),
+    ("ijk,kl->ijl", (4, 3, 1), (3, 2)),
+    ("ij,ij->i", (3, 2), (3, 2)),
+    ("ij,kj->", (3, 2), (4, 2)),
+    ("i,j->ji", (3,), (2,)),
+    ("bhid,bhjd->bhij", (2, 3, 4, 2), (2, 3, 3, 2)),
+    ("ij,k->ik", (3, 2), (4,)),
+    ("...ij,jk->...ik", (2, 4, 2, 3), (3, 2)),
+    ("ij,j", (2, 3), (3,)),
+    ("ij,jk,kl->il", (2, 3), (3, 4), (4, 2)),
+    ("bi,ij,bj->b", (3, 2), (2, 4), (3, 4)),
+]
+ELEMENTWISE = [
+    ("*", (2, 2), (2,)),
+    ("*", (2, 2), (1, 2)),
+    ("*", (2, 2), (2, 1)),
+    ("*", (3, 1), (3,)),
+    ("+", (4, 1, 3), (2, 1)),
+    ("-", (2, 3), (2, 3)),
+    ("/", (2, 3), ()),
+    ("**", (3,), (2, 1)),
+    ("maximum", (2, 3), (3,)),
+    ("==", (2, 1), (3,)),
+]
+CONVOLUTIONS = [
+    ("conv1d", (2, 3, 8), (4, 3, 3), {}),
+    ("conv1d", (2, 3, 9), (4, 3, 3), {"stride": 2, "padding": 1}),
+    ("conv2d", (2, 3, 6, 7), (4, 3, 3, 2), {}),
+    ("conv2d", (1, 2, 8, 8), (4, 2, 3, 3), {"stride": 2, "padding": 1}),
+    ("conv2d", (2, 2, 9, 9), (4, 2, 3, 3), {"dilation": 2, "stride": (2, 1), "padding": (1, 0)}),
+    ("conv2d", (2, 4, 6, 6), (6, 2, 3, 3), {"groups": 2, "padding": "same"}),
+    ("conv3d", (1, 2, 4, 5, 4), (2, 2, 2, 2, 3), {"padding": 1}),
+]
+
+
+def ident(value):
+    return str(value).replace(" ", "") if not isinstance(value, str) else value
+
+
+def tensors(shapes, dtype="float64", module=H):
+    """Operands with positive numbers, so that powers and logarithms are defined."""
+    rng = np.random.default_rng(3)
+    return [module.from_numpy(np.asarray(rng.random(s) + 0.5, dtype=dtype)) for s in shapes]
+
+
+def counted(e, shapes, kwargs=None):
+    """Multiply-adds counted by walking every combination of indices, and the result that they add up to."""
+    arrays = [np.asarray(x.numpy()) for x in tensors(shapes)]
+    labels = [x.labels for x in e.operands]
+    sizes = {i.letter: i.size for i in e.indices}
+    result = np.zeros(e.shape)
+    letters = list(sizes)
+    count = 0
+    for place in itertools.product(*(range(sizes[c]) for c in letters)):
+        at = dict(zip(letters, place, strict=True))
+        term = 1.0
+        for x, spelled in zip(arrays, labels, strict=True):
+            term *= x[tuple(at[c] if n != 1 else 0 for c, n in zip(spelled, x.shape, strict=True))]
+        result[tuple(at[c] for c in e.alignment.result)] += term
+        count += 1
+    return count, result
+
+
+@pytest.mark.parametrize("op, shapes", [(op, shapes) for op, *shapes in PRODUCTS], ids=ident)
+def test_products_are_counted(op, shapes):
+    e = H.explain(op, *tensors(shapes))
+    count, result = counted(e, shapes)
+    alone = [i.size for i in e.indices if not i.kept and i.states.count("absent") == len(shapes) - 1]
+    if len(shapes) == 2:
+        assert e.multiply_adds == count // math.prod(alone)  # what is summed in one operand alone is summed before
+    real = call(op)(*tensors(shapes))
+    np.testing.assert_allclose(result, real.numpy(), rtol=1e-12)
+    assert e.shape == tuple(real.shape) and e.dtype == real.dtype
+    assert e.bytes == sum(x.numpy().nbytes for x in tensors(shapes)) + real.numpy().nbytes
+
+
+def call(op):
+    """The op as the library computes it."""
+    from hadamard._explain import ask
+
+    if "," in op:
+        return lambda *x: H.einsum(op, *x)
+    name = ask.SYMBOLS.get(op, op)
+    function = getattr(H, name, None) or getattr(H.nn.functional, name)
+    return function
+
+
+def test_pairs_of_a_path():
+    """Three operands: the work is that of the pairs, in the order in which einsum takes them."""
+    e = H.explain("ij,jk,kl->il", (2, 30), (30, 40), (40, 5))
+    count = 0
+    for step in e.steps:
+        n = 1
+        for i in step.indices:
+            n *= i.size
+        assert step.multiply_adds == n
+        count += n
+    assert e.multiply_adds == count
+    plans = []
+    H._C._record_plans(lambda: H.einsum("ij,jk,kl->il", H.ones(2, 30), H.ones(30, 40), H.ones(40, 5)), plans)
+    assert count == sum(p["multiply_adds"] for p in plans)
+
+
+@pytest.mark.parametrize("op, x, w, kwargs", CONVOLUTIONS, ids=ident)
+def test_convolutions_are_counted(op, x, w, kwargs):
+    e = H.explain(getattr(H.nn.functional, op), *tensors([x, w]), **kwargs)
+    real = getattr(H.nn.functional, op)(*tensors([x, w]), **kwargs)
+    assert e.shape == tuple(real.shape)
+    # Every number of the result is a sum over the kernel of its group.
+    assert e.multiply_adds == real.numel() * math.prod(w[1:])
+    assert e.multiply_adds == math.prod(i.size for i in e.indices)
+
+
+@pytest.mark.parametrize("op, a, b", ELEMENTWISE, ids=ident)
+def test_what_is_repeated(op, a, b):
+    """As NumPy's broadcasting sees it: strides of 0, and the bytes that a copy would take."""
+    e = H.explain(a, op, b)
+    wide = np.broadcast_arrays(np.zeros(a, "float32"), np.zeros(b, "float32"))
+    assert e.shape == wide[0].shape
+    expected = {
+        (name, d)
+        for name, x in zip("ab", wide, strict=True)
+        for d in range(x.ndim)
+        if x.strides[d] == 0 and x.shape[d] > 1
+    }
+    assert {(r.operand, r.dim) for r in e.repeated} == expected
+    copies = [
+        np.ascontiguousarray(x).nbytes
+        for x in wide
+        if any(s == 0 and n > 1 for s, n in zip(x.strides, x.shape, strict=True))
+    ]
+    assert e.expanded_bytes == sum(copies)
+
+
+def test_e2_names_the_repeated_operand():
+    e = H.explain(H.ones(2, 2), "*", H.ones(1, 2))
+    assert [str(r) for r in e.repeated] == ["b, dim 0, 1 → 2"]
+    (r,) = H.explain("(2,2) * (2,1)").repeated
+    assert (r.operand, r.dim, r.old, r.new) == ("b", 1, 1, 2)
+
+
+@pytest.mark.skipif(torch is None, reason="needs PyTorch")
+@pytest.mark.parametrize("a", ALL_DTYPES)
+def test_dtype_is_torchs(a):
+    for b in ALL_DTYPES:
+        for shapes in (((2,), (2,)), ((2,), ()), ((), ())):
+            x, y = (torch.zeros(s, dtype=getattr(torch, d)) for s, d in zip(shapes, (a, b), strict=True))
+            if torch.result_type(x, y) == torch.complex32:
+                continue  # which we do not have
+            e = H.explain(H.zeros(shapes[0], dtype=getattr(H, a)), "*", H.zeros(shapes[1], dtype=getattr(H, b)))
+            assert str(e.dtype) == str(torch.result_type(x, y)), (a, b, shapes)
+            assert e.why_dtype
+            if a != b and str(e.dtype)[6:] in (a, b) and shapes == ((2,), (2,)):
+                winner = "a" if str(e.dtype)[6:] == a else "b"
+                assert e.why_dtype.startswith(f"that of {winner}, which "), e.why_dtype
+
+
+@pytest.mark.parametrize(
+    "op, shapes, kwargs",
+    [(op, shapes, {}) for op, *shapes in PRODUCTS + ELEMENTWISE]
+    + [(op, [x, w], kwargs) for op, x, w, kwargs in CONVOLUTIONS]
+    + [("linear", [(5, 2, 3), (4, 3), (4,)], {}), ("conv2d", [(2, 3, 6, 7), (4, 3, 3, 2), (4,)], {})]
+    + [("mse_loss", [(4, 2), (4, 2)], {})],
+    ids=ident,
+)
+def test_gradients_are_what_backward_computes(op, shapes, kwargs):
+    xs = [x.requires_grad_() for x in tensors(shapes)]
+    e = H.explain(op, *xs, **kwargs)
+    y = call(op)(*xs, **kwargs)
+    if not y.requires_grad:
+        assert not e.gradients
+        return
+    g = H.from_numpy(np.random.default_rng(4).random(tuple(y.shape)))
+    y.backward(g)
+    if op not in ("maximum",):
+        assert len(e.gradients) == len(xs) - (kwargs.get("groups", 1) != 1), "a gradient is missing"
+    names = {x.name: t.detach() for x, t in zip(e.operands, xs, strict=True)}
+    scope = {"torch": H, "F": H.nn.functional, "g": g, **names}
+    for gradient in e.gradients:
+        x = xs[[o.name for o in e.operands].index(gradient.name[1:])]
+        got = eval(gradient.code, dict(scope))
+        assert got.shape == x.grad.shape, gradient.code
+        np.testing.assert_allclose(got.numpy(), x.grad.numpy(), rtol=1e-10, err_msg=gradient.code)
+
+
+def test_gradients_cost_what_they_cost():
+    """A product's gradients have the same indices, hence the same multiply-adds."""
+    e = H.explain("(10,2,3) @ (3,4)")
+    assert [g.multiply_adds for g in e.gradients] == [240, 240]
+
+
+@pytest.mark.parametrize(
+    "op, shapes, kwargs",
+    [(op, shapes, {}) for op, *shapes in PRODUCTS + ELEMENTWISE]
+    + [(op, [x, w], kwargs) for op, x, w, kwargs in CONVOLUTIONS]
+    + [("linear", [(2, 3), (4, 3), (4,)], {}), ("mse_loss", [(4, 2), (4, 2)], {}), ("l1_loss", [(4,), (4,)], {})]
+    + [("tensordot", [(2, 3, 4), (4, 3, 5)], {"dims": ([1, 2], [1, 0])}), ("tensordot", [(2, 3), (3, 5)], {"dims": 1})],
+    ids=ident,
+)
+def test_spellings_are_equal(op, shapes, kwargs):
+    e = H.explain(op, *tensors(shapes), **kwargs)
+    want = call(op)(*tensors(shapes), **kwargs).numpy()
+    arrays = {x.name: t.numpy() for x, t in zip(e.operands, tensors(shapes), strict=True)}
+    assert e.spellings["torch"]
+    modules = [H, torch] if torch is not None else [H]
+    for code in [*e.spellings["torch"], *e.spellings.get("einsum", [])]:
+        for module in modules:
+            own = {name: module.from_numpy(x.copy()) for name, x in arrays.items()}
+            got = eval(code, {"torch": module, "F": module.nn.functional, **own})
+            np.testing.assert_allclose(got.numpy(), want, rtol=1e-10, err_msg=code)
+    for code in e.spellings.get("numpy", []):
+        np.testing.assert_allclose(eval(code, {"np": np, **arrays}), want, rtol=1e-10, err_msg=code)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["(2,3) * (2,)", "(10,2,3) @ (4,3)", "ij,jk->ik (2,3) (4,5)", "dot((3,), (4,))", "conv2d((1,3,8,8), (4,2,3,3))",
+     "(2,) float32 @ (2,) float64", "bmm((4,2,3), (3,4))"],
+)  # fmt: skip
+def test_what_does_not_fit_says_what_raising_says(text):
+    e = H.explain(text)
+    assert not e.fits
+    with pytest.raises(type(e.error)) as caught:
+        call(e.request.equation or e.op)(*[x.meta() for x in e.operands])
+    assert str(caught.value) == str(e.error)
+    shown = str(e)
+    assert "does not fit" in shown and str(e.error).splitlines()[0] in shown
+
+
+def kinds(*args, **kwargs):
+    return [w.kind for w in H.explain(*args, **kwargs).warnings]
+
+
+def test_warnings():
+    assert kinds("(3,1) - (3,)") == ["broadcast"]
+    assert kinds("(3,1) * (1,4)") == ["outer"]
+    assert kinds("mse_loss((8,1), (8,))") == ["broadcast"]
+    assert kinds("ijk,kl->ijl", (200, 100, 1), (100, 200)) == ["size1"]
+    assert kinds("(3,2) + (3,1)") == ["column"]
+    assert kinds("(8,4) @ (4,4)") == ["square"]
+    assert kinds("linear((8,4), (4,4))") == ["square"]
+    assert kinds("(4,8) float16 @ (8,4) float16") == ["float16"]
+    for plain in ("(2,3) @ (3,4)", "(2,2) * (2,)", "(5,) + (3,5)", "(4,1) * 2", "linear((8,3), (4,3))", "(3,) * (3,)"):
+        assert kinds(plain) == [], plain
+
+
+def test_mends_of_a_broadcast_fit():
+    for a, b in [((3, 1), (3,)), ((3,), (3, 1)), ((5, 5, 1), (5, 5))]:
+        (warning,) = [w for w in H.explain(a, "-", b).warnings if w.kind == "broadcast"]
+        codes = [m.partition(": ")[2].partition(", on")[0] for m in warning.mends if m.startswith("number by number")]
+        assert codes
+        for code in codes:
+            y = eval(code, {"a": H.ones(a), "b": H.ones(b)})
+            assert y.numel() in (3, 25), code
+
+
+def test_d6_small_integers():
+    x, y = H.tensor([200, 200], dtype=H.uint8), H.tensor([2, 2], dtype=H.uint8)
+    e = H.explain(x, "dot", y)
+    assert e.sum_dtype == H.uint8 and "8 bits" in str(e)
+    (warning,) = e.warnings
+    assert warning.kind == "overflow" and "800 became 32" in warning.text
+    assert kinds(H.tensor([100, 100], dtype=H.uint8), "dot", H.tensor([1, 1], dtype=H.uint8)) == []
+    big = H.tensor([2**62, 4])
+    assert kinds(big, "*", H.tensor([2, 4])) == ["overflow"]
+    assert kinds(big, "*", H.tensor([1, 4])) == []
+    # Sums that leave the range and come back are exact.
+    assert kinds(H.tensor([100, -100], dtype=H.int8), "dot", H.tensor([2, 2], dtype=H.int8)) == []
+
+
+def test_half_that_overflows():
+    assert "nonfinite" in kinds(H.full((2,), 300.0, dtype=H.float16), "*", H.full((2,), 300.0, dtype=H.float16))
+
+
+def test_forms_of_the_question():
+    equal = [
+        H.explain("(10,2,3) @ (3,4)"),
+        H.explain("10x2x3 @ 3x4"),
+        H.explain("[10, 2, 3] @ [3, 4]"),
+        H.explain("a(10,2,3) @ b(3,4)"),
+        H.explain((10, 2, 3), "@", [3, 4]),
+        H.explain("@", (10, 2, 3), (3, 4)),
+        H.explain(H.ones(10, 2, 3), "matmul", H.ones(3, 4)),
+        H.explain(H.matmul, H.ones(10, 2, 3), H.ones(3, 4)),
+        H.explain(np.ones((10, 2, 3), "float32"), "@", np.ones((3, 4), "float32")),
+        H.explain("(10,2,3):float32 @ (3,4) f32"),
+        H.explain("(10,2,3) @ (4,3).T"),
+    ]
+    if torch is not None:
+        equal.append(H.explain(torch.matmul, torch.ones(10, 2, 3), torch.ones(3, 4)))
+    for e in equal:
+        assert (e.shape, e.multiply_adds, e.equation) == ((10, 2, 4), 240, "nik,kj->nij")
+    assert H.explain("x(2,3) * w(3,)").operands[1].name == "w"
+    assert H.explain("(3) * (3)").shape == (3,)
+    assert H.explain("einsum('ij,jk->ik', (2,3), (3,4))").shape == (2, 4)
+    assert H.explain("F.conv2d((1,3,8,8), (4,3,3,3), stride=2)").shape == (1, 4, 3, 3)
+    assert H.explain("(2,3) float16 * (3,) float64").dtype == H.float64
+    assert H.explain(2.5, "*", (2, 3)).shape == (2, 3)
+    assert H.explain(2.5, "-", (2, 3)).shape == (2, 3)
+    assert H.explain("ij,jk->ik (2,3) (3,4)").equation == "ij,jk->ik"
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("hello",),
+        ("(2,3)",),
+        ((2, 3),),
+        ("frobnicate", (2,), (3,)),
+        ("__import__('os').system('x')",),
+        (),
+        ("(a,3) @ (3,4)",),
+    ],
+)
+def test_questions_without_sense(args):
+    with pytest.raises((ValueError, TypeError), match="explain"):
+        H.explain(*args)
+
+
+def test_nothing_is_computed():
+    """A product of shapes takes no memory: this one would need 8 EiB."""
+    e = H.explain("(1000000,1000000,1000) @ (1000,1000)")
+    assert e.multiply_adds == 10**18
+    assert e.text(times=False)
+
+
+def test_strides_are_the_tensors_own():
+    e = H.explain(H.ones(3, 4).T, "@", H.ones(3, 5))
+    assert e.operands[0].stride == (1, 4)
+    e = H.explain(H.ones(1, 4).expand(3, 4), "*", H.ones(4))
+    assert e.operands[0].bytes == 16
+
+
+def test_any_call():
+    q = H.ones(2, 4, 8, 16)
+    e = H.explain(H.nn.functional.scaled_dot_product_attention, q, q, q)
+    assert e.multiply_adds == 2 * (2 * 4 * 8 * 8 * 16)
+    assert len(e.plans) == 2
+
+
+def test_measured():
+    e = H.explain(H.ones(64, 64), "@", H.ones(64, 64), measure=True)
+    assert 0 < e.measured < 1 and 0 < e.expected < 1
+    assert "measured" in str(e) and "expected" in str(e)
+    assert H.explain("(64,64) @ (64,64)", measure=True).measured > 0
+
+
+def test_text_is_plain_unless_asked():
+    e = H.explain("(10,2,3) @ (3,4)")
+    assert "\x1b" not in str(e) and "\x1b" in e.text(color=True)
+    uncolored = __import__("re").sub("\x1b\\[[0-9;]*m", "", e.text(color=True, times=False))
+    assert [line.rstrip() for line in uncolored.splitlines()] == e.text(times=False).splitlines()
+    assert max(map(len, e.text().splitlines())) <= 110
+
+
+def test_explaining_leaves_no_trace():
+    a = H.ones(2, 3, requires_grad=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        H.explain("mse_loss((8,1), (8,))")
+        H.explain(a, "*", H.ones(3))
+    assert a.grad is None and H.is_grad_enabled()
