@@ -42,6 +42,7 @@ NB_MODULE(_C, m) {
     init_ops(m.ptr());
     init_dlpack(m.ptr());
     init_explain(m.ptr());
+    init_autocast(m.ptr());
     bind_random(m);
   } catch (...) {
     set_error();

@@ -92,6 +92,14 @@ void watch_ops(PyObject *hook);
 // The op itself, whoever watches.
 PyObject *call_unwatched(PyObject *op, PyObject *const *args, Py_ssize_t n, PyObject *keywords);
 
+// ---- python_autocast.cpp
+enum class Autocast : uint8_t { none, lower, float32 };
+void init_autocast(PyObject *module);
+Autocast autocast_rule(const char *op);
+bool autocasting(); // in this thread
+void autocast(Autocast rule, Tensor *x);
+void autocast(Autocast rule, Value *arguments, int count);
+
 // ---- python_index.cpp
 PyObject *get_item(PyObject *self, PyObject *key);
 int set_item(PyObject *self, PyObject *key, PyObject *value);

@@ -32,6 +32,7 @@ struct Group { // one name: its overloads
   std::string name;
   std::vector<Signature> overloads;
   bool inplace_by_assign = false;
+  Autocast rule = Autocast::none;
 };
 
 const char *kind_text(const Parameter &p) {
@@ -432,6 +433,7 @@ PyObject *call(Group &g, bool is_method, PyObject *const *args, Py_ssize_t n, Py
     Value out;
     if (s.generic_out) out = v[s.out];
     bool given_out = out.index() != 0;
+    if (g.rule != Autocast::none && autocasting() && !given_out) autocast(g.rule, v, s.def->count);
     if (given_out) {
       bool any = false;
       for (int i = 0; i < s.def->count; ++i)
@@ -633,7 +635,7 @@ void init_ops(PyObject *module) {
   std::map<std::string, Group *> functions, methods;
   auto place = [](std::map<std::string, Group *> &where, const std::string &name, const OpDef &def, bool assign) {
     Group *&g = where[name];
-    if (!g) g = new Group{name, {}, assign}; // lives as long as the process
+    if (!g) g = new Group{name, {}, assign, autocast_rule(name.c_str())}; // lives as long as the process
     g->overloads.push_back(parse(def));
   };
   auto add = [&](const OpTable &table) {

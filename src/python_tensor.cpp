@@ -168,6 +168,7 @@ PyObject *nb_matmul(PyObject *a, PyObject *b) {
     }
     as_operand(a, x);
     as_operand(b, y);
+    if (autocasting()) autocast(Autocast::lower, &x), autocast(Autocast::lower, &y);
     PyTypeObject *subclass = subclass_of(a);
     return wrap_like(subclass ? subclass : subclass_of(b), ops::matmul(x, y));
   });
