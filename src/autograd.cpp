@@ -328,13 +328,18 @@ Saved::Saved(const Tensor &t, bool output, uint32_t nr)
 
 static std::string legacy_type(const Tensor &t) { return std::string("torch.") + info(t.dtype()).legacy; }
 
+// The name without "Backward0", which torch leaves out of its messages.
+static std::string kind_of(Node *fn) {
+  std::string name = fn->name();
+  return name.substr(0, name.find("Backward"));
+}
+
 Tensor Saved::get(Node *owner) const {
   if (!t_) return t_;
   if (t_.version() != version_) {
     std::string what = "[" + legacy_type(t_) + " " + brackets(t_.shape()) + "]";
     Node *fn = output_ ? owner : grad_fn(t_);
-    std::string by = fn ? fn->name() : "";
-    by = by.substr(0, by.find("Backward")); // torch leaves the word out
+    std::string by = fn ? kind_of(fn) : "";
     if (fn) what += ", which is output " + std::to_string(output_ ? output_nr_ : output_nr(t_)) + " of " + by + ",";
     throw Error(Raises::runtime,
                 "one of the variables needed for gradient computation has been modified by an inplace operation: " +
@@ -346,7 +351,8 @@ Tensor Saved::get(Node *owner) const {
                          : "enable anomaly detection to find the operation that failed to compute its gradient, with "
                            "torch.autograd.set_detect_anomaly(True, check_nan=False)."),
                 "inplace_saved")
-        .in(owner ? owner->name() : "");
+        .in(owner ? owner->name() : "")
+        .arg("saved", t_);
   }
   if (!output_ || !owner) return t_;
   Tensor again = alias(t_);
@@ -385,7 +391,7 @@ void check_inplace(const Tensor &self) {
         text("Output %u of %s is a view and is being modified inplace. This view is the output of a function that "
              "returns multiple views. Such functions do not allow the output views to be modified inplace. You "
              "should replace the inplace operation by an out-of-place one.",
-             self->meta->output, self->meta->fn->name()),
+             self->meta->output, kind_of(self->meta->fn.get()).c_str()),
         "inplace_views");
   if (self->base) {
     Tensor base{Ref<TensorImpl>(self->base)};
@@ -530,7 +536,9 @@ Tensors run_backward(const Tensors &outputs, const Tensors &given, const Tensors
     Edge e = gradient_edge(y);
     if (!g) {
       if (e.node || !given.empty()) {
-        HD_CHECK(y.numel() == 1, runtime, "grad can be implicitly created only for scalar outputs");
+        if (y.numel() != 1)
+          throw Error(Raises::runtime, "grad can be implicitly created only for scalar outputs", "scalar_backward")
+              .arg("tensor", y);
         HD_CHECK(!y.is_complex(), runtime,
                  "grad can be implicitly created only for real scalar outputs but got torch.%s", info(y.dtype()).name);
       }

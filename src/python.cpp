@@ -29,7 +29,9 @@ NB_MODULE(_C, m) {
   };
   acquire_host_lock = [] { PyEval_RestoreThread(suspended); };
   warning_hook = [](const std::string &s) {
-    if (PyErr_WarnEx(PyExc_UserWarning, s.c_str(), 1) < 0) throw PythonError{};
+    // At the user's line, not at a line of ours that called the op.
+    Object module(PyImport_ImportModule("hadamard.errors"));
+    if (!module || !Object(PyObject_CallMethod(module.get(), "warn", "s", s.c_str()))) throw PythonError{};
   };
   try {
     if (const char *wanted = std::getenv("HADAMARD_LEVEL"))

@@ -40,6 +40,8 @@ struct PythonError {}; // a Python exception is set
 
 // Runs f; a C++ exception becomes the Python one and the result nullptr.
 void set_error() noexcept; // inside a catch
+// The same, where the error may lack facts: what was called, and its arguments under their names.
+void set_error(const char *op, const std::vector<std::pair<std::string, PyObject *>> &args) noexcept;
 template <class F> PyObject *guarded(F f) noexcept {
   try {
     return f();

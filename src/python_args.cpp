@@ -481,19 +481,39 @@ struct OpObject {
 };
 PyTypeObject *function_type, *method_type;
 
+// The tensors of a call that failed, under the names of the signature.
+void call_failed(const Group &g, PyObject *const *args, Py_ssize_t n, PyObject *keywords) noexcept {
+  auto &params = g.overloads[0].params;
+  std::vector<std::pair<std::string, PyObject *>> given;
+  for (Py_ssize_t i = 0; i < n; ++i)
+    given.emplace_back(i < Py_ssize_t(params.size()) ? params[i].name : "argument " + std::to_string(i), args[i]);
+  for (Py_ssize_t k = 0; keywords && k < PyTuple_GET_SIZE(keywords); ++k)
+    given.emplace_back(PyUnicode_AsUTF8(PyTuple_GET_ITEM(keywords, k)), args[n + k]);
+  set_error(g.name.c_str(), given);
+}
+
 PyObject *call_function(PyObject *o, PyObject *const *args, size_t nf, PyObject *keywords) {
-  return guarded(
-      [&] { return call(*reinterpret_cast<OpObject *>(o)->group, false, args, PyVectorcall_NARGS(nf), keywords); });
+  Group &g = *reinterpret_cast<OpObject *>(o)->group;
+  Py_ssize_t n = PyVectorcall_NARGS(nf);
+  try {
+    return call(g, false, args, n, keywords);
+  } catch (...) {
+    call_failed(g, args, n, keywords);
+    return nullptr;
+  }
 }
 PyObject *call_method(PyObject *o, PyObject *const *args, size_t nf, PyObject *keywords) {
-  return guarded([&] {
-    Group &g = *reinterpret_cast<OpObject *>(o)->group;
-    Py_ssize_t n = PyVectorcall_NARGS(nf);
+  Group &g = *reinterpret_cast<OpObject *>(o)->group;
+  Py_ssize_t n = PyVectorcall_NARGS(nf);
+  try {
     if (n < 1 || !is_tensor(args[0]))
       throw Error(Raises::type, "descriptor '" + g.name + "' for 'torch._C.TensorBase' objects doesn't apply to a '" +
                                     (n ? Py_TYPE(args[0])->tp_name : "nothing") + "' object");
     return call(g, true, args, n, keywords);
-  });
+  } catch (...) {
+    call_failed(g, args, n, keywords);
+    return nullptr;
+  }
 }
 PyObject *op_get(PyObject *self, PyObject *instance, PyObject *) {
   if (!instance || instance == Py_None) {

@@ -101,7 +101,7 @@ template <class F> PyObject *binary_slot(PyObject *a, PyObject *b, const char *s
     PyTypeObject *subclass = subclass_of(a);
     return wrap_like(subclass ? subclass : subclass_of(b), f(x, y));
   } catch (...) {
-    set_error();
+    set_error(symbol, {{"a", a}, {"b", b}});
     return nullptr;
   }
 }
@@ -113,7 +113,7 @@ template <class F> PyObject *inplace_slot(PyObject *a, PyObject *b, const char *
     Py_INCREF(a);
     return a;
   } catch (...) {
-    set_error();
+    set_error(symbol, {{"a", a}, {"b", b}});
     return nullptr;
   }
 }
@@ -164,7 +164,13 @@ PyObject *nb_matmul(PyObject *a, PyObject *b) {
     Tensor x, y;
     if ((!is_tensor(a) && !array(a)) || (!is_tensor(b) && !array(b))) {
       if (PyList_Check(a) || PyList_Check(b)) operand(PyList_Check(a) ? a : b, x, "@");
-      Py_RETURN_NOTIMPLEMENTED;
+      PyObject *number = is_tensor(a) ? b : a;
+      if (!PyFloat_Check(number) && !PyLong_Check(number) && !PyComplex_Check(number)) Py_RETURN_NOTIMPLEMENTED;
+      auto type = [](PyObject *o) { return is_tensor(o) ? "Tensor" : Py_TYPE(o)->tp_name; };
+      throw Error(Raises::type, text("unsupported operand type(s) for @: '%s' and '%s'", type(a), type(b)),
+                  "number_operand")
+          .in("@")
+          .arg(is_tensor(a) ? "a" : "b", unwrap(is_tensor(a) ? a : b));
     }
     as_operand(a, x);
     as_operand(b, y);
@@ -202,7 +208,7 @@ int nb_bool(PyObject *a) {
     HD_CHECK(t.numel() == 1, runtime, "Boolean value of Tensor with more than one value is ambiguous");
     return !item(t).is_zero();
   } catch (...) {
-    set_error();
+    set_error("bool", {{"x", a}});
     return -1;
   }
 }

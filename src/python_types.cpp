@@ -277,7 +277,7 @@ void set_error() noexcept {
                                e.line.c_str(), "args", args.get(), "dim", (long long)e.dim));
     Object help;
     if (facts) {
-      Object module(PyImport_ImportModule("hadamard._errors"));
+      Object module(PyImport_ImportModule("hadamard.errors"));
       if (module) help = Object(PyObject_CallMethod(module.get(), "explain", "O", facts.get()));
     }
     PyErr_Clear(); // an explanation that fails leaves the first line
@@ -293,6 +293,23 @@ void set_error() noexcept {
   } catch (const std::exception &e) { PyErr_SetString(PyExc_RuntimeError, e.what()); } catch (...) {
     PyErr_SetString(PyExc_RuntimeError, "unknown C++ exception");
   }
+}
+
+void set_error(const char *op, const std::vector<std::pair<std::string, PyObject *>> &args) noexcept {
+  try {
+    throw;
+  } catch (Error &e) {
+    if (e.op.empty()) e.op = op;
+    if (e.args.empty())
+      for (auto &[name, o] : args) {
+        if (is_tensor(o)) e.arg(name.c_str(), unwrap(o));
+        else if (PyList_Check(o) || PyTuple_Check(o))
+          for (Py_ssize_t i = 0, n = std::min<Py_ssize_t>(PySequence_Fast_GET_SIZE(o), 8); i < n; ++i)
+            if (PyObject *t = PySequence_Fast_GET_ITEM(o, i); is_tensor(t))
+              e.arg((name + "[" + std::to_string(i) + "]").c_str(), unwrap(t));
+      }
+    set_error();
+  } catch (...) { set_error(); }
 }
 
 } // namespace hadamard::python

@@ -42,7 +42,7 @@ newaxis = None
 # Submodules and what is not needed at start: imported when first asked for.
 _MODULES = frozenset(
     "autograd nn optim utils linalg special testing random serialization cuda backends func fft distributed "
-    "diagnose hub jit onnx mps xpu version types return_types amp overrides multiprocessing "
+    "errors hub jit onnx mps xpu version types return_types amp overrides multiprocessing "
     "distributions compiler profiler array_api".split()
 )
 _LATE = {

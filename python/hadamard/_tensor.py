@@ -181,7 +181,7 @@ def numpy(self, *, force=False):
     if force:
         t = t.detach().cpu()
     if t.requires_grad:
-        from ._errors import error
+        from .errors import error
 
         raise error(
             RuntimeError, "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead."

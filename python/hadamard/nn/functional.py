@@ -4,7 +4,7 @@ import math
 import warnings
 
 import hadamard as H
-from hadamard import _C, _errors
+from hadamard import _C, errors
 
 from . import _attention, _grid, _pool, _reduction, _resize
 from ._tuples import _pair
@@ -473,7 +473,7 @@ def dropout3d(input, p=0.5, training=True, inplace=False):
 def _check_more_than_one_value(size):
     values = size[0] * math.prod(size[2:])
     if values == 1:
-        raise ValueError(f"Expected more than 1 value per channel when training, got input size {size}")
+        raise errors.error(ValueError, f"Expected more than 1 value per channel when training, got input size {size}")
 
 
 def batch_norm(input, running_mean, running_var, weight=None, bias=None, training=False, momentum=0.1, eps=1e-5):
@@ -581,10 +581,9 @@ def _weighted(loss, weight, input, reduction):
 
 def _warn_sizes(input, target):
     if target.size() != input.size():
-        warnings.warn(
+        errors.warn(
             f"Using a target size ({target.size()}) that is different to the input size ({input.size()}). This will "
-            "likely lead to incorrect results due to broadcasting. Please ensure they have the same size.",
-            stacklevel=3,
+            "likely lead to incorrect results due to broadcasting. Please ensure they have the same size."
         )
 
 
@@ -668,7 +667,7 @@ def binary_cross_entropy(input, target, weight=None, size_average=None, reduce=N
     if size_average is not None or reduce is not None:
         reduction = _reduction.legacy_get_string(size_average, reduce)
     if target.size() != input.size():
-        raise _errors.error(
+        raise errors.error(
             ValueError,
             f"Using a target size ({target.size()}) that is different to the input size ({input.size()}) is deprecated."
             " Please ensure they have the same size.",
@@ -692,7 +691,7 @@ def binary_cross_entropy_with_logits(
     if size_average is not None or reduce is not None:
         reduction = _reduction.legacy_get_string(size_average, reduce)
     if target.size() != input.size():
-        raise _errors.error(
+        raise errors.error(
             ValueError,
             f"Target size ({target.size()}) must be the same as input size ({input.size()})",
             input=input,

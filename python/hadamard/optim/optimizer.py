@@ -9,7 +9,7 @@ from itertools import chain
 import hadamard as H
 from hadamard import Tensor
 
-from .._errors import error
+from ..errors import error
 from ..nn.modules.module import _typename
 from ..utils.hooks import RemovableHandle
 
@@ -90,9 +90,10 @@ class Optimizer:
         self._init_hooks()
         self._opt_called = False
         if isinstance(params, Tensor):
-            raise TypeError(
+            raise error(
+                TypeError,
                 "params argument given to the optimizer should be an iterable of Tensors or dicts, but got "
-                + _typename(params)
+                + _typename(params),
             )
         self.state = defaultdict(dict)
         self.param_groups = []
@@ -276,9 +277,11 @@ class Optimizer:
             params = [param for _, param in params]
         for param in params:
             if not isinstance(param, Tensor):
-                raise TypeError("optimizer can only optimize Tensors, but one of the params is " + _typename(param))
+                raise error(
+                    TypeError, "optimizer can only optimize Tensors, but one of the params is " + _typename(param)
+                )
             if not self.defaults.get("differentiable") and not (param.is_leaf or param.retains_grad):
-                raise ValueError("can't optimize a non-leaf Tensor")
+                raise error(ValueError, "can't optimize a non-leaf Tensor", param=param)
         param_group["params"] = params
         if names is not None:
             param_group["param_names"] = names
@@ -300,7 +303,7 @@ class Optimizer:
             )
         known = {id(param) for group in self.param_groups for param in group["params"]}
         if any(id(param) in known for param in params):
-            raise ValueError("some parameters appear in more than one parameter group")
+            raise error(ValueError, "some parameters appear in more than one parameter group")
         self._warn_frozen(params, names)
         self.param_groups.append(param_group)
 

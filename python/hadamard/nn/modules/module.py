@@ -6,7 +6,7 @@ from collections import OrderedDict, namedtuple
 from collections.abc import Mapping
 
 import hadamard as H
-from hadamard import Tensor
+from hadamard import Tensor, errors
 
 from ...utils.hooks import BackwardHook, RemovableHandle
 from ..parameter import Buffer, Parameter, is_lazy
@@ -913,7 +913,7 @@ class Module:
                     error_msgs.insert(0, f"{kind} key(s) in state_dict: {listed}. ")
         if error_msgs:
             lines = "\n\t".join(error_msgs)
-            raise RuntimeError(f"Error(s) in loading state_dict for {type(self).__name__}:\n\t{lines}")
+            raise errors.error(RuntimeError, f"Error(s) in loading state_dict for {type(self).__name__}:\n\t{lines}")
         return _IncompatibleKeys(missing_keys, unexpected_keys)
 
     # Changing everything inside

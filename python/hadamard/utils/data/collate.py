@@ -5,7 +5,7 @@ from collections.abc import Mapping, MutableMapping, MutableSequence, Sequence
 from copy import copy
 
 import hadamard as H
-from hadamard import Tensor
+from hadamard import Tensor, errors
 
 __all__ = ["collate", "default_collate", "default_collate_fn_map", "default_convert"]
 
@@ -44,7 +44,7 @@ def _arrays(batch, collate_fn_map):
     first = batch[0]
     if isinstance(first, np.ndarray):
         if first.dtype.kind in "SUO":
-            raise TypeError(_MESSAGE.format(first.dtype))
+            raise errors.error(TypeError, _MESSAGE.format(first.dtype))
         return collate([H.as_tensor(item) for item in batch], collate_fn_map=collate_fn_map)
     if isinstance(first, (np.bool_, np.number)):
         return H.as_tensor(batch)
@@ -81,7 +81,7 @@ def collate(batch, *, collate_fn_map=None):
     if isinstance(first, Sequence):
         size = len(first)
         if not all(len(item) == size for item in batch):
-            raise RuntimeError("each element in list of batch should be of equal size")
+            raise errors.error(RuntimeError, "each element in list of batch should be of equal size")
         columns = [collate(column, collate_fn_map=collate_fn_map) for column in zip(*batch, strict=True)]
         if isinstance(first, tuple):
             return columns
@@ -94,7 +94,7 @@ def collate(batch, *, collate_fn_map=None):
             return kind(columns)
         except TypeError:
             return columns
-    raise TypeError(_MESSAGE.format(kind))
+    raise errors.error(TypeError, _MESSAGE.format(kind))
 
 
 def default_collate(batch):

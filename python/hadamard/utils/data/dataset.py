@@ -6,6 +6,7 @@ from bisect import bisect_right
 from itertools import accumulate
 
 import hadamard as H
+from hadamard import errors
 
 __all__ = [
     "ChainDataset",
@@ -51,7 +52,8 @@ class TensorDataset(Dataset):
 
     def __init__(self, *tensors):
         if any(tensors[0].size(0) != tensor.size(0) for tensor in tensors):
-            raise AssertionError("Size mismatch between tensors")
+            named = {f"tensors[{i}]": tensor for i, tensor in enumerate(tensors)}
+            raise errors.error(AssertionError, "Size mismatch between tensors", **named)
         self.tensors = tensors
 
     def __getitem__(self, index):
