@@ -1,6 +1,6 @@
 """Learn to read handwritten digits: an ordinary PyTorch script, a few seconds on one core.
 
-hadamard run examples/digits.py [--plot digits.png]
+hadamard run examples/digits.py [--plot digits.png] [--save weights.pt]
 python examples/digits.py            (the same file on PyTorch)
 """
 
@@ -113,6 +113,7 @@ def main():
     parser.add_argument("--lr", type=float, default=2e-3)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--plot", metavar="FILE.png", help="write learning curves and misread digits")
+    parser.add_argument("--save", metavar="FILE.pt", help="write the weights, for pretrained.py")
     args = parser.parse_args()
     if args.plot:  # what is missing is said before the training, not after it
         import matplotlib  # noqa: F401
@@ -141,6 +142,9 @@ def main():
 
     print(f"test accuracy {accuracy:.2%} ({int((read != test_set.tensors[1]).sum())} of {len(test_set)} misread)")
     print(f"time {time.perf_counter() - start:.1f} s")
+    if args.save:
+        torch.save(model.state_dict(), args.save)
+        print(f"wrote {args.save}")
     if args.plot:
         plot(args.plot, history, test_set, read)
 

@@ -456,3 +456,15 @@ def test_fork():
     if not child:
         os._exit(0 if (H.ones(1 << 20) * 3).sum().item() == 3 << 20 else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+@pytest.mark.parametrize("shape", [(3, 3), (7, 3), (3, 7), (4, 4, 4), (9, 2), (4, 3), (1, 5)])
+@pytest.mark.parametrize("wrap", [False, True])
+def test_fill_diagonal(shape, wrap):
+    a, x = np.zeros(shape), H.zeros(shape)
+    np.fill_diagonal(a, 5, wrap=wrap)
+    assert x.fill_diagonal_(5, wrap=wrap) is x and x.tolist() == a.tolist()
+    with pytest.raises(RuntimeError, match="dimensions must larger than 1"):
+        H.zeros(3).fill_diagonal_(1)
+    with pytest.raises(RuntimeError, match="all dimensions of input must be of equal length"):
+        H.zeros(2, 3, 2).fill_diagonal_(1)

@@ -427,6 +427,24 @@ def heaviside_(self, values):
 
 
 @_method
+def fill_diagonal_(self, fill_value, wrap=False):
+    """In place: one number on the main diagonal; with wrap=True again below it in a tall matrix."""
+    if self.dim() < 2:
+        raise RuntimeError("dimensions must larger than 1")
+    if self.dim() > 2 and len(set(self.shape)) > 1:
+        raise RuntimeError("all dimensions of input must be of equal length")
+    n = min(self.shape)
+    places = _C.arange(n)
+    if wrap and self.dim() == 2 and self.shape[0] > self.shape[1] + 1:
+        rows = _C.arange(self.shape[0])
+        rows = rows[rows % (n + 1) < n]
+        self[rows, rows % (n + 1)] = fill_value
+    else:
+        self[(places,) * self.dim()] = fill_value
+    return self
+
+
+@_method
 def is_coalesced(self):
     """False: tensors here are never sparse."""
     return False
