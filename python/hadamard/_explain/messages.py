@@ -2,7 +2,7 @@
 
 import re
 
-from hadamard import _errors
+from hadamard import errors
 
 _SIZES = r"\[([\d, ]*)\]"
 
@@ -194,7 +194,7 @@ def _explained(first, message, code):
         match = re.search(words, message)
         if match:
             op, args = reader(match, code)
-            said = _errors.explain({"kind": "", "op": op, "line": first, "args": args, "dim": -1})
+            said = errors.explain({"kind": "", "op": op, "line": first, "args": args, "dim": -1})
             if said:
                 lines = [line.removeprefix("  ") for line in said.splitlines()]
                 return lines + _more(op, lines)
@@ -202,7 +202,7 @@ def _explained(first, message, code):
         match = re.search(words, message)
         if match:
             return saying.format(match[0], *match.groups()).split("|")
-    said = _errors.explain({"kind": "", "op": "", "line": first, "args": [], "dim": -1})
+    said = errors.explain({"kind": "", "op": "", "line": first, "args": [], "dim": -1})
     return [line.removeprefix("  ") for line in said.splitlines()]
 
 
