@@ -1,6 +1,10 @@
 // What explain() and strict() ask of the core: the plans that a call makes, and to be asked before every op.
-#include "contraction.h"
 #include "python.h"
+
+#include <array>
+#include <utility>
+
+#include "contraction.h"
 
 namespace hadamard::python {
 namespace {
@@ -37,10 +41,80 @@ PyObject *record_plans(PyObject *, PyObject *args) {
   return y.take();
 }
 
-// _watch(hook): from now on every op calls hook(op, *args, **kwargs) in its place; None: as ever.
+// ---- the operators: slots of the type, which its subclasses have copied
+
+struct Operator {
+  binaryfunc PyNumberMethods::*slot;
+  const char *left, *right; // the method that calls it, and the one for a tensor on the right
+};
+constexpr Operator operators[] = {
+    {&PyNumberMethods::nb_add, "__add__", "__radd__"},
+    {&PyNumberMethods::nb_subtract, "__sub__", "__rsub__"},
+    {&PyNumberMethods::nb_multiply, "__mul__", "__rmul__"},
+    {&PyNumberMethods::nb_true_divide, "__truediv__", "__rtruediv__"},
+    {&PyNumberMethods::nb_matrix_multiply, "__matmul__", "__rmatmul__"},
+    {&PyNumberMethods::nb_and, "__and__", "__rand__"},
+    {&PyNumberMethods::nb_or, "__or__", "__ror__"},
+    {&PyNumberMethods::nb_xor, "__xor__", "__rxor__"},
+    {&PyNumberMethods::nb_inplace_add, "__iadd__", nullptr},
+    {&PyNumberMethods::nb_inplace_subtract, "__isub__", nullptr},
+    {&PyNumberMethods::nb_inplace_multiply, "__imul__", nullptr},
+    {&PyNumberMethods::nb_inplace_true_divide, "__itruediv__", nullptr},
+};
+constexpr size_t operator_count = std::size(operators);
+const char *const comparisons[] = {"__lt__", "__le__", "__eq__", "__ne__", "__gt__", "__ge__"};
+
+binaryfunc plain[operator_count];
+richcmpfunc plain_compare;
+PyObject *watcher = nullptr;
+
+// hook(Tensor.__mul__, a, b): the methods of Tensor keep the functions that the slots had.
+PyObject *ask(const char *method, PyObject *a, PyObject *b) {
+  Object hook = Object::share(watcher), op(PyObject_GetAttrString(reinterpret_cast<PyObject *>(tensor_type), method));
+  return op ? PyObject_CallFunctionObjArgs(hook.get(), op.get(), a, b, nullptr) : nullptr;
+}
+template <size_t i> PyObject *watched(PyObject *a, PyObject *b) {
+  constexpr Operator x = operators[i];
+  if (!is_tensor(a) && !x.right) Py_RETURN_NOTIMPLEMENTED;
+  return is_tensor(a) ? ask(x.left, a, b) : ask(x.right, b, a);
+}
+PyObject *watched_compare(PyObject *a, PyObject *b, int op) { return ask(comparisons[op], a, b); }
+template <size_t... i> constexpr std::array<binaryfunc, operator_count> all_watched(std::index_sequence<i...>) {
+  return {watched<i>...};
+}
+
+void set_slots(PyTypeObject *type, bool on) {
+  static constexpr auto seen = all_watched(std::make_index_sequence<operator_count>());
+  PyNumberMethods &numbers = reinterpret_cast<PyHeapTypeObject *>(type)->as_number;
+  for (size_t i = 0; i < operator_count; ++i) {
+    binaryfunc &f = numbers.*operators[i].slot;
+    if (f == (on ? plain[i] : seen[i])) f = on ? seen[i] : plain[i];
+  }
+  if (type->tp_richcompare == (on ? plain_compare : watched_compare))
+    type->tp_richcompare = on ? watched_compare : plain_compare;
+  Object below(checked(PyObject_CallMethod(reinterpret_cast<PyObject *>(type), "__subclasses__", nullptr)));
+  for (Py_ssize_t i = 0; i < PyList_GET_SIZE(below.get()); ++i)
+    set_slots(reinterpret_cast<PyTypeObject *>(PyList_GET_ITEM(below.get(), i)), on);
+}
+
+// _watch(hook): from now on every op and operator calls hook(op, *args, **kwargs) in its place; None: as ever.
 PyObject *watch(PyObject *, PyObject *hook) {
-  watch_ops(hook == Py_None ? nullptr : hook);
-  Py_RETURN_NONE;
+  return guarded([&]() -> PyObject * {
+    bool on = hook != Py_None;
+    if (on && !watcher) {
+      for (size_t i = 0; i < operator_count; ++i)
+        plain[i] = reinterpret_cast<PyHeapTypeObject *>(tensor_type)->as_number.*operators[i].slot;
+      plain_compare = tensor_type->tp_richcompare;
+    }
+    if (on) {
+      Py_INCREF(hook);
+      Py_XSETREF(watcher, hook);
+    }
+    set_slots(tensor_type, on);
+    watch_ops(on ? hook : nullptr);
+    if (!on) Py_CLEAR(watcher);
+    Py_RETURN_NONE;
+  });
 }
 // _unwatched(op, *args, **kwargs): the op itself.
 PyObject *unwatched(PyObject *, PyObject *const *args, Py_ssize_t n, PyObject *keywords) {

@@ -9,6 +9,7 @@ tensor([[ 5., 12.],
 
 from importlib import import_module as _import_module
 from math import e, inf, nan, pi  # noqa: F401
+from os import environ as _environ
 
 from . import _C
 from ._C import *  # noqa: F403
@@ -62,6 +63,10 @@ _LATE = {
     "set_autocast_enabled": "amp",
     "set_autocast_dtype": "amp",
     "explain": "_explain",
+    "strict": "_strict",
+    "trace_broadcasts": "_strict",
+    "StrictError": "_strict",
+    "StrictWarning": "_strict",
 }
 
 
@@ -92,3 +97,7 @@ def __getattr__(name):
 
 def __dir__():
     return sorted({*globals(), *_MODULES, *_LATE})
+
+
+if _environ.get("HADAMARD_STRICT", "0") != "0":
+    _import_module("._strict", __name__).switch_on(_environ["HADAMARD_STRICT"] == "warn")

@@ -18,8 +18,9 @@ def main(argv=None) -> int:
         "run",
         help="run an unedited PyTorch script on Hadamard",
         description="Run a PyTorch script on Hadamard, unedited: its imports of torch get Hadamard's modules.",
-        usage="hadamard run SCRIPT [ARGS ...]\n       hadamard run -m MODULE [ARGS ...]",
+        usage="hadamard run [--strict] SCRIPT [ARGS ...]\n       hadamard run [--strict] -m MODULE [ARGS ...]",
     )
+    run.add_argument("--strict", action="store_true", help="what computes without a word and is rarely meant, raises")
     run.add_argument("-m", dest="module", action="store_true", help="run a module, as python -m does")
     run.add_argument("script", metavar="SCRIPT", help="the file (with -m, the module) to run")
     run.add_argument("args", metavar="ARGS", nargs=argparse.REMAINDER, help="its arguments, passed on as they are")
@@ -59,6 +60,10 @@ def main(argv=None) -> int:
         return _coverage.report(given.scripts, given.lacking)
     if given.command == "explain":
         return _explain(given, explain)
+    if given.strict:
+        from ._strict import switch_on
+
+        switch_on()
     from . import _run
 
     (_run.run_module if given.module else _run.run_script)(given.script, given.args)
@@ -72,9 +77,12 @@ def _explain(given, parser) -> int:
     if (given.error is None) == (not given.product):
         parser.error("one of PRODUCT and --error is wanted")
     if given.error is not None:
-        from ._explain.messages import explain_message
+        from .errors import explain_message
 
         said = explain_message(sys.stdin.read() if given.error == "-" else given.error)
+        if not said:
+            print("hadamard explain: this message is not among those it knows", file=sys.stderr)
+            return 1
         print(said)
         return 0
     from . import explain

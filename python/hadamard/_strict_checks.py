@@ -1,0 +1,263 @@
+"""The kinds of strict(): how each is found, and the page of its error."""
+
+from math import prod
+
+from . import _C
+
+KINDS = {
+    "broadcast": "operands of different rank that expand against each other",
+    "outer": "operands of equal rank that expand against each other",
+    "size1": "a summed index of size 1 against one of size n",
+    "promotion": "operands of different dtypes",
+    "overflow": "integers that wrapped around",
+    "nonfinite": "an infinity or NaN made of finite numbers",
+}
+_ALIKE = {"multiply": "mul", "subtract": "sub", "divide": "div", "true_divide": "div", "truediv": "div", "ger": "outer"}
+_ALIKE |= {"and": "bitwise_and", "or": "bitwise_or", "xor": "bitwise_xor", "greater": "gt", "less": "lt"}
+_ALIKE |= {"greater_equal": "ge", "less_equal": "le", "not_equal": "ne"}
+LOSSES = frozenset(
+    "mse_loss l1_loss smooth_l1_loss huber_loss kl_div binary_cross_entropy binary_cross_entropy_with_logits "
+    "poisson_nll_loss gaussian_nll_loss soft_margin_loss hinge_embedding_loss".split()
+)
+_ARITHMETIC = frozenset(
+    "add sub mul div floor_divide remainder fmod pow float_power maximum minimum fmax fmin atan2 arctan2 hypot copysign "
+    "xlogy logaddexp logaddexp2 bitwise_and bitwise_or bitwise_xor lerp addcmul addcdiv where nextafter heaviside".split()
+)
+_COMPARISONS = frozenset("eq ne lt le gt ge isclose logical_and logical_or logical_xor".split())
+BROADCASTING = LOSSES | _ARITHMETIC | _COMPARISONS
+_PRODUCTS = frozenset(
+    "dot vdot mm mv bmm matmul inner outer kron addmm addmv addr addbmm baddbmm linear einsum tensordot chain_matmul "
+    "conv1d conv2d conv3d".split()
+)
+_WRAPS = _PRODUCTS | frozenset("add sub mul pow square prod cumprod sum cumsum addcmul".split())
+_UNSET = ("empty", "empty_like", "empty_strided", "new_empty", "new_empty_strided", "resize", "resize_as", "set")
+# Ops that modules call with their own arguments: checked there too.
+OUTER = LOSSES | _PRODUCTS
+
+
+def name_of(name) -> str:
+    """mul of __rmul__, mul_ and multiply; einsum of _einsum."""
+    if name.startswith("__"):
+        name = name.strip("_")
+        if name[0] in "ri":  # reflected, in place
+            name = name[1:]
+    else:
+        name = name.strip("_")
+    return _ALIKE.get(name, name)
+
+
+def tensors_of(name, raw, args, kwargs) -> list:
+    """The tensors (and arrays) of a call in the order in which a person reads them."""
+    found = []
+    for x in (*args, *kwargs.values()):
+        for y in x if isinstance(x, (list, tuple)) else (x,):
+            if isinstance(y, _C.Tensor) or (hasattr(y, "__array_interface__") and hasattr(y, "shape")):
+                found.append(y)
+    if raw.startswith("__r"):
+        found.reverse()
+    return found
+
+
+def _dtype(x) -> str:
+    return str(x.dtype).rpartition(".")[2]
+
+
+def _facts(tensors) -> list:
+    return [
+        (letter, tuple(x.shape), _dtype(x), str(getattr(x, "device", "cpu")))
+        for letter, x in zip("abcdefgh", tensors, strict=False)
+    ]
+
+
+def _show(shape):
+    return f"({shape[0]},)" if len(shape) == 1 else f"({', '.join(map(str, shape))})"
+
+
+def _wide(shapes):
+    """The broadcast shape, None where there is none."""
+    rank = max(map(len, shapes))
+    result = []
+    for sizes in zip(*((1,) * (rank - len(s)) + tuple(s) for s in shapes), strict=True):
+        large = {n for n in sizes if n != 1}
+        if len(large) > 1:
+            return None
+        result.append(large.pop() if large else 1)
+    return tuple(result)
+
+
+def _repeated(shape, result) -> list:
+    """[(dim of the result, times)] along which a shape is repeated."""
+    lead = len(result) - len(shape)
+    return [(d, n) for d, n in enumerate(result) if n != 1 and (d < lead or shape[d - lead] == 1)]
+
+
+def repetitions(name, tensors) -> list:
+    """(operand, shape, [(dim, times)], result shape) of what an op repeats without being asked."""
+    if name in BROADCASTING:
+        shapes = [tuple(x.shape) for x in tensors]
+    elif name == "matmul" and len(tensors) == 2:
+        shapes = [tuple(x.shape)[:-2] for x in tensors]  # of the batches
+    else:
+        return []
+    result = _wide(shapes) if shapes else None
+    if result is None:
+        return []
+    found = []
+    for letter, x, shape in zip("abcdefgh", tensors, shapes, strict=False):
+        dims = _repeated(shape, result)
+        if dims and prod(x.shape) != 1:
+            found.append((letter, tuple(x.shape), dims, result))
+    return found
+
+
+# ---- before the op
+
+
+def before(call) -> list:
+    """[(kind, first line, args, facts)] of what the operands alone show."""
+    if call.internal:
+        return []
+    found = []
+    if call.name in BROADCASTING:
+        found += _expand(call) + _promote(call)
+    elif call.name in ("einsum", "tensordot"):
+        found += _size1(call)
+    if call.op.__name__.endswith("_") or call.op.__name__.startswith("__i"):
+        call.memory["finite"] = all(_finite(x) for x in call.tensors)
+        if any(_is_integer(x) for x in call.tensors) and call.name in _WRAPS:
+            call.memory["before"] = [x.clone() if isinstance(x, _C.Tensor) else x for x in call.args]
+    return found
+
+
+def _expand(call):
+    tensors = [x for x in call.tensors[:3] if prod(x.shape) > 1]
+    for i, x in enumerate(tensors):
+        for y in tensors[i + 1 :]:
+            a, b = tuple(x.shape), tuple(y.shape)
+            wide = _wide([a, b])
+            if wide and _repeated(a, wide) and _repeated(b, wide):
+                kind = "broadcast" if len(a) != len(b) else "outer"
+                line = f"{call.name}: {_show(a)} and {_show(b)} expand against each other, to {_show(wide)}"
+                return [(kind, line, _facts([x, y]), {"wide": wide})]
+    return []
+
+
+def _promote(call):
+    if call.name in _COMPARISONS or call.name == "where":
+        return []
+    whole = [x for x in call.tensors if len(x.shape) and _dtype(x) != "bool"]
+    names = list(dict.fromkeys(_dtype(x) for x in whole))
+    if len(names) < 2:
+        return []
+    line = f"{call.name}: operands of {' and '.join(names)}, one of which is converted without a word"
+    return [("promotion", line, _facts(call.tensors), {})]
+
+
+def _size1(call):
+    tensors = call.tensors
+    if call.name == "einsum":
+        left, arrow, right = call.args[0].replace(" ", "").partition("->")
+        terms = left.split(",")
+        if len(terms) != len(tensors) or "." in left:
+            return []
+        kept = set(right) if arrow else {c for c in left if left.count(c) == 1}
+        pairs = [
+            (c, [(n, t.index(c)) for n, t in enumerate(terms) if c in t]) for c in dict.fromkeys(left.replace(",", ""))
+        ]
+        places = [(c, where) for c, where in pairs if c not in kept]
+    else:
+        a, b = tensors[:2]
+        places = [
+            (f"dim {x} of a, dim {y} of b", [(0, x), (1, y)]) for x, y in zip(call.args[2], call.args[3], strict=False)
+        ]
+    for name, where in places:
+        sizes = [tensors[n].shape[d] for n, d in where]
+        if len(set(sizes)) > 1 and 1 in sizes:
+            one = where[sizes.index(1)]
+            many = where[sizes.index(max(sizes))]
+            line = (
+                f"{call.name}: the summed index {name} has size 1 in {'abcdefgh'[one[0]]} and {max(sizes)} in "
+                f"{'abcdefgh'[many[0]]}"
+            )
+            facts = {"one": one, "many": many, "equation": call.args[0] if call.name == "einsum" else ""}
+            return [("size1", line, _facts(tensors), facts)]
+    return []
+
+
+# ---- after the op
+
+
+def after(call, result) -> list:
+    """[(kind, first line, args, facts)] of what the numbers of the result show."""
+    results = [x for x in (result if isinstance(result, (tuple, list)) else (result,)) if isinstance(x, _C.Tensor)]
+    if not results or results[0].is_meta:
+        return []
+    if call.internal:
+        return []
+    if call.name in _WRAPS and _is_integer(results[0]):
+        return _wrapped(call, results[0])
+    return _infinite(call, results) if call.tensors and call.name not in _UNSET else []
+
+
+def _is_integer(x) -> bool:
+    return _dtype(x) in ("uint8", "int8", "int16", "int32", "int64")
+
+
+def _finite(x) -> bool:
+    if not isinstance(x, _C.Tensor):
+        return True
+    if not (x.is_floating_point() or x.is_complex()) or x.is_meta:
+        return True
+    return bool(_C.isfinite(x.detach()).all())
+
+
+def _infinite(call, results):
+    bad = [x for x in results if not _finite(x)]
+    if not bad or not call.memory.get("finite", True):
+        return []
+    if "finite" not in call.memory and not all(_finite(x) for x in call.tensors):
+        return []
+    if any(isinstance(x, float) and not abs(x) < float("inf") for x in (*call.args, *call.kwargs.values())):
+        return []
+    y = bad[0].detach()
+    nan, count = int((y != y).sum()), y.numel()
+    infinite = int((~_C.isfinite(y)).sum()) - nan
+    what = " and ".join(words for n, words in ((nan, f"{nan} NaN"), (infinite, f"{infinite} infinite")) if n)
+    line = f"{call.name}: finite operands gave a result with {what} of {count} number{'s' if count > 1 else ''}"
+    return [("nonfinite", line, _facts(call.tensors), {"where": _first(~_C.isfinite(y)), "call": call})]
+
+
+def _first(mask):
+    """The index of the first True."""
+    where = mask.nonzero()[0].tolist()
+    return tuple(where)
+
+
+def _wrapped(call, y):
+    """The same op in float64: what wrapped is off by a multiple of 2^bits, which no rounding is."""
+    args = call.memory.get("before", call.args)
+    if "dtype" in call.kwargs or "out" in call.kwargs:
+        return []
+
+    def wide(x):
+        if isinstance(x, _C.Tensor):
+            return x.detach().to(_C.float64)
+        if isinstance(x, (list, tuple)) and any(isinstance(v, _C.Tensor) for v in x):
+            return [wide(v) for v in x]
+        return x
+
+    try:
+        exact = _C._unwatched(call.op, *[wide(x) for x in args], **{k: wide(v) for k, v in call.kwargs.items()})
+    except Exception:
+        return []  # the op has no form in float64
+    bits = 8 * y.element_size()
+    bad = (exact - y.detach().to(_C.float64)).abs() > 2.0 ** (bits - 1)
+    if not bad.any():
+        return []
+    at = _first(bad)
+    was, became = exact[at].item(), y[at].item()
+    count = int(bad.sum())
+    share = f"{count} of {y.numel()} numbers wrapped around" if y.numel() > 1 else "the result wrapped around"
+    shown = f"{was:.0f}" if abs(was) < 1e15 else f"{was:.4g}"
+    line = f"{call.name}: {share}: {shown} became {became} in {_dtype(y)}"
+    return [("overflow", line, _facts(call.tensors), {"dtype": _dtype(y), "bits": bits})]
