@@ -58,7 +58,10 @@ CASES = {
     "log of zero": ("nonfinite", lambda: H.zeros(2).log()),
     "exp": ("nonfinite", lambda: H.exp(H.tensor([1000.0]))),
     "half": ("nonfinite", lambda: H.full((2,), 300.0, dtype=H.float16) * H.full((2,), 300.0, dtype=H.float16)),
-    "half product": ("nonfinite", lambda: H.full((1, 2), 300.0, dtype=H.float16) @ H.full((2, 1), 300.0, dtype=H.float16)),
+    "half product": (
+        "nonfinite",
+        lambda: H.full((1, 2), 300.0, dtype=H.float16) @ H.full((2, 1), 300.0, dtype=H.float16),
+    ),
     "cast": ("nonfinite", lambda: H.full((2,), 1e6).half()),
     # What passes.
     "a bias": (None, lambda: H.ones(4, 3) + H.ones(3)),

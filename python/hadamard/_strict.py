@@ -102,7 +102,7 @@ class trace_broadcasts(_Switch):
     >>> import hadamard as H, sys
     >>> with H.trace_broadcasts(file=sys.stdout) as trace:
     ...     y = H.ones(4, 3) * H.ones(3)
-    <doctest...: mul repeats b, (3,), 4 times along dim 0, to (4, 3)
+    <...>:2: mul repeats b, (3,), 4 times along dim 0, to (4, 3)    y = H.ones(4, 3) * H.ones(3)
     >>> len(trace.found)
     1
     """
@@ -213,13 +213,14 @@ class _Call:
         self.op, self.args, self.kwargs = op, args, kwargs
         self.name = name_of(op.__name__)
         self.tensors = tensors_of(self.name, op.__name__, args, kwargs)
-        self.ours = frame.f_code.co_filename.startswith(_OURS)
         user = frame
         while user.f_back is not None and user.f_code.co_filename.startswith((_OURS, "<frozen")):
             user = user.f_back
         self.user = user
-        # What a module or a loss computes inside is its own affair; its arguments are the user's.
-        self.internal = self.ours and self.name not in OUTER
+        # What a module or a loss computes inside is its own affair; its arguments are the user's, and so is what
+        # NumPy's operators hand on.
+        file = frame.f_code.co_filename
+        self.internal = file.startswith(_OURS) and file != _OURS + "_numpy.py" and self.name not in OUTER
         self.memory: dict = {}
 
     def run(self):

@@ -20,8 +20,9 @@ LOSSES = frozenset(
     "poisson_nll_loss gaussian_nll_loss soft_margin_loss hinge_embedding_loss".split()
 )
 _ARITHMETIC = frozenset(
-    "add sub mul div floor_divide remainder fmod pow float_power maximum minimum fmax fmin atan2 arctan2 hypot copysign "
-    "xlogy logaddexp logaddexp2 bitwise_and bitwise_or bitwise_xor lerp addcmul addcdiv where nextafter heaviside".split()
+    "add sub mul div floor_divide remainder fmod pow float_power maximum minimum fmax fmin atan2 arctan2 hypot "
+    "copysign xlogy logaddexp logaddexp2 bitwise_and bitwise_or bitwise_xor lerp addcmul addcdiv where nextafter "
+    "heaviside".split()
 )
 _COMPARISONS = frozenset("eq ne lt le gt ge isclose logical_and logical_or logical_xor".split())
 BROADCASTING = LOSSES | _ARITHMETIC | _COMPARISONS

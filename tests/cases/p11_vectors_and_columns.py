@@ -10,3 +10,13 @@ column = x.unsqueeze(1)
 assert torch.allclose((w @ column).squeeze(1), y)
 assert torch.equal(column @ y.unsqueeze(0), torch.outer(x, y))
 assert (column - y).shape == (3, 3)
+
+if hasattr(torch, "explain"):
+    assert [w.kind for w in torch.explain(column, "-", y).warnings] == ["broadcast"]
+    try:
+        with torch.strict():
+            column - y
+    except torch.StrictError as error:
+        assert error.kind == "broadcast" and "column.squeeze(-1)" in str(error)
+    else:
+        raise AssertionError("strict() let it pass")

@@ -15,3 +15,7 @@ for y in (x @ w + b, torch.addmm(b, x, w), F.linear(x, w.t(), b)):
     y.sum().backward()
     assert b.grad.tolist() == [3, 3]
 assert (x @ w + torch.ones(3, 1)).shape == (3, 2)
+
+if hasattr(torch, "explain"):
+    assert [w.kind for w in torch.explain(x @ w, "+", torch.ones(3, 1)).warnings] == ["column"]
+    assert torch.explain(x @ w, "+", b).warnings == []
