@@ -166,8 +166,12 @@ bool convert(PyObject *o, const Parameter &p, Value &v, bool only) {
     for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(o); ++i) {
       PyObject *e = PySequence_Fast_GET_ITEM(o, i);
       if (is_tensor(e)) ts.push_back(unwrap(e));
-      else if (e == Py_None) ts.emplace_back();
-      else return false;
+      else if (e == Py_None && p.name == "indices") ts.emplace_back();
+      else if (i == 0) return false;
+      else
+        throw Error(Raises::type,
+                    text("expected Tensor as element %ld in argument 0, but got %s", long(i), Py_TYPE(e)->tp_name),
+                    "arguments");
     }
     v = std::move(ts);
     return true;
