@@ -204,7 +204,62 @@ Tensor new_result(const Tensor *in, int n, const Dims &shape, DType t, Device d)
         "Negation, the `-` operator, on a bool tensor is not supported. If you are trying to invert a mask, use "
         "the `~` or `logical_not()` operator instead.",
         "dtype");
-  throw Error(Raises::not_implemented, "\"" + n + "_cpu\" not implemented for '" + info(t).scalar + "'", "dtype")
+  // What torch says where it is not the op's name and "_cpu"; the first that fits.
+  static constexpr struct {
+    const char *op;
+    Set dtypes;
+    Raises type;
+    const char *text;
+  } said[] = {
+      {"ceil", complexes, Raises::not_implemented, "ceil is not supported for complex inputs"},
+      {"floor", complexes, Raises::not_implemented, "floor is not supported for complex inputs"},
+      {"trunc", complexes, Raises::not_implemented, "trunc is not supported for complex inputs"},
+      {"clamp", complexes, Raises::not_implemented, "clamp is not supported for complex types"},
+      {"clamp_min", complexes, Raises::not_implemented, "\"maximum_cpu\" not implemented for '%s'"},
+      {"clamp_max", complexes, Raises::not_implemented, "\"minimum_cpu\" not implemented for '%s'"},
+      {"relu", complexes, Raises::not_implemented, "clamp is not supported for complex types"},
+      {"relu", boolean, Raises::runtime, "Boolean inputs not supported for relu"},
+      {"relu6", complexes, Raises::not_implemented, "clamp is not supported for complex types"},
+      {"relu6", boolean, Raises::runtime, "Bool inputs not supported for hardtanh"},
+      {"hardtanh", complexes, Raises::not_implemented, "clamp is not supported for complex types"},
+      {"hardtanh", boolean, Raises::runtime, "Bool inputs not supported for hardtanh"},
+      {"maximum", complexes, Raises::runtime, "maximum not implemented for complex tensors."},
+      {"minimum", complexes, Raises::runtime, "minimum not implemented for complex tensors."},
+      {"fmax", complexes, Raises::runtime, "fmax not implemented for complex tensors."},
+      {"fmin", complexes, Raises::runtime, "fmin not implemented for complex tensors."},
+      {"deg2rad", complexes, Raises::runtime, "deg2rad is not supported for complex tensors."},
+      {"rad2deg", complexes, Raises::runtime, "rad2deg is not supported for complex tensors."},
+      {"heaviside", complexes, Raises::runtime, "heaviside is not yet implemented for complex tensors."},
+      {"signbit", complexes, Raises::not_implemented, "signbit is not implemented for complex tensors."},
+      {"sign", complexes, Raises::not_implemented,
+       "Unlike NumPy, torch.sign is not intended to support complex numbers. Please use torch.sgn instead."},
+      {"addcdiv", integers | boolean, Raises::runtime,
+       "Integer division with addcdiv is no longer supported, and in a future  release addcdiv will perform a true "
+       "division of tensor1 and tensor2. The historic addcdiv behavior can be implemented as (input + value * "
+       "torch.trunc(tensor1 / tensor2)).to(input.dtype) for integer inputs and as (input + value * tensor1 / tensor2) "
+       "for float inputs. The future addcdiv behavior is just the latter implementation: (input + value * tensor1 / "
+       "tensor2), for all dtypes."},
+      {"complex", everything, Raises::runtime,
+       "Expected both inputs to be Half, Float or Double tensors but got %s and %s"},
+  };
+  for (auto &s : said)
+    if (n == s.op && dtype_in(t, s.dtypes))
+      throw Error(s.type, text(s.text, info(t).scalar, info(t).scalar), "dtype").in(op.name);
+  static constexpr struct {
+    const char *op, *kernel;
+  } kernels[] = {
+      {"bitwise_left_shift", "lshift_cpu"}, {"bitwise_right_shift", "rshift_cpu"}, {"trunc_divide", "div_trunc_cpu"},
+      {"floor_divide", "div_floor_cpu"},    {"gelu", "GeluKernelImpl"},            {"gelu_tanh", "GeluKernelImpl"},
+      {"selu", "elu_cpu"},                  {"round", "round_vml_cpu"},            {"ceil", "ceil_vml_cpu"},
+      {"floor", "floor_vml_cpu"},           {"trunc", "trunc_vml_cpu"},            {"erf", "erf_vml_cpu"},
+      {"erfc", "erfc_vml_cpu"},             {"erfinv", "erfinv_vml_cpu"},          {"lgamma", "lgamma_vml_cpu"},
+      {"digamma", "digamma"},               {"pow", "pow"},                        {"addcmul", "addcmul_cpu_out"},
+      {"logsigmoid", "log_sigmoid_cpu"},    {"add_scaled", "add_cpu"},
+  };
+  std::string kernel = n + "_cpu";
+  for (auto &k : kernels)
+    if (n == k.op) kernel = k.kernel;
+  throw Error(Raises::not_implemented, "\"" + kernel + "\" not implemented for '" + info(t).scalar + "'", "dtype")
       .in(op.name);
 }
 

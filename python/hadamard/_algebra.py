@@ -61,6 +61,8 @@ def cholesky(input, upper=False, *, out=None):
         "produce equivalent results for all valid (symmetric positive definite) inputs.",
         stacklevel=2,
     )
+    linalg._check_square(input, "cholesky")
+    linalg._check_kernel(input, "cholesky_cpu")
     return linalg.cholesky(input, upper=upper, out=out)
 
 
@@ -87,15 +89,21 @@ def svd(input, some=True, compute_uv=True, *, out=None):
 
 def cholesky_solve(input, L, upper=False, *, out=None):
     """X with A X = B for B = `input` and A = L Lᴴ (Lᴴ L where `upper`)."""
-    low = _adjoint(L) if upper else L
-    x = linalg.solve_triangular(low, input, upper=False)
-    return _write(out, linalg.solve_triangular(_adjoint(low), x, upper=True))
+    linalg._check_matrix(input, "cholesky_solve", "b")
+    linalg._check_square(L, "cholesky_solve")
+    linalg._check_kernel(input, "cholesky_solve_cpu")
+    if linalg._foreign(input):
+        return _write(out, linalg._widened(cholesky_solve, input, L))
+    return _write(out, linalg._function("CholeskySolve")(input, L, upper))
 
 
 def cholesky_inverse(L, upper=False, *, out=None):
     """The inverse of L Lᴴ (Lᴴ L where `upper`)."""
-    eye = H.eye(L.shape[-1], dtype=L.dtype, device=L.device).expand(L.shape)
-    return _write(out, cholesky_solve(eye, L, upper))
+    linalg._check_square(L, "cholesky_inverse")
+    linalg._check_kernel(L, "cholesky_inverse_out_cpu")
+    if linalg._foreign(L):
+        return _write(out, linalg._widened(cholesky_inverse, L))
+    return _write(out, linalg._function("CholeskyInverse")(L, upper))
 
 
 def lu_solve(b, LU_data, LU_pivots, *, out=None):

@@ -4,6 +4,8 @@ Decompositions are LAPACK's, by way of NumPy, which is imported when the first o
 and gradients of gradients.
 """
 
+import math
+
 import hadamard as H
 from hadamard import _C
 
@@ -118,11 +120,32 @@ def _check_matrix(x, name, arg="A"):
         raise RuntimeError(f"{name}: The input tensor {arg} must have at least 2 dimensions.")
 
 
-def _check_float(x, name, low=False):
+def _check_float(x, name, kernel=None):
+    # Where torch has got as far as a kernel, it is the kernel that refuses float16, and takes empty matrices.
     if not (x.is_floating_point() or x.is_complex()):
         raise RuntimeError(f"{name}: Expected a floating point or complex tensor as input. Got {_scalar_name(x.dtype)}")
-    if not low and x.dtype in (H.float16, H.bfloat16):
+    if kernel:
+        _check_kernel(x, kernel)
+    elif x.dtype in (H.float16, H.bfloat16):
         raise RuntimeError(f"{name}: Low precision dtypes not supported. Got {_scalar_name(x.dtype)}")
+
+
+def _check_kernel(x, kernel):
+    if x.numel() and (not (x.is_floating_point() or x.is_complex()) or x.dtype in (H.float16, H.bfloat16)):
+        raise NotImplementedError(f"\"{kernel}\" not implemented for '{_scalar_name(x.dtype)}'")
+
+
+def _widened(function, *tensors):
+    # Empty matrices of any dtype: the shapes, by way of a dtype that the decomposition knows.
+    dtype = tensors[0].dtype
+    y = function(*[t.float() if t.dtype == dtype else t for t in tensors])
+    if isinstance(y, tuple):
+        return type(y)(*[v.to(dtype) if v.dtype == H.float32 else v for v in y])
+    return y.to(dtype)
+
+
+def _foreign(x):
+    return not x.is_complex() and x.dtype not in (H.float32, H.float64)
 
 
 def _check_square(x, name, arg="A"):
@@ -140,7 +163,8 @@ def _eliminate(a):
     rows, swaps, info = np.arange(m), [], 0
     with np.errstate(all="ignore"):
         for k in range(min(m, n)):
-            p = k + int(np.argmax(np.abs(a[k:, k])))
+            column = a[k:, k]  # LAPACK measures complex numbers by |re| + |im|
+            p = k + int(np.argmax(np.abs(column.real) + np.abs(column.imag)))
             swaps.append(p + 1)
             if a[p, k] == 0:
                 info = info or k + 1
@@ -153,7 +177,7 @@ def _eliminate(a):
 
 
 def _batch(a):
-    return a.reshape(-1, *a.shape[-2:])
+    return a.reshape(math.prod(a.shape[:-2]), *a.shape[-2:])
 
 
 def _zero_pivots(a):
@@ -185,11 +209,6 @@ def _function(name):
     if not _functions:
         _functions.update(_make_functions(H.autograd.Function))
     return _functions[name].apply
-
-
-def _phi(x):
-    # The lower triangle with half the diagonal.
-    return x.tril() - 0.5 * H.diag_embed(x.diagonal(0, -2, -1))
 
 
 def _skew(x):
@@ -328,9 +347,43 @@ def _make_functions(Function):
         def backward(ctx, g):
             (L,) = ctx.saved_tensors
             Lh = _adjoint(L)
-            x = solve_triangular(Lh, _phi(Lh @ g.tril()), upper=True)
-            x = solve_triangular(L, x, upper=False, left=False)
-            return 0.5 * (x + _adjoint(x))
+            x = (Lh @ g).tril()
+            x = solve_triangular(Lh, 0.5 * (x + _adjoint(x.tril(-1))), upper=True)
+            return solve_triangular(L, x, upper=False, left=False)
+
+    class CholeskyInverse(Function):
+        @staticmethod
+        def forward(ctx, L, upper):
+            X = _substituted_twice(L, H.eye(L.shape[-1], dtype=L.dtype).expand(L.shape), upper)
+            ctx.save_for_backward(L, X)
+            ctx.upper = upper
+            return X
+
+        @staticmethod
+        def backward(ctx, g):
+            L, X = ctx.saved_tensors
+            if H.is_grad_enabled():
+                X = _function("CholeskyInverse")(L, ctx.upper)
+            x = X @ ((g + _adjoint(g)) @ X)
+            return -(L @ x) if ctx.upper else -(x @ L), None
+
+    class CholeskySolve(Function):
+        @staticmethod
+        def forward(ctx, B, L, upper):
+            X = _substituted_twice(L, B, upper)
+            ctx.save_for_backward(B, L, X)
+            ctx.upper = upper
+            return X
+
+        @staticmethod
+        def backward(ctx, g):
+            B, L, X = ctx.saved_tensors
+            if H.is_grad_enabled():
+                X = _function("CholeskySolve")(B, L, ctx.upper)
+            gB = _function("CholeskySolve")(g, L, ctx.upper)
+            x = gB @ _adjoint(X)
+            x = x + _adjoint(x)
+            return _sum_to(gB, B.shape), _sum_to(-(L @ x) if ctx.upper else -(x @ L), L.shape), None
 
     class LinalgQr(Function):
         @staticmethod
@@ -503,19 +556,38 @@ def _make_functions(Function):
         @staticmethod
         def backward(ctx, gP, gL, gU):
             P, L, U = ctx.saved_tensors
-            if L.shape[-2] != U.shape[-1]:
-                raise NotImplementedError("the gradient of the LU decomposition is there for square matrices only")
-            x = 0
+            k = U.shape[-2] if U.shape[-2] < U.shape[-1] else L.shape[-1]
+            L1, L2, U1, U2 = L[..., :k, :], L[..., k:, :], U[..., :k], U[..., k:]
+            # What is right of the square in U is L⁻¹ times columns of PᵀA, what is below it in L is rows times U⁻¹.
+            x, right, below = 0, None, None
             if gL is not None:
-                x = (_adjoint(L) @ gL).tril(-1)
+                x = (_adjoint(L1) @ gL[..., :k, :]).tril(-1)
+                if L2.shape[-2]:
+                    x = x - (_adjoint(L2) @ gL[..., k:, :]).triu()
+                    below = solve_triangular(_adjoint(U1), gL[..., k:, :], upper=False, left=False)
             if gU is not None:
-                x = x + (gU @ _adjoint(U)).triu()
-            x = solve_triangular(_adjoint(U), x, upper=False, left=False)
-            return P @ solve_triangular(_adjoint(L), x, upper=True, unitriangular=True)
+                x = x + (gU[..., :k] @ _adjoint(U1)).triu()
+                if U2.shape[-1]:
+                    x = x - (gU[..., k:] @ _adjoint(U2)).tril(-1)
+                    right = solve_triangular(_adjoint(L1), gU[..., k:], upper=True, unitriangular=True)
+            x = solve_triangular(_adjoint(U1), x, upper=False, left=False)
+            x = solve_triangular(_adjoint(L1), x, upper=True, unitriangular=True)
+            if L2.shape[-2]:
+                x = H.cat([x, H.zeros_like(L2) if below is None else below], -2)
+            if U2.shape[-1]:
+                x = H.cat([x, H.zeros_like(U2) if right is None else right], -1)
+            return P @ x
 
     classes = [LinalgInvEx, LinalgDet, LinalgSlogdet, LinalgSolveEx, LinalgSolveTriangular, LinalgCholeskyEx]
-    classes += [LinalgQr, LinalgEigh, LinalgEig, LinalgSvd, LinalgPinv, LinalgLu]
+    classes += [LinalgQr, LinalgEigh, LinalgEig, LinalgSvd, LinalgPinv, LinalgLu, CholeskyInverse, CholeskySolve]
     return {c.__name__: c for c in classes}
+
+
+def _substituted_twice(L, B, upper):
+    # (L Lᴴ)⁻¹ B, or (Lᴴ L)⁻¹ B of an upper L, without history.
+    low = _adjoint(L) if upper else L
+    x = _substitute(_array(low), _array(B), False, False)
+    return _tensor(_substitute(_array(_adjoint(low)), x, True, False))
 
 
 def _substitute(a, b, upper, unit):
@@ -694,8 +766,8 @@ def inv(A, *, out=None):
 
 def inv_ex(A, *, check_errors=False, out=None):
     """`inv` and, instead of an error, the number of the first zero pivot (int32; 0 where there is none)."""
-    _check_square(A, "linalg.inv_ex")
-    _check_float(A, "linalg.inv_ex")
+    _check_square(A, "linalg.inv")
+    _check_float(A, "linalg.inv")
     info = _zero_pivots(_array(A))
     if info.any():
         if check_errors:
@@ -712,8 +784,11 @@ def pinv(input, rcond=None, hermitian=False, *, atol=None, rtol=None, out=None):
 
     `rtol` is by default max(m, n) times the smallest step of the dtype from 1, unless `atol` is given.
     """
-    _check_matrix(input, "linalg.pinv")
-    _check_float(input, "linalg.pinv")
+    if input.dim() < 2 or _foreign(input):
+        raise RuntimeError(
+            f"linalg.pinv({_scalar_name(input.dtype)}{{{list(input.shape)}}}): expected a tensor with 2 or more dimensions "
+            "of float, double, cfloat or cdouble types"
+        )
     if hermitian:
         _check_square(input, "linalg.pinv")
     if rtol is None:
@@ -757,9 +832,9 @@ def det(A, *, out=None):
     tensor(-2.)
     """
     _check_square(A, "linalg.det")
-    _check_float(A, "linalg.det", low=True)
-    if A.dtype in (H.float16, H.bfloat16):
-        raise NotImplementedError(f"\"lu_cpu\" not implemented for '{_scalar_name(A.dtype)}'")
+    _check_float(A, "linalg.det", "lu_cpu")
+    if _foreign(A):
+        return _write(out, _widened(det, A))
     return _write(out, _function("LinalgDet")(A))
 
 
@@ -772,6 +847,8 @@ def slogdet(A, *, out=None):
 
 def logdet(input):
     """The logarithm of the determinant, NaN where it is negative."""
+    _check_square(input, "logdet")
+    _check_float(input, "logdet")
     sign, log = slogdet(input)
     if input.is_complex():
         return sign.log() + log
@@ -789,7 +866,7 @@ def solve(A, B, *, left=True, out=None):
     tensor([1.0000, 0.5000])
     """
     name = "linalg.solve"
-    _check_float(A, name)
+    _check_float(A, name, "lu_cpu")
     _check_square(A, name)
     if A.dtype != B.dtype:
         raise RuntimeError(
@@ -804,6 +881,8 @@ def solve(A, B, *, left=True, out=None):
         )
     b = B.unsqueeze(-1) if vector else B
     _check_equation(name, A, b, left)
+    if _foreign(A):
+        return _write(out, _widened(lambda a, b: solve(a, b, left=left), A, B))
     if left:
         x = _function("LinalgSolveEx")(A, b)
     else:
@@ -823,7 +902,9 @@ def _check_equation(name, A, B, left):
 def solve_ex(A, B, *, left=True, check_errors=False, out=None):
     """`solve` and, instead of an error, the number of the first zero pivot (int32; 0 where there is none)."""
     _check_square(A, "linalg.solve")
-    _check_float(A, "linalg.solve")
+    _check_float(A, "linalg.solve", "lu_cpu")
+    if _foreign(A):
+        return _write(out, _widened(lambda a, b: solve_ex(a, b, left=left), A, B))
     info = _zero_pivots(_array(A))
     if not info.any() or check_errors:
         return _write(out, _SolveEx(solve(A, B, left=left), _tensor(info)))
@@ -898,7 +979,9 @@ def cholesky(input, *, upper=False, out=None):
             [1., 1.]])
     """
     _check_square(input, "linalg.cholesky")
-    _check_float(input, "linalg.cholesky")
+    _check_float(input, "linalg.cholesky", "cholesky_cpu")
+    if _foreign(input):
+        return _write(out, _widened(cholesky, input))
     if upper:
         return _write(out, _adjoint(_function("LinalgCholeskyEx")(_adjoint(input))))
     return _write(out, _function("LinalgCholeskyEx")(input))
@@ -906,8 +989,10 @@ def cholesky(input, *, upper=False, out=None):
 
 def cholesky_ex(input, *, upper=False, check_errors=False, out=None):
     """`cholesky` and, instead of an error, the order of the first minor that is not positive (int32; 0: none)."""
-    _check_square(input, "linalg.cholesky_ex")
-    _check_float(input, "linalg.cholesky_ex")
+    _check_square(input, "linalg.cholesky")
+    _check_float(input, "linalg.cholesky", "cholesky_cpu")
+    if _foreign(input):
+        return _write(out, _widened(cholesky_ex, input))
     info = _first_minor(_array(_adjoint(input) if upper else input))
     if not info.any() or check_errors:
         return _write(out, _CholeskyEx(cholesky(input, upper=upper), _tensor(info)))
@@ -931,7 +1016,9 @@ def qr(A, mode="reduced", *, out=None):
             f"qr received unrecognized mode '{mode}' but expected one of 'reduced' (default), 'r', or 'complete'"
         )
     _check_matrix(A, "linalg.qr")
-    _check_float(A, "linalg.qr")
+    _check_float(A, "linalg.qr", "geqrf_cpu")
+    if _foreign(A):
+        return _write(out, _widened(lambda a: qr(a, mode), A))
     m, n = A.shape[-2:]
     if m < n:  # the first m columns are decomposed, the others seen in their basis
         Q, R = _function("LinalgQr")(A[..., :m], True)
@@ -953,14 +1040,18 @@ def svd(A, full_matrices=True, *, driver=None, out=None):
     tensor([4., 3.])
     """
     _check_matrix(A, "linalg.svd")
-    _check_float(A, "linalg.svd")
+    _check_float(A, "linalg.svd", "linalg_svd_cpu")
+    if _foreign(A):
+        return _write(out, _widened(lambda a: svd(a, full_matrices), A))
     return _write(out, _SVD(*_function("LinalgSvd")(A, full_matrices)))
 
 
 def svdvals(A, *, driver=None, out=None):
     """The singular values of A (…, m, n), descending: (…, min(m, n))."""
-    _check_matrix(A, "linalg.svdvals")
-    _check_float(A, "linalg.svdvals")
+    _check_matrix(A, "linalg.svd")
+    _check_float(A, "linalg.svd", "linalg_svd_cpu")
+    if _foreign(A):
+        return _write(out, _widened(svdvals, A))
     if not (A.requires_grad and H.is_grad_enabled()):
         np = _np()
         try:
@@ -982,8 +1073,9 @@ def eigh(A, UPLO="L", *, out=None):
     _check_square(A, "linalg.eigh")
     if UPLO.upper() not in ("L", "U"):
         raise RuntimeError(f"Expected UPLO argument to be 'L' or 'U', but got {UPLO}")
-    if not (A.is_floating_point() or A.is_complex()) or A.dtype in (H.float16, H.bfloat16):
-        raise NotImplementedError(f"\"linalg_eigh_cpu\" not implemented for '{_scalar_name(A.dtype)}'")
+    _check_kernel(A, "linalg_eigh_cpu")
+    if _foreign(A):
+        return _write(out, _widened(eigh, A))
     return _write(out, _Eigh(*_function("LinalgEigh")(A, UPLO.upper())))
 
 
@@ -995,7 +1087,9 @@ def eigvalsh(A, UPLO="L", *, out=None):
 def eig(input, *, out=None):
     """Eigenvalues and eigenvectors (columns of length 1) of square matrices; complex, in no particular order."""
     _check_square(input, "linalg.eig")
-    _check_float(input, "linalg.eig")
+    if not (input.is_floating_point() or input.is_complex()):
+        raise RuntimeError(f"Unknown Complex ScalarType for {_scalar_name(input.dtype)}")
+    _check_float(input, "linalg.eig", "linalg_eig_out_cpu")
     return _write(out, _Eig(*_function("LinalgEig")(input)))
 
 
@@ -1045,7 +1139,9 @@ def lu(A, *, pivot=True, out=None):
 def lu_factor_ex(A, *, pivot=True, check_errors=False, out=None):
     """L below and U from the diagonal in one matrix, the rows that were swapped (from 1), the first zero pivot."""
     _check_matrix(A, "torch.linalg.lu_factor_ex")
-    _check_float(A, "torch.linalg.lu_factor_ex")
+    _check_kernel(A, "lu_cpu")
+    if _foreign(A):
+        return _write(out, _widened(lu_factor_ex, A))
     _, L, U = lu(A, pivot=pivot)
     _, _, _, pivots, info = _lu_arrays(_array(A))
     if check_errors and info.any():
@@ -1080,6 +1176,10 @@ def lu_factor(A, *, pivot=True, out=None):
 
 def lu_solve(LU, pivots, B, *, left=True, adjoint=False, out=None):
     """X with A X = B (X A = B where `left` is false; Aᴴ for A where `adjoint`), from the results of `lu_factor`."""
+    name = "torch.linalg.lu_solve"
+    _check_float(LU, name, "linalg.lu_solve_cpu")
+    if _foreign(LU):
+        return _write(out, _widened(lambda a, p, b: lu_solve(a, p, b, left=left, adjoint=adjoint), LU, pivots, B))
     name = "linalg.lu_solve"
     _check_square(LU, name, "LU")
     _check_matrix(B, name, "B")
@@ -1151,7 +1251,8 @@ def matrix_power(input, n, *, out=None):
 def matrix_rank(input, tol=None, hermitian=False, *, atol=None, rtol=None, out=None):
     """How many singular values exceed max(atol, rtol · σ_max); int64."""
     _check_matrix(input, "torch.linalg.matrix_rank", "input")
-    _check_float(input, "linalg.matrix_rank")
+    if _foreign(input):
+        raise RuntimeError("This function doesn't handle types other than float and double")
     with H.no_grad():
         s = eigvalsh(input).abs() if hermitian else svdvals(input)
         if tol is not None:

@@ -54,6 +54,11 @@ void scan_columns(const T *x, int64_t x_step, T *y, int64_t y_step, int64_t n, i
 // Runs a scan along dim without history; `at` gets the positions of cummax and cummin.
 Tensor scan(Scan s, const char *name, const Tensor &x, int64_t dim, const Tensor &at = {}) {
   Tensor y = empty(x.shape(), x.dtype(), x.device());
+  if (!x.dim()) {
+    copy_data(y, x);
+    if (at && !at.is_meta()) fill_data(at, Scalar(0));
+    return y;
+  }
   ScanLine line = level().scan[int(s)][int(x.dtype())];
   HD_CHECK(line, not_implemented, "\"%s\" not implemented for '%s'", name, scalar_name(x));
   if (y.is_meta() || !y.numel()) return y;
@@ -488,6 +493,7 @@ Tensor diff(const Tensor &x, int64_t n, int64_t dim, const Tensor &prepend, cons
 }
 
 Tensor trapezoid_dx(const Tensor &y, const Scalar &dx, int64_t dim) {
+  HD_CHECK(y.dtype() != DType::Bool, runtime, "trapezoid: received a bool input for `y`, but bool is not supported");
   int64_t d = wrap_dim(dim, y.dim());
   if (!y.dim() || y.shape()[d] < 2) {
     Dims shape = y.shape();
@@ -499,6 +505,8 @@ Tensor trapezoid_dx(const Tensor &y, const Scalar &dx, int64_t dim) {
   return (sum(y, Dims{d}, false, std::nullopt) * 2 - ends) * number(dx) / 2;
 }
 Tensor trapezoid_x(const Tensor &y, const Tensor &x, int64_t dim) {
+  HD_CHECK(y.dtype() != DType::Bool && x.dtype() != DType::Bool, runtime,
+           "trapezoid: received a bool input for `x` or `y`, but bool is not supported");
   int64_t d = wrap_dim(dim, y.dim()), n = y.dim() ? y.shape()[d] : 1;
   if (n < 2) return trapezoid_dx(y, Scalar(1), dim);
   Tensor steps = x;

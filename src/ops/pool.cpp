@@ -359,7 +359,9 @@ Tensor avg_pool(const char *node, const char *op, int dims, const Tensor &x, con
                 const OptDims &stride, const Dims &padding, bool ceil_mode, bool count_include_pad,
                 std::optional<int64_t> divisor_override) {
   HD_CHECK(!divisor_override || *divisor_override, runtime, "divisor must be not zero");
-  check_average(x, op, true);
+  check_average(x, dims == 3 ? "avg_pool3d_out_frame" : op, true);
+  HD_CHECK(dims == 2 || (x.dtype() != DType::F16 && x.dtype() != DType::BF16), not_implemented,
+           "\"avg_pool3d_out_frame\" not implemented for '%s'", info(x.dtype()).scalar);
   Windows w = windows(x, dims, op, kernel_size, stride, padding, Dims{1}, ceil_mode, count_include_pad);
   if (divisor_override) {
     auto fixed = std::make_shared<Plan>(*w);

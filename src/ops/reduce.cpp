@@ -165,7 +165,9 @@ void check_empty(const Tensor &x, const Mask &mask, bool named, const char *name
 }
 
 template <Fold f>
-Tensor extreme(const Tensor &x, const OptDims &dims, bool keepdim, const char *name, const char *node) {
+Tensor extreme(const Tensor &x, const OptDims &dims, bool keepdim, const char *name, const char *kernel,
+               const char *node) {
+  HD_CHECK(!x.is_complex(), not_implemented, "\"%s\" not implemented for '%s'", kernel, info(x.dtype()).scalar);
   Mask mask = dim_mask(dims, x.dim());
   check_empty(x, mask, dims && !dims->empty(), name);
   Tensor y = fold(f, x, mask, keepdim, x.dtype(), name);
@@ -179,21 +181,21 @@ Tensor extreme(const Tensor &x, const OptDims &dims, bool keepdim, const char *n
 } // namespace
 
 Tensor amax(const Tensor &x, const OptDims &dims, bool keepdim) {
-  return extreme<Fold::max>(x, dims, keepdim, "amax", "AmaxBackward0");
+  return extreme<Fold::max>(x, dims, keepdim, "amax", "max_values_cpu", "AmaxBackward0");
 }
 Tensor amin(const Tensor &x, const OptDims &dims, bool keepdim) {
-  return extreme<Fold::min>(x, dims, keepdim, "amin", "AminBackward0");
+  return extreme<Fold::min>(x, dims, keepdim, "amin", "min_values_cpu", "AminBackward0");
 }
 
 namespace {
-Tensor max_all(const Tensor &x) { return extreme<Fold::max>(x, {}, false, "max", "MaxBackward1"); }
-Tensor min_all(const Tensor &x) { return extreme<Fold::min>(x, {}, false, "min", "MinBackward1"); }
+Tensor max_all(const Tensor &x) { return extreme<Fold::max>(x, {}, false, "max", "max_all", "MaxBackward1"); }
+Tensor min_all(const Tensor &x) { return extreme<Fold::min>(x, {}, false, "min", "min_all", "MinBackward1"); }
 Tensor max_other(const Tensor &x, const Tensor &other) { return maximum(x, other); }
 Tensor min_other(const Tensor &x, const Tensor &other) { return minimum(x, other); }
 
 template <Fold f> Tensor arg_extreme(const Tensor &x, std::optional<int64_t> dim, bool keepdim, const char *name) {
-  HD_CHECK(!x.is_complex() && x.dtype() != DType::Bool, not_implemented, "\"%s_cpu\" not implemented for '%s'", name,
-           info(x.dtype()).scalar);
+  HD_CHECK(!x.is_complex(), runtime, "%s(): does not support complex input", name);
+  HD_CHECK(x.dtype() != DType::Bool, runtime, "%s(): does not support bool input", name);
   OptDims dims;
   if (dim) dims = Dims{*dim};
   Mask mask = dim_mask(dims, x.dim());
@@ -231,9 +233,11 @@ std::tuple<Tensor, Tensor> with_index(const Tensor &x, int64_t dim, bool keepdim
   return {y, at};
 }
 std::tuple<Tensor, Tensor> max_dim(const Tensor &x, int64_t dim, bool keepdim) {
+  HD_CHECK(!x.is_complex(), runtime, "max(): does not support complex input");
   return with_index<Fold::argmax>(x, dim, keepdim, "max", "MaxBackward0");
 }
 std::tuple<Tensor, Tensor> min_dim(const Tensor &x, int64_t dim, bool keepdim) {
+  HD_CHECK(!x.is_complex(), runtime, "min(): does not support complex input");
   return with_index<Fold::argmin>(x, dim, keepdim, "min", "MinBackward0");
 }
 } // namespace
@@ -254,7 +258,8 @@ enum class Spread { var, std };
 
 std::tuple<Tensor, Tensor> spread(const Tensor &x, const OptDims &dims, double correction, bool keepdim,
                                   const char *name, const char *node, Spread what, bool with_mean) {
-  HD_CHECK(x.is_float() || x.is_complex(), runtime, "std and var only support floating point and complex dtypes");
+  HD_CHECK(x.is_float() || x.is_complex(), runtime, "%s only support floating point and complex dtypes",
+           with_mean ? name : "std and var");
   Mask mask = dim_mask(dims, x.dim());
   double n = double(count(x, mask));
   if (n - correction <= 0)
@@ -612,7 +617,7 @@ Tensor sum_to_size(const Tensor &x, const Dims &size) {
   Broadcast b = broadcast(size, x.shape());
   HD_CHECK(b.clash < 0 && b.shape == x.shape(), runtime, "size {%s} is not expandable to size {%s}.",
            brackets(size).c_str(), brackets(x.shape()).c_str());
-  return sum_to(x, size);
+  return sum_to(dtype_in(x.dtype(), integers | boolean) && !(x.shape() == size) ? to(x, DType::I64) : x, size);
 }
 
 // ---- the vector product

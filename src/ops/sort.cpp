@@ -251,7 +251,13 @@ std::tuple<Tensor, Tensor> pick(const Tensor &x, int64_t dim, bool keepdim, cons
   Dims shape = x.shape();
   if (x.dim()) shape[dim] = 1;
   Tensor y = empty(shape, x.dtype(), x.device()), places = empty(shape, DType::I64, x.device());
-  if (!x.is_meta()) fill(at_least_1d(x), at_least_1d(y), at_least_1d(places));
+  if (!x.dim()) {
+    NoGrad no;
+    y = clone(x);
+    places = zeros({}, DType::I64, x.device());
+  } else if (!x.is_meta()) {
+    fill(x, y, places);
+  }
   if (!keepdim && x.dim()) {
     y = without(y, dim);
     places = without(places, dim);
@@ -260,8 +266,8 @@ std::tuple<Tensor, Tensor> pick(const Tensor &x, int64_t dim, bool keepdim, cons
   return {y, places};
 }
 void check_ordered(const Tensor &x, const char *name) {
-  HD_CHECK(!x.is_complex() && x.dtype() != DType::Bool, not_implemented, "\"%s\" not implemented for '%s'", name,
-           scalar_name(x));
+  HD_CHECK(!x.dim() || (!x.is_complex() && x.dtype() != DType::Bool), not_implemented,
+           "\"%s\" not implemented for '%s'", name, scalar_name(x));
 }
 
 std::tuple<Tensor, Tensor> kthvalue(const Tensor &x, int64_t k, int64_t dim, bool keepdim) {
@@ -278,7 +284,7 @@ template <Order order> std::tuple<Tensor, Tensor> median_dim(const Tensor &x, in
   constexpr bool skip = order == Order::nanmedian;
   dim = wrap_dim(dim, x.dim());
   check_nonempty(x, dim, skip ? "nanmedian" : "median");
-  check_ordered(x, "median_cpu");
+  check_ordered(x, "median_out");
   return pick(x, dim, keepdim, skip ? "NanmedianBackward1" : "MedianBackward1",
               [&](const Tensor &x, const Tensor &y, const Tensor &places) { order_lines(x, dim, y, places, {order}); });
 }
@@ -413,7 +419,8 @@ std::tuple<Tensor, Tensor> unique_integers(const Tensor &x) {
   return {y, from_vector(count)};
 }
 Value unique_rows(const Tensor &x, bool consecutive, bool inverse, bool counts, std::optional<int64_t> dim) {
-  HD_CHECK(!x.is_complex(), not_implemented, "\"unique\" not implemented for '%s'", scalar_name(x));
+  HD_CHECK(!x.is_complex(), not_implemented, "\"%s\" not implemented for '%s'", dim ? "unique_dim" : "unique",
+           scalar_name(x));
   check_numbers("unique", {x});
   NoGrad no;
   if (!consecutive && !inverse && !dim && dtype_in(x.dtype(), integers)) {
@@ -483,10 +490,10 @@ Tensor search(const Tensor &sorted, const Tensor &values, const Tensor &sorter, 
   const Tensor pair[] = {sorted, values};
   check_together("searchsorted", values, {sorted, sorter});
   DType t = sorted.dtype() == values.dtype() ? sorted.dtype() : result_type(pair, 2);
-  HD_CHECK(!dtype_in(t, complexes | boolean), not_implemented, "\"searchsorted_out_cpu\" not implemented for '%s'",
-           info(t).scalar);
   Tensor y = empty(values.shape(), DType::I64, values.device());
   if (y.is_meta() || !y.numel()) return out_int32 ? to(y, DType::I32) : y;
+  HD_CHECK(!dtype_in(t, complexes | boolean), not_implemented, "\"searchsorted_out_cpu\" not implemented for '%s'",
+           info(t).scalar);
   NoGrad no;
   Tensor s = contiguous(to(sorted, t)), v = contiguous(to(values, t)), order = sorter ? contiguous(sorter) : sorter;
   int64_t n = s.shape()[s.dim() - 1], per = s.dim() == 1 ? v.numel() : v.shape()[v.dim() - 1];
@@ -613,7 +620,8 @@ Tensor bincount(const Tensor &x, const Tensor &weights, int64_t minlength) {
 
 Tensor histc(const Tensor &x, int64_t bins, const Scalar &min, const Scalar &max) {
   check_numbers("histc", {x});
-  HD_CHECK(x.is_float(), not_implemented, "\"histogram_cpu\" not implemented for '%s'", scalar_name(x));
+  HD_CHECK(x.is_float(), not_implemented, "\"%s\" not implemented for '%s'",
+           x.dtype() == DType::Bool ? "linspace_cpu" : "histogram_cpu", scalar_name(x));
   HD_CHECK(bins > 0, runtime, "torch.histogram(): bins must be > 0, but got %ld for dimension 0", long(bins));
   NoGrad no;
   double low = min.re, high = max.re;
