@@ -25,6 +25,8 @@ WIDER = {
     "float32": "float64",
     "complex64": "complex128",
 }
+# The layout of what LAPACK returns is documented nowhere.
+LAPACK = {"cholesky_inverse", "cholesky_solve", "lu_solve", "svd", "qr", "lu", "pinverse", "cholesky", "inverse"}
 # What these hold is whatever was in memory.
 UNDEFINED = {"empty", "empty_like", "new_empty", "empty_strided", "new_empty_strided", "empty_permuted"}
 
@@ -102,7 +104,6 @@ def names_in(code):
 @functools.cache
 def rebound(function):
     space = dict(function.__globals__)
-    copy = types.FunctionType(function.__code__, space, function.__name__, function.__defaults__)
     for name in set(names_in(function.__code__)) & space.keys():
         if space[name] is not function:
             space[name] = ours(space[name])
@@ -308,6 +309,8 @@ def compare_results(got, want, name, truth=None, path=""):
             return "value", f"{path}{list(where)} {g[where]} instead of {w[where]}"
         if got.requires_grad != want.requires_grad:
             return "requires_grad", f"{path} {got.requires_grad} instead of {want.requires_grad}"
+        if name in LAPACK or name.startswith("linalg."):
+            return None
         strides = [(a, b) for a, b, n in zip(got.stride(), want.stride(), want.shape) if n > 1 and want.numel()]
         if any(a != b for a, b in strides):
             return "strides", f"{path} shape {tuple(want.shape)}: {got.stride()} instead of {want.stride()}"
@@ -516,7 +519,8 @@ def run_sample(op, mine, sample, dtype, grad, second, variants):
     decided = sample.output_process_fn_grad
     if difference and difference[0] == "value" and results is not None:
         # Factorisations are determined up to signs: the database says which function of them is determined.
-        if compare_results(ours(decided)(results[0]), decided(results[1]), op.name) is None:
+        again = compare_results(ours(decided)(results[0]), decided(results[1]), op.name)
+        if again is None or again[0] == "strides":
             difference = None
     if difference:
         found.append(difference)
@@ -524,7 +528,7 @@ def run_sample(op, mine, sample, dtype, grad, second, variants):
 
         def wide_gradients(flows):
             result, leaves = widened(op, sample, dtype, in_gradients=True)
-            outputs = [x for x in leaves_of(result) if x.requires_grad]
+            outputs = [x for x, taken in zip(leaves_of(result), which) if taken]
             return torch.autograd.grad(
                 outputs, leaves, [f.detach().to(o.dtype) for (_, f), o in zip(flows, outputs)], allow_unused=True
             )
@@ -539,6 +543,7 @@ def run_sample(op, mine, sample, dtype, grad, second, variants):
         )
         difference, results = check(*pair, op.name, truth)
         if results is not None:
+            which = [g.requires_grad and w.requires_grad for g, w in zip(*map(leaves_of, results))]
             difference = compare_gradients(
                 results, convert.leaves, op.name, second, wide_gradients if dtype in WIDER else None
             )

@@ -1,36 +1,94 @@
-import sys, time, collections
-sys.path.insert(0,'tests')
-import opdb
-import re
-def norm(w): return re.sub(r'\b(Bool|Byte|Char|Short|Int|Long|Half|BFloat16|Float|Double|ComplexFloat|ComplexDouble)\b','T',w)
-def main(names,part=None):
-    total=bad=0
-    aspects=collections.Counter()
-    ops=opdb.operators()
-    if part: ops=ops[part[0]::part[1]]
-    for op in ops:
-        if names and op.name not in names: continue
-        t0=time.time()
-        n=d=0; per=collections.OrderedDict()
-        print("==", opdb.title(op), flush=True, end=" ")
-        try:
-            for dtype, sample, found in opdb.run(op):
-                n+=1
-                if found: d+=1
-                for a,w in found:
-                    per.setdefault((a,norm(w) if a in("raises","error","refuses") else w.split(':')[0].split(' ')[0]),[]).append((dtype,w,sample))
-        except opdb.Absent as e:
-            print("ABSENT",e); continue
-        except Exception as e:
-            import traceback; traceback.print_exc(); print("HARNESS",type(e),e); continue
-        print(n,d,f"{time.time()-t0:.2f}s",flush=True)
-        total+=n; bad+=d
-        for (a,w),l in per.items():
-            aspects[a]+=len(l)
-            dts=collections.Counter(x[0] for x in l)
-            print("   ",a,"|",l[0][1],"|",dict(dts))
-            if names and len(sys.argv)>2: print("        ",str(l[0][2].summary())[:600])
-    print(total,bad,1-bad/max(total,1),aspects)
+"""torch's own database of operators: every operator that Hadamard has, over the database's samples and errors.
+
+`python tests/test_opdb.py [operator…]` prints what differs, and the share of samples that agree.
+"""
+
+import collections
 import os
-part=os.environ.get("PART"); part=tuple(map(int,part.split("/"))) if part else None
-main(sys.argv[1].split(',') if len(sys.argv)>1 and sys.argv[1] else [],part)
+import re
+import sys
+
+import pytest
+from harness import OURS, torch
+
+if torch is None or not OURS:
+    pytest.skip("the database ships with torch", allow_module_level=True)
+
+import opdb
+from opdb_known import KNOWN
+
+OPERATORS = opdb.operators()
+tally = {}
+
+
+def expected(name):
+    """What the list of known differences says of an operator: {(aspect, dtype): reason}."""
+    return {
+        (aspect, dtype): reason
+        for names, aspect, dtypes, reason in KNOWN
+        if name in names.split()
+        for dtype in dtypes.split()
+    }
+
+
+def differences(op):
+    """{(aspect, dtype): the first description} of an operator; its samples and those that agree are counted."""
+    found, count, agree = {}, 0, 0
+    for dtype, sample, what in opdb.run(op):
+        count += 1
+        agree += not what
+        for aspect, text in what:
+            found.setdefault((aspect, dtype), f"{text}\n      {str(sample.summary())[:300]}")
+    tally[opdb.title(op)] = count, agree
+    return found
+
+
+@pytest.mark.parametrize("op", OPERATORS, ids=opdb.title)
+def test_operator(op):
+    known, found = expected(opdb.title(op)), differences(op)
+    new = [f"{aspect}, {dtype}: {text}" for (aspect, dtype), text in found.items() if (aspect, dtype) not in known]
+    gone = [f"{aspect}, {dtype}: {reason}" for (aspect, dtype), reason in known.items() if (aspect, dtype) not in found]
+    assert not new, "differs from torch:\n  " + "\n  ".join(new)
+    assert not gone, "no longer differs, take it off tests/opdb_known.py:\n  " + "\n  ".join(gone)
+
+
+def test_list_names_operators():
+    """Every entry of the list is about an operator that is there."""
+    titles = {opdb.title(op) for op in OPERATORS}
+    assert not {name for names, *_ in KNOWN for name in names.split()} - titles
+
+
+def test_share():
+    """At least 99 % of the samples agree in everything."""
+    if len(tally) < len(OPERATORS):
+        pytest.skip("not every operator was run")
+    samples, agree = map(sum, zip(*tally.values(), strict=True))
+    assert agree >= 0.99 * samples, f"{agree} of {samples}"
+
+
+def report(names):
+    """Prints a table: samples and agreement of each operator, and what differs."""
+    part = os.environ.get("HADAMARD_OPDB_PART")  # "0/2": every second operator, for two processes
+    operators = [op for op in OPERATORS if not names or opdb.title(op) in names or op.name in names]
+    if part:
+        first, step = map(int, part.split("/"))
+        operators = operators[first::step]
+    aspects = collections.Counter()
+    for op in operators:
+        lines = collections.defaultdict(list)
+        for (aspect, dtype), text in differences(op).items():
+            text = text if names else text.partition("\n      Sample")[0]
+            plain = re.sub(r"'(Bool|Byte|Char|Short|Int|Long|Half|B?Float(16)?|Double|Complex\w+)'", "'T'", text)
+            key = plain if aspect in ("error", "raises", "refuses") else plain.partition(" ")[0]
+            lines[aspect, key].append((dtype, text))
+        count, agree = tally[opdb.title(op)]
+        print(f"{opdb.title(op):48} {count:5} {agree / max(count, 1):7.1%}", flush=True)
+        for (aspect, _), items in lines.items():
+            aspects[aspect] += 1
+            print(f"    {aspect} [{' '.join(dtype for dtype, _ in items)}] {items[0][1]}")
+    samples, agree = map(sum, zip(*tally.values(), strict=True))
+    print(f"{len(operators)} operators, {samples} samples, {agree / samples:.2%} agree; {dict(aspects)}")
+
+
+if __name__ == "__main__":
+    report(sys.argv[1:])

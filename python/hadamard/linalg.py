@@ -130,8 +130,8 @@ def _check_float(x, name, kernel=None):
         raise RuntimeError(f"{name}: Low precision dtypes not supported. Got {_scalar_name(x.dtype)}")
 
 
-def _check_kernel(x, kernel):
-    if x.numel() and (not (x.is_floating_point() or x.is_complex()) or x.dtype in (H.float16, H.bfloat16)):
+def _check_kernel(x, kernel, empty=True):
+    if (x.numel() or not empty) and (not (x.is_floating_point() or x.is_complex()) or x.dtype in (H.float16, H.bfloat16)):
         raise NotImplementedError(f"\"{kernel}\" not implemented for '{_scalar_name(x.dtype)}'")
 
 
@@ -275,8 +275,6 @@ def _make_functions(Function):
             sign, log = np.linalg.slogdet(a)
             sign, log = _tensor(np.asarray(sign, dtype=a.dtype)), _tensor(np.asarray(log, dtype=a.real.dtype))
             ctx.save_for_backward(A, sign)
-            if not A.is_complex():
-                ctx.mark_non_differentiable(sign)
             return sign, log
 
         @staticmethod
@@ -936,12 +934,14 @@ def lstsq(input, b, rcond=None, *, driver=None):
     """(solution X, residuals, rank, singular_values) of least |A X - B|², for A (…, m, n) and B (…, m, k) or (…, m)."""
     name = "torch.linalg.lstsq"
     A, B = input, b
-    _check_matrix(A, name)
+    if A.dim() < 2:
+        raise RuntimeError(f"{name}: input must have at least 2 dimensions.")
     if driver not in (None, "gels", "gelsy", "gelsd", "gelss"):
         raise RuntimeError(f"{name}: parameter `driver` should be one of (gels, gelsy, gelsd, gelss)")
     if A.dtype != B.dtype:
         raise RuntimeError(f"{name}: input and other must be of the same dtype")
-    _check_float(A, name)
+    if _foreign(A):
+        raise RuntimeError("This function doesn't handle types other than float and double")
     vector = B.dim() == 1 or (A.dim() - 1 == B.dim() and B.shape == A.shape[:-1])
     B2 = B.unsqueeze(-1) if vector else B
     if A.shape[-2] != B2.shape[-2]:
@@ -1089,7 +1089,7 @@ def eig(input, *, out=None):
     _check_square(input, "linalg.eig")
     if not (input.is_floating_point() or input.is_complex()):
         raise RuntimeError(f"Unknown Complex ScalarType for {_scalar_name(input.dtype)}")
-    _check_float(input, "linalg.eig", "linalg_eig_out_cpu")
+    _check_kernel(input, "linalg_eig_out_cpu", empty=False)
     return _write(out, _Eig(*_function("LinalgEig")(input)))
 
 
@@ -1236,7 +1236,7 @@ def matrix_power(input, n, *, out=None):
     _check_square(input, "linalg.matrix_power")
     if n == 0:
         eye = H.eye(input.shape[-1], dtype=input.dtype, device=input.device)
-        return _write(out, eye.expand(input.shape).clone())
+        return _write(out, input.clone().copy_(eye))
     x = inv(input) if n < 0 else input
     n, y = abs(n), None
     while n:
