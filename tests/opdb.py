@@ -493,10 +493,7 @@ def widened(op, sample, dtype, in_gradients=False):
         return t.to(getattr(torch, WIDER[dtype])) if dtype_name(t) == dtype else t
 
     convert = Convert(change)
-    kwargs = {
-        k: getattr(torch, WIDER[dtype]) if v is getattr(torch, dtype) else v
-        for k, v in sample.kwargs.items()
-    }
+    kwargs = {k: getattr(torch, WIDER[dtype]) if v is getattr(torch, dtype) else v for k, v in sample.kwargs.items()}
     args = tuple(getattr(torch, WIDER[dtype]) if v is getattr(torch, dtype) else v for v in sample.args)
     s = convert.torchs(sample.input), convert.torchs(args), convert.torchs(kwargs)
     torch.manual_seed(0)
@@ -563,7 +560,12 @@ def run_sample(op, mine, sample, dtype, grad, second, variants):
             if not isinstance(sample.input, torch.Tensor):
                 continue
             copies = convert.torchs(sample.input).clone(), convert(sample.input).clone()
-            arguments = convert(sample.args), convert(sample.kwargs), convert.torchs(sample.args), convert.torchs(sample.kwargs)
+            arguments = (
+                convert(sample.args),
+                convert(sample.kwargs),
+                convert.torchs(sample.args),
+                convert.torchs(sample.kwargs),
+            )
             mine_call = lambda: own(copies[1], *arguments[0], **arguments[1])
             their_call = lambda: variant(copies[0], *arguments[2], **arguments[3])
         else:
@@ -605,7 +607,9 @@ def run(op):
         all_samples = samples_of(op, dtype, grad)
         chosen = spread(all_samples, SAMPLES)
         for i, sample in enumerate(chosen):
-            second = grad and op.supports_gradgrad and dtype in ("float64", "complex128") and (i < GRADIENTS or EVERYTHING)
+            second = (
+                grad and op.supports_gradgrad and dtype in ("float64", "complex128") and (i < GRADIENTS or EVERYTHING)
+            )
             try:
                 found = run_sample(op, mine, sample, dtype, grad, second, True)
             except Unsupported:

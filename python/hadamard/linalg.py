@@ -120,10 +120,14 @@ def _check_matrix(x, name, arg="A"):
         raise RuntimeError(f"{name}: The input tensor {arg} must have at least 2 dimensions.")
 
 
-def _check_float(x, name, kernel=None):
-    # Where torch has got as far as a kernel, it is the kernel that refuses float16, and takes empty matrices.
+def _check_kind(x, name):
     if not (x.is_floating_point() or x.is_complex()):
         raise RuntimeError(f"{name}: Expected a floating point or complex tensor as input. Got {_scalar_name(x.dtype)}")
+
+
+def _check_float(x, name, kernel=None):
+    # Where torch has got as far as a kernel, it is the kernel that refuses float16, and takes empty matrices.
+    _check_kind(x, name)
     if kernel:
         _check_kernel(x, kernel)
     elif x.dtype in (H.float16, H.bfloat16):
@@ -131,7 +135,9 @@ def _check_float(x, name, kernel=None):
 
 
 def _check_kernel(x, kernel, empty=True):
-    if (x.numel() or not empty) and (not (x.is_floating_point() or x.is_complex()) or x.dtype in (H.float16, H.bfloat16)):
+    if (x.numel() or not empty) and (
+        not (x.is_floating_point() or x.is_complex()) or x.dtype in (H.float16, H.bfloat16)
+    ):
         raise NotImplementedError(f"\"{kernel}\" not implemented for '{_scalar_name(x.dtype)}'")
 
 
@@ -662,7 +668,7 @@ def matrix_norm(input, ord="fro", dim=(-2, -1), keepdim=False, *, dtype=None, ou
     dims = tuple(dim)
     if len(dims) != 2:
         raise RuntimeError(f"{name}: dim must be a 2-tuple. Got {' '.join(map(str, dims))}")
-    _check_float(input, name, low=True)
+    _check_kind(input, name)
     n = input.dim()
     for d in dims:
         if not -n <= d < n:
@@ -1220,7 +1226,7 @@ def vecdot(x, y, *, dim=-1, out=None):
     >>> H.linalg.vecdot(H.tensor([[1.0, 2.0], [3.0, 4.0]]), H.tensor([1.0, 1.0]))
     tensor([3., 7.])
     """
-    _check_float(x, "linalg.vecdot", low=True)
+    _check_kind(x, "linalg.vecdot")
     if x.dtype != y.dtype:
         raise RuntimeError(
             f"linalg.vecdot: Expected x and y to have the same dtype, but found x of type {_scalar_name(x.dtype)} and "
