@@ -193,11 +193,6 @@ Tensor new_result(const Tensor *in, int n, const Dims &shape, DType t, Device d)
 
 [[noreturn]] void not_implemented(const Elementwise &op, DType t) {
   std::string n = op.name;
-  if (n == "sub" && t == DType::Bool)
-    throw Error(Raises::runtime,
-                "Subtraction, the `-` operator, with two bool tensors is not supported. Use the `^` or `logical_xor()` "
-                "operator instead.",
-                "dtype");
   if (n == "neg" && t == DType::Bool)
     throw Error(
         Raises::runtime,
@@ -263,19 +258,39 @@ Tensor new_result(const Tensor *in, int n, const Dims &shape, DType t, Device d)
       .in(op.name);
 }
 
+} // namespace
+
+void check_minus(std::span<const Tensor> operands) {
+  bool all = true, any = false;
+  for (auto &t : operands) (t.dtype() == DType::Bool ? any : all) = t.dtype() == DType::Bool;
+  if (!any) return;
+  throw Error(Raises::runtime,
+              all && operands.size() > 1
+                  ? "Subtraction, the `-` operator, with two bool tensors is not supported. Use the `^` or "
+                    "`logical_xor()` operator instead."
+                  : "Subtraction, the `-` operator, with a bool tensor is not supported. If you are trying to invert a "
+                    "mask, use the `~` or `logical_not()` operator instead.",
+              "dtype");
+}
+
+Error clash(const char *op, const Dims &a, const Dims &b, const Broadcast &where) {
+  size_t back = std::max(a.size(), b.size()) - size_t(where.clash);
+  return Error(Raises::runtime,
+               text("The size of tensor a (%ld) must match the size of tensor b (%ld) at non-singleton dimension %d",
+                    long(a[a.size() - back]), long(b[b.size() - back]), where.clash),
+               "broadcast")
+      .in(op)
+      .at(where.clash);
+}
+
+namespace {
 Dims broadcast_all(const Elementwise &op, const Tensor *in, int n) {
   Dims shape = in[0].shape();
   for (int i = 1; i < n; ++i) {
     if (in[i].shape() == shape || in[i].dim() == 0) continue;
     Broadcast b = broadcast(shape, in[i].shape());
     if (b.clash >= 0) {
-      const Dims &s = in[i].shape();
-      int64_t back = int64_t(std::max(shape.size(), s.size())) - b.clash;
-      Error e(Raises::runtime,
-              text("The size of tensor a (%ld) must match the size of tensor b (%ld) at non-singleton dimension %d",
-                   long(shape[shape.size() - back]), long(s[s.size() - back]), b.clash),
-              "broadcast");
-      e.in(op.name).at(b.clash);
+      Error e = clash(op.name, shape, in[i].shape(), b);
       for (int k = 0; k < n; ++k) e.arg(std::string(1, char('a' + k)).c_str(), in[k]);
       throw e;
     }
@@ -306,6 +321,7 @@ Tensor run_general(const Elementwise &op, const Tensor *in, int n, const Tensor 
   if (numbers && dtype_in(common, floats | complexes)) common = dtype_in(common, complexes) ? DType::C128 : DType::F64;
   if (op.promotes == Promotes::floating && !dtype_in(common, floats | complexes))
     common = numbers ? DType::F64 : default_dtype();
+  if (op.id == ops::op_id<ops::sub>) check_minus({in, size_t(n)});
   if (!dtype_in(common, op.dtypes)) not_implemented(op, common);
   const Loop &loop = level().elementwise[op.id][int(common)];
   if (!loop.vectors) not_implemented(op, common);
@@ -562,17 +578,7 @@ void copy_(const Tensor &dst, const Tensor &src) {
   check_inplace(dst);
   Broadcast b = broadcast(dst.shape(), src.shape());
   if (b.clash >= 0 || (!(b.shape == dst.shape()) && src.numel() != dst.numel())) {
-    if (b.clash >= 0) {
-      int64_t back = int64_t(std::max(dst.dim(), src.dim())) - b.clash;
-      throw Error(Raises::runtime,
-                  text("The size of tensor a (%ld) must match the size of tensor b (%ld) at non-singleton dimension %d",
-                       long(dst.shape()[dst.dim() - back]), long(src.shape()[src.dim() - back]), b.clash),
-                  "broadcast")
-          .in("copy_")
-          .at(b.clash)
-          .arg("self", dst)
-          .arg("src", src);
-    }
+    if (b.clash >= 0) throw clash("copy_", dst.shape(), src.shape(), b).arg("self", dst).arg("src", src);
     throw Error(Raises::runtime,
                 text("output with shape %s doesn't match the broadcast shape %s", brackets(dst.shape()).c_str(),
                      brackets(b.shape).c_str()),

@@ -1,6 +1,7 @@
 // The dispatcher of element-wise ops: check, promote, allocate, run, record the gradient.
 #pragma once
 #include <memory>
+#include <span>
 
 #include "autograd.h"
 #include "cpu/level.h"
@@ -27,6 +28,10 @@ int op_index(const char *name);        // the op's row in a level's table
 Tensor run(const Elementwise &op, const Tensor *in, int n, const Tensor &out = {});
 // In place: the result goes to in[0], whose shape and dtype stay.
 void run_inplace(const Elementwise &op, const Tensor *in, int n);
+// Throws where a - b, or -a of one operand, meets bool.
+void check_minus(std::span<const Tensor> operands);
+// The error of two shapes that do not go together; `where` says at which dimension.
+Error clash(const char *op, const Dims &a, const Dims &b, const Broadcast &where);
 // Throws as torch does when out= meets a gradient.
 void check_out(const char *op, const Tensor &out, bool any_requires_grad);
 // Puts y where the caller asked: into `out`, resized with torch's warning, cast where allowed.

@@ -18,6 +18,8 @@
 #include <utility>
 #include <vector>
 
+#include "half.h"
+
 namespace hadamard {
 
 // ---------------------------------------------------------------------------------------------------- the generator
@@ -279,29 +281,8 @@ constexpr int digits = std::is_same_v<T, f16>    ? 11
                        : std::is_same_v<T, bf16> ? 8
                                                  : std::numeric_limits<T>::digits;
 
-// Rounds to nearest, ties to even.
-f16 to_f16(float x) {
-  uint32_t bits = std::bit_cast<uint32_t>(x), sign = bits >> 16 & 0x8000, magnitude = bits & 0x7fffffff;
-  if (magnitude > 0x7f800000) return {uint16_t(sign | 0x7e00)};
-  if (magnitude >= 0x477ff000) return {uint16_t(sign | 0x7c00)};
-  if (magnitude < 0x38800000) { // below the smallest normal: let an addition do the rounding
-    float half = std::bit_cast<float>(magnitude) + 0.5f;
-    return {uint16_t(sign | (std::bit_cast<uint32_t>(half) - 0x3f000000))};
-  }
-  return {uint16_t(sign | ((magnitude - 0x38000000 + 0xfff + (magnitude >> 13 & 1)) >> 13))};
-}
-bf16 to_bf16(float x) {
-  uint32_t bits = std::bit_cast<uint32_t>(x);
-  if (x != x) return {0x7fc0};
-  return {uint16_t((bits + 0x7fff + (bits >> 16 & 1)) >> 16)};
-}
-float widen(bf16 x) { return std::bit_cast<float>(uint32_t(x.bits) << 16); }
-float widen(f16 x) {
-  uint32_t sign = uint32_t(x.bits & 0x8000) << 16, magnitude = uint32_t(x.bits & 0x7fff) << 13;
-  if (magnitude >= 0x0f800000) return std::bit_cast<float>(sign | (magnitude + 0x70000000)); // infinite, NaN
-  float scaled = std::bit_cast<float>(magnitude) * 0x1p112f;                                 // exact, subnormal too
-  return std::bit_cast<float>(sign | std::bit_cast<uint32_t>(scaled));
-}
+float widen(bf16 x) { return to_float(x); }
+float widen(f16 x) { return to_float(x); }
 float widen(float x) { return x; }
 double widen(double x) { return x; }
 

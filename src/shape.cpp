@@ -3,11 +3,14 @@
 
 #include <algorithm>
 
+#include "cpu/level.h"
 #include "error.h"
 
 namespace hadamard {
 
 int64_t numel(const Dims &shape) {
+  HD_CHECK(shape.size() <= max_dims, runtime, "tensors of more than %d dimensions are not supported, got %zu", max_dims,
+           shape.size());
   int64_t n = 1;
   bool over = false, zero = false;
   for (int64_t s : shape) {

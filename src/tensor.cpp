@@ -8,6 +8,7 @@
 
 #include "autograd.h"
 #include "call.h"
+#include "half.h"
 
 namespace hadamard {
 
@@ -136,55 +137,12 @@ int64_t Scalar::to_int() const {
   return int64_t(re);
 }
 
-namespace {
-float from_half(uint16_t h) {
-  uint32_t sign = uint32_t(h & 0x8000) << 16, e = h >> 10 & 31, m = h & 1023;
-  float f;
-  uint32_t u;
-  if (e == 31) u = sign | 0x7f800000 | m << 13;
-  else if (e) u = sign | (e + 112) << 23 | m << 13;
-  else {
-    f = std::ldexp(float(m), -24);
-    return sign ? -f : f;
-  }
-  std::memcpy(&f, &u, 4);
-  return f;
-}
-uint16_t to_half(double d) {
-  float f = float(d);
-  uint32_t u;
-  std::memcpy(&u, &f, 4);
-  uint32_t sign = u >> 16 & 0x8000, a = u & 0x7fffffff;
-  if (a > 0x7f800000) return uint16_t(sign | 0x7e00);
-  if (a >= 0x477ff000) return uint16_t(sign | 0x7c00);
-  if (a < 0x38800000) {
-    float g;
-    std::memcpy(&g, &a, 4);
-    return uint16_t(sign | uint32_t(std::nearbyint(std::ldexp(g, 24))));
-  }
-  return uint16_t(sign | (a + ((a >> 13) & 1) - 0x37fff001u) >> 13);
-}
-float from_brain(uint16_t b) {
-  uint32_t u = uint32_t(b) << 16;
-  float f;
-  std::memcpy(&f, &u, 4);
-  return f;
-}
-uint16_t to_brain(double d) {
-  float f = float(d);
-  uint32_t u;
-  std::memcpy(&u, &f, 4);
-  if ((u & 0x7fffffff) > 0x7f800000) return 0x7fc0;
-  return uint16_t((u + 0x7fff + (u >> 16 & 1)) >> 16);
-}
-} // namespace
-
 void store(char *to, DType t, const Scalar &s) {
   visit(t, [&]<class T>(Type<T>) {
     T v;
     if constexpr (std::is_same_v<T, bool>) v = !s.is_zero();
-    else if constexpr (std::is_same_v<T, f16>) v = {to_half(s.re)};
-    else if constexpr (std::is_same_v<T, bf16>) v = {to_brain(s.re)};
+    else if constexpr (std::is_same_v<T, f16>) v = to_f16(float(s.re));
+    else if constexpr (std::is_same_v<T, bf16>) v = to_bf16(float(s.re));
     else if constexpr (std::is_same_v<T, c64>) v = {float(s.re), float(s.im)};
     else if constexpr (std::is_same_v<T, c128>) v = {s.re, s.im};
     else if constexpr (std::is_floating_point_v<T>) v = s.kind <= Scalar::integer ? T(s.i) : T(s.re);
@@ -197,8 +155,8 @@ Scalar load(const char *from, DType t) {
     T v;
     std::memcpy(&v, from, sizeof v);
     if constexpr (std::is_same_v<T, bool>) return Scalar(bool(v));
-    else if constexpr (std::is_same_v<T, f16>) return Scalar(double(from_half(v.bits)));
-    else if constexpr (std::is_same_v<T, bf16>) return Scalar(double(from_brain(v.bits)));
+    else if constexpr (std::is_same_v<T, f16>) return Scalar(double(to_float(v)));
+    else if constexpr (std::is_same_v<T, bf16>) return Scalar(double(to_float(v)));
     else if constexpr (std::is_same_v<T, c64> || std::is_same_v<T, c128>)
       return Scalar(std::complex<double>(v.re, v.im));
     else if constexpr (std::is_floating_point_v<T>) return Scalar(double(v));

@@ -794,3 +794,15 @@ def test_backward_inside_a_hook():
     y.register_hook(hook)
     y.backward()
     assert x.grad.item() == 4 and inner.grad.item() == 6
+
+
+@pytest.mark.parametrize("mode", ["floor", "trunc"])
+def test_rounded_division_has_zero_gradients(mode):
+    a = H.tensor([7.0, -7.0], requires_grad=True)
+    b = H.tensor([[2.0], [3.0]], requires_grad=True)
+    y = H.div(a, b, rounding_mode=mode)
+    assert type(y.grad_fn).__name__ == "DivBackward2"
+    y.sum().backward()
+    assert a.grad.tolist() == [0, 0] and b.grad.tolist() == [[0], [0]]
+    z = a.detach().clone().requires_grad_().clone()
+    assert z.div_(2, rounding_mode=mode).requires_grad

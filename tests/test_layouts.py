@@ -545,6 +545,51 @@ def test_sizes_that_cannot_be():
     assert H.zeros(2).tolist() == [0, 0]
 
 
+@pytest.mark.skipif(not OURS, reason="torch goes beyond 64 dimensions in some ops")
+def test_more_dimensions_than_64():
+    """The 65th dimension is an error wherever it would come from, and 64 of them work."""
+    x = H.ones([1] * 64)
+    assert (x.transpose(0, 63) + x).sum().item() == 2
+    for grown in (
+        lambda: H.ones([1] * 65),
+        lambda: x.unsqueeze(0),
+        lambda: x[None],
+        lambda: H.stack([x, x]),
+        lambda: x.expand([2] + [1] * 64),
+        lambda: x.view([1] * 65),
+        lambda: x.reshape([1] * 70),
+        lambda: H.tensordot(x, x, dims=0),
+        lambda: H.tensordot(H.ones([1] * 62).expand([2] * 62), H.ones([1] * 62).expand([2] * 62), dims=57),
+        lambda: H.ones([1] * 40).repeat([1] * 40),
+    ):
+        with pytest.raises(RuntimeError, match="more than 64 dimensions"):
+            grown()
+
+
+def test_minus_and_bool():
+    """a - b refuses bool on either side, and adding truth values scales by whether alpha is 0."""
+    x, mask = H.ones(2), H.tensor([True, False])
+    for minus in (
+        lambda: x - mask,
+        lambda: mask - x,
+        lambda: x - True,
+        lambda: 1 - mask,
+        lambda: H.sub(x, mask, alpha=2),
+        lambda: H.rsub(mask, x),
+        lambda: x.sub_(mask),
+        lambda: H.nn.functional.tanhshrink(mask),
+    ):
+        with pytest.raises(RuntimeError, match="Subtraction, the `-` operator, with a bool tensor is not supported"):
+            minus()
+    for minus in (lambda: mask - mask, lambda: mask - True, lambda: H.sub(mask, mask, alpha=2)):
+        with pytest.raises(RuntimeError, match="with two bool tensors is not supported"):
+            minus()
+    assert H.add(mask, mask, alpha=2).tolist() == [True, False]
+    assert H.add(mask, ~mask, alpha=False).tolist() == [True, False]
+    with pytest.raises(RuntimeError, match="Boolean alpha only supported for Boolean results"):
+        H.add(x, x, alpha=True)
+
+
 # Layout of results --------------------------------------------------------------------------------------------------
 @pytest.mark.skipif(torch is None, reason="compares with torch")
 @pytest.mark.parametrize("name", ["exp", "neg", "add", "mul", "where", "eq", "clone", "relu", "abs"])

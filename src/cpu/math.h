@@ -173,11 +173,12 @@ template <class T, int N> HD_INLINE Lanes<T, N> fma(Lanes<T, N> a, Lanes<T, N> b
   }
   return c;
 }
-// x * x - s exactly, where s is x * x rounded.
-template <int N> HD_INLINE Lanes<float, N> square_rest(Lanes<float, N> x, Lanes<float, N> s) {
-  if constexpr (fused) return fma(x, x, -s);
-  auto h = bits<float>(bits<int32_t>(x) & ~0xfff), l = x - h;
-  return ((h * h - s) + 2 * h * l) + l * l;
+// x * y - p exactly, where p is x * y rounded.
+template <int N> HD_INLINE Lanes<float, N> product_rest(Lanes<float, N> x, Lanes<float, N> y, Lanes<float, N> p) {
+  if constexpr (fused) return fma(x, y, -p);
+  auto xh = bits<float>(bits<int32_t>(x) & ~0xfff), xl = x - xh;
+  auto yh = bits<float>(bits<int32_t>(y) & ~0xfff), yl = y - yh;
+  return ((xh * yh - p) + (xh * yl + xl * yh)) + xl * yl;
 }
 template <class T, int N> HD_INLINE Lanes<T, N> clamped(Lanes<T, N> x, T low, T high) { // NaN passes
   x = where(x < low, low, x);
@@ -213,19 +214,31 @@ template <int N> HD_INLINE Lanes<double, N> expm1_reduced(Lanes<double, N> r) { 
                         1 / 3628800., 1 / 39916800., 1 / 479001600., 1 / 6227020800.) +
          r;
 }
-// e^x, or e^x times a factor near 1 without an intermediate underflow.
-template <class T, int N, class... Factor> HD_INLINE Lanes<T, N> exp(Lanes<T, N> x, Factor... factor) {
-  constexpr bool single = same<T, float>;
+// e^x = 2^n (1 + m), for x not much beyond what has a result.
+template <class T, int N> HD_INLINE auto exp_parts(Lanes<T, N> x, Lanes<T, N> &m) {
   Lanes<T, N> n;
-  auto r = reduce_exp(clamped<T>(x, single ? -104 : -746, single ? 89 : 710), n);
-  Lanes<T, N> m; // e^r - 1
-  if constexpr (single)
+  auto r = reduce_exp(x, n);
+  if constexpr (same<T, float>)
     m = r * r * polynomial(r, 0x1.fffffcp-2, 0x1.555492p-3, 0x1.5558aap-5, 0x1.12396ep-7, 0x1.6a5258p-10) + r;
   else m = expm1_reduced(r);
-  Lanes<T, N> p = m + 1;
-  if constexpr (sizeof...(Factor)) p = m * (... * factor) + (... * factor);
-  auto i = to_int(n), h = i >> 1; // in two steps: the ends of the range need more than one exponent holds
-  return p * power_of_2(h) * power_of_2(i - h);
+  return to_int(n);
+}
+// x 2^n in two steps: the ends of the range need more than one exponent holds.
+template <class T, int N> HD_INLINE Lanes<T, N> scale(Lanes<T, N> x, Lanes<Int<T>, N> n) {
+  auto h = n >> 1;
+  return x * power_of_2(h) * power_of_2(n - h);
+}
+template <class T, int N> HD_INLINE Lanes<T, N> exp(Lanes<T, N> x) {
+  constexpr bool single = same<T, float>;
+  Lanes<T, N> m;
+  auto n = exp_parts(clamped<T>(x, single ? -104 : -746, single ? 89 : 710), m);
+  return scale(m + 1, n);
+}
+// e^x (f + lost) for a factor near 1, without an intermediate underflow; |x| < 110.
+template <int N> HD_INLINE Lanes<float, N> exp_times(Lanes<float, N> x, Lanes<float, N> f, Lanes<float, N> lost) {
+  Lanes<float, N> m;
+  auto n = exp_parts(x, m);
+  return scale((m * (f + lost) + lost) + f, n);
 }
 template <class T, int N> HD_INLINE Lanes<T, N> expm1(Lanes<T, N> x) {
   constexpr bool single = same<T, float>;
@@ -307,16 +320,23 @@ template <class T, int N> HD_INLINE Lanes<T, N> log1p(Lanes<T, N> x) {
 
 // Below 0.6 a polynomial, else 1 - 2 / (e^2x + 1).
 template <int N> HD_INLINE Lanes<float, N> tanh(Lanes<float, N> x) {
-  auto t = abs(x), s = x * x;
-  auto small = x * s * polynomial(s, -0x1.55553ep-2, 0x1.1109bep-3, -0x1.b89a7ap-5, 0x1.54bfbep-6, -0x1.8268bap-8) + x;
-  auto large = copysign(1 - 2 / (exp(clamped<float>(t, 0, 10) * 2) + 1), x);
-  return where(t < 0.6, small, large);
+  auto t = abs(x), s = t * t;
+  auto small = t * s * polynomial(s, -0x1.55553ep-2, 0x1.1109bep-3, -0x1.b89a7ap-5, 0x1.54bfbep-6, -0x1.8268bap-8) + t;
+  auto large = 1 - 2 / (exp(clamped<float>(t, 0, 10) * 2) + 1);
+  return copysign(where(t < 0.6, small, large), x);
 }
 template <int N> HD_INLINE Lanes<double, N> tanh(Lanes<double, N> x) {
   auto m = expm1(clamped<double>(abs(x), 0, 20) * 2);
   return where(x == 0, x, copysign(m / (m + 2), x));
 }
 
+// c + x * p, and what a rounding too many took from it; with fma there is none.
+template <int N>
+HD_INLINE Lanes<float, N> last_term(Lanes<float, N> x, Lanes<float, N> p, float c, Lanes<float, N> &lost) {
+  auto y = x * p + c;
+  lost = fused ? Lanes<float, N>(0) : x * p - (y - c);
+  return y;
+}
 // For |x| below 0.92, where s is x^2.
 template <int N> HD_INLINE Lanes<float, N> erf_small(Lanes<float, N> x, Lanes<float, N> s) {
   return x * polynomial(s, 0x1.06eba8p-3, -0x1.812740p-2, 0x1.ce2d64p-4, -0x1.b8011ap-6, 0x1.544a1ap-8, -0x1.a60a2cp-11,
@@ -325,26 +345,34 @@ template <int N> HD_INLINE Lanes<float, N> erf_small(Lanes<float, N> x, Lanes<fl
 }
 template <int N> HD_INLINE Lanes<float, N> erf(Lanes<float, N> x) { // else 1 - e^p(x)
   auto t = clamped<float>(abs(x), 0, 4);
-  auto large = 1 - exp(t * polynomial(t, -0x1.20e258p+0, -0x1.45b64cp-1, -0x1.aa1a22p-4, 0x1.5938ecp-6, -0x1.b2233ap-10,
-                                      -0x1.321ccap-11, 0x1.f2fea0p-13, -0x1.3af202p-15, 0x1.3cf448p-19));
+  Lanes<float, N> lost;
+  auto p = last_term(t,
+                     polynomial(t, -0x1.45b64cp-1, -0x1.aa1a22p-4, 0x1.5938ecp-6, -0x1.b2233ap-10, -0x1.321ccap-11,
+                                0x1.f2fea0p-13, -0x1.3af202p-15, 0x1.3cf448p-19),
+                     -0x1.20e258p+0, lost);
+  auto large = fused ? 1 - exp(t * p) : 1 - exp_times(t * p, Lanes<float, N>(1), t * lost);
   return where(t < 0.921875, erf_small(x, x * x), copysign(large, x));
 }
 template <int N> HD_INLINE Lanes<double, N> erf(Lanes<double, N> x) { return slow::erf(x); }
 
-// a / (d + lost) (1 - error), rounded once where there is fma.
+// (a + a_lost) / (d + d_lost) (1 - error), as a sum of two.
 template <int N>
-HD_INLINE Lanes<float, N> quotient(Lanes<float, N> a, Lanes<float, N> a_lost, Lanes<float, N> d, Lanes<float, N> lost,
-                                   Lanes<float, N> error) {
-  auto inverse = 1 / d, y = a * inverse;
-  auto rest = (fused ? fma(-y, d, a) : a - y * d) + a_lost;
-  return y + (rest - y * (lost + error * d)) * inverse;
+HD_INLINE Lanes<float, N> quotient(Lanes<float, N> a, Lanes<float, N> a_lost, Lanes<float, N> d, Lanes<float, N> d_lost,
+                                   Lanes<float, N> error, Lanes<float, N> &lost) {
+  auto inverse = 1 / d, y = fused ? a * inverse : a / d;
+  auto rest = fused ? fma(-y, d, a) + a_lost : a_lost;
+  lost = (rest - y * (d_lost + error * d)) * inverse;
+  return y;
 }
 template <int N> HD_INLINE Lanes<float, N> erfc(Lanes<float, N> x) {
   auto t = clamped<float>(abs(x), 0, 10.25), s = t * t, q = (t - 2) / (t + 2), d = t * 2 + 1;
-  auto p = polynomial(q, 0x1.46e80ep+0, -0x1.7bf606p-4, -0x1.54080cp-3, 0x1.4ffbeap-3, -0x1.bc1086p-5, -0x1.080dfap-7,
-                      0x1.1b0f98p-7, 0x1.585fbap-10, -0x1.43d4bep-10, -0x1.a6632ep-12); // (2 t + 1) e^(t^2) erfc(t)
-  auto f = quotient<N>(p, 0, d, where(t < 0.5, t * 2 - (d - 1), 1 - (d - t * 2)), square_rest(t, s));
-  auto r = exp(-s, f);
+  Lanes<float, N> p_lost, lost; // p is (2 t + 1) e^(t^2) erfc(t)
+  auto p = last_term(q,
+                     polynomial(q, -0x1.7bf606p-4, -0x1.54080cp-3, 0x1.4ffbeap-3, -0x1.bc1086p-5, -0x1.080dfap-7,
+                                0x1.1b0f98p-7, 0x1.585fbap-10, -0x1.43d4bep-10, -0x1.a6632ep-12),
+                     0x1.46e80ep+0, p_lost);
+  auto f = quotient<N>(p, p_lost, d, where(t < 0.5, t * 2 - (d - 1), 1 - (d - t * 2)), product_rest(t, t, s), lost);
+  auto r = exp_times(-s, f, lost);
   return where(t < 0.5, 1 - erf_small(x, s), where(x < 0, 2 - r, r));
 }
 template <int N> HD_INLINE Lanes<double, N> erfc(Lanes<double, N> x) { return slow::erfc(x); }
@@ -352,12 +380,15 @@ template <int N> HD_INLINE Lanes<double, N> erfc(Lanes<double, N> x) { return sl
 template <int N> HD_INLINE Lanes<float, N> gelu(Lanes<float, N> x) {
   auto t = clamped<float>(abs(x), 0, 14.5), s = t * t, z = x * 0.70710678118654752440;
   auto q = (t - 3) / (t + 3), d = t + 1;
-  auto p = polynomial(q, 0x1.f1b89cp-2, -0x1.8b5fa8p-4, -0x1.0d39d4p-6, 0x1.71fcd8p-5, -0x1.745e46p-6, 0x1.2edb2ep-10,
-                      0x1.886650p-9, -0x1.63f1a4p-12, -0x1.ef34eap-12, 0x1.581b92p-17, 0x1.84cdfep-15);
-  auto a = p * t; // (t + 1) t e^(t^2 / 2) times the distribution function of -t
-  auto a_lost = fused ? fma(p, t, -a) : Lanes<float, N>(0);
-  auto lower =
-      exp(s * -0.5, quotient<N>(a, a_lost, d, where(t < 1, t - (d - 1), 1 - (d - t)), square_rest(t, s) * 0.5));
+  Lanes<float, N> p_lost, lost; // p is (t + 1) e^(t^2 / 2) times the distribution function of -t
+  auto p = last_term(q,
+                     polynomial(q, -0x1.8b5fa8p-4, -0x1.0d39d4p-6, 0x1.71fcd8p-5, -0x1.745e46p-6, 0x1.2edb2ep-10,
+                                0x1.886650p-9, -0x1.63f1a4p-12, -0x1.ef34eap-12, 0x1.581b92p-17, 0x1.84cdfep-15),
+                     0x1.f1b89cp-2, p_lost);
+  auto a = p * t, a_lost = product_rest(p, t, a);
+  if constexpr (!fused) a_lost = a_lost + p_lost * t;
+  auto f = quotient<N>(a, a_lost, d, where(t < 1, t - (d - 1), 1 - (d - t)), product_rest(t, t, s) * 0.5, lost);
+  auto lower = exp_times(s * -0.5, f, lost);
   auto small = x * (erf_small(z, z * z) * 0.5 + 0.5);
   auto y = where(t < 0.7, small, where(x < 0, -lower, x - lower));
   return where(x == -infinity<float>, nan<float>, y); // as in torch
@@ -542,6 +573,16 @@ template <class T, int N> HD_INLINE Lanes<T, N> sigmoid(Lanes<T, N> x) {
   auto e = exp(-abs(x));
   return where(x < 0, e, 1) / (1 + e);
 }
+// In one fraction, so that small results keep their digits where e^x has lost them.
+template <class T, int N> HD_INLINE Lanes<T, N> silu(Lanes<T, N> x) {
+  constexpr T end = same<T, float> ? 112 : 756;
+  auto t = abs(x);
+  t = where(t > end, end, t);
+  Lanes<T, N> m;
+  auto n = exp_parts(-t, m);
+  auto y = where(x < 0, -scale(m * t + t, n), x) / (scale(m + 1, n) + 1);
+  return where(x == -infinity<T>, nan<T>, y); // as in torch
+}
 
 // --- complex numbers ------------------------------------------------------------------------------------------------
 template <class T, int N> HD_INLINE Lanes<complex<T>, N> conj(Lanes<complex<T>, N> x) { return {x.re, -x.im}; }
@@ -651,6 +692,7 @@ template <class T, int N> HD_INLINE Lanes<complex<T>, N> expm1(Lanes<complex<T>,
 }
 template <class T, int N> HD_INLINE Lanes<complex<T>, N> rsqrt(Lanes<complex<T>, N> x) { return 1 / sqrt(x); }
 template <class T, int N> HD_INLINE Lanes<complex<T>, N> sigmoid(Lanes<complex<T>, N> x) { return 1 / (1 + exp(-x)); }
+template <class T, int N> HD_INLINE Lanes<complex<T>, N> silu(Lanes<complex<T>, N> x) { return x * sigmoid(x); }
 
 } // namespace math
 

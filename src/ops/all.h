@@ -12,6 +12,7 @@ namespace ops {
 Tensor view(const Tensor &x, const Dims &shape);
 Tensor reshape(const Tensor &x, const Dims &shape);
 Tensor expand(const Tensor &x, const Dims &shape);
+std::optional<Error> expand_error(const Tensor &x, const Dims &shape); // why it cannot be, in torch's words
 Tensor permute(const Tensor &x, const Dims &dims);
 Tensor transpose(const Tensor &x, int64_t dim0, int64_t dim1);
 Tensor select(const Tensor &x, int64_t dim, int64_t index);

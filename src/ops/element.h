@@ -6,46 +6,26 @@
 #include <limits>
 #include <type_traits>
 
+#include "half.h"
 #include "tensor.h"
 
 namespace hadamard {
 
 // ---- numbers
 
-inline float from_bits(uint32_t u) {
-  float f;
-  std::memcpy(&f, &u, 4);
-  return f;
-}
-inline uint32_t to_bits(float f) {
-  uint32_t u;
-  std::memcpy(&u, &f, 4);
-  return u;
-}
-
 // An element as what it is computed in: float for halves, std::complex for complex, itself otherwise.
 template <class T> inline T wide(T x) { return x; }
-inline float wide(bf16 x) { return from_bits(uint32_t(x.bits) << 16); }
-inline float wide(f16 x) {
-  // The exponent is moved into place by a product, which also makes denormals right.
-  uint32_t sign = uint32_t(x.bits & 0x8000) << 16, rest = x.bits & 0x7fff;
-  float magnitude = from_bits(rest << 13) * 0x1p112f;
-  return from_bits(to_bits(rest >= 0x7c00 ? from_bits(0x7f800000 | rest << 13) : magnitude) | sign);
-}
+inline float wide(bf16 x) { return to_float(x); }
+inline float wide(f16 x) { return to_float(x); }
 inline std::complex<float> wide(c64 x) { return {x.re, x.im}; }
 inline std::complex<double> wide(c128 x) { return {x.re, x.im}; }
 template <class T> using Wide = decltype(wide(T()));
 
 template <class T, class W> inline T narrow(W w) {
   if constexpr (std::is_same_v<T, bf16>) {
-    uint32_t u = to_bits(float(w));
-    return {uint16_t((u & 0x7fffffff) > 0x7f800000 ? 0x7fc0 : (u + 0x7fff + (u >> 16 & 1)) >> 16)};
+    return to_bf16(float(w));
   } else if constexpr (std::is_same_v<T, f16>) {
-    uint32_t u = to_bits(float(w)), sign = u >> 16 & 0x8000, a = u & 0x7fffffff;
-    if (a > 0x7f800000) return {uint16_t(sign | 0x7e00)};
-    if (a >= 0x477ff000) return {uint16_t(sign | 0x7c00)};
-    if (a < 0x38800000) return {uint16_t(sign | uint32_t(std::nearbyint(from_bits(a) * 0x1p24f)))};
-    return {uint16_t(sign | (a + ((a >> 13) & 1) - 0x37fff001u) >> 13)};
+    return to_f16(float(w));
   } else if constexpr (std::is_same_v<T, c64> || std::is_same_v<T, c128>) {
     std::complex<double> c(w);
     return {decltype(T::re)(c.real()), decltype(T::im)(c.imag())};

@@ -19,6 +19,15 @@ int op_index(const char *name) {
 namespace ops {
 namespace {
 
+// `a` itself, where torch's kernel of this name takes its dtype.
+const Tensor &taken(const Tensor &a, Set dtypes, const char *kernel) {
+  if (!dtype_in(a.dtype(), dtypes))
+    throw Error(Raises::not_implemented, text("\"%s\" not implemented for '%s'", kernel, info(a.dtype()).scalar),
+                "dtype")
+        .arg("input", a);
+  return a;
+}
+
 // ---- the three forms of an op: new result, out=, in place
 template <const auto &op, class... T> Tensor call(const Tensor &out, const Tensor &a, const T &...b) {
   if (!out) return op(a, b...);
@@ -29,6 +38,13 @@ template <const auto &op> Tensor unary_op(const Tensor &a, const Tensor &out) { 
 template <const auto &op> Tensor unary_in(const Tensor &a) {
   apply_inplace(op, a);
   return a;
+}
+constexpr char elu_kernel[] = "elu_cpu", log_sigmoid_kernel[] = "log_sigmoid_cpu";
+template <const auto &op, const char *kernel> Tensor unary_of(const Tensor &a, const Tensor &out) {
+  return call<op>(out, taken(a, op.dtypes, kernel));
+}
+template <const auto &op, const char *kernel> Tensor unary_of_in(const Tensor &a) {
+  return unary_in<op>(taken(a, op.dtypes, kernel));
 }
 template <const auto &op> Tensor binary_op(const Tensor &a, const Operand &b, const Tensor &out) {
   return call<op>(out, a, b.t);
@@ -62,23 +78,30 @@ template <const auto &op> Tensor divide_in(const Tensor &a, const Operand &b) {
   apply_inplace(op, a, b.t);
   return a;
 }
+// Division by the mode's name; its node has a name of its own.
+template <class F, class Floor, class Trunc>
+Tensor divided(const std::optional<std::string> &mode, F plain, Floor floor_, Trunc trunc_) {
+  if (!mode) return plain();
+  HD_CHECK(*mode == "floor" || *mode == "trunc", runtime,
+           "div expected rounding_mode to be one of None, 'trunc', or 'floor' but found '%s'", mode->c_str());
+  Tensor y = *mode == "floor" ? floor_() : trunc_();
+  if (Node *fn = y->meta ? grad_fn(y) : nullptr) fn->label = "DivBackward2";
+  return y;
+}
 Tensor div_mode(const Tensor &a, const Operand &b, const std::optional<std::string> &rounding_mode, const Tensor &out) {
-  if (!rounding_mode) return call<div>(out, a, b.t);
-  if (*rounding_mode == "floor") return divide_op<floor_divide>({a}, b, out);
-  if (*rounding_mode == "trunc") return divide_op<trunc_divide>({a}, b, out);
-  throw Error(Raises::runtime,
-              "div expected rounding_mode to be one of None, 'trunc', or 'floor' but found '" + *rounding_mode + "'");
+  return divided(
+      rounding_mode, [&] { return call<div>(out, a, b.t); }, [&] { return divide_op<floor_divide>({a}, b, out); },
+      [&] { return divide_op<trunc_divide>({a}, b, out); });
 }
 Tensor div_mode_in(const Tensor &a, const Operand &b, const std::optional<std::string> &rounding_mode) {
-  if (!rounding_mode) return binary_in<div>(a, b);
-  if (*rounding_mode == "floor") return divide_in<floor_divide>(a, b);
-  if (*rounding_mode == "trunc") return divide_in<trunc_divide>(a, b);
-  throw Error(Raises::runtime,
-              "div expected rounding_mode to be one of None, 'trunc', or 'floor' but found '" + *rounding_mode + "'");
+  return divided(
+      rounding_mode, [&] { return binary_in<div>(a, b); }, [&] { return divide_in<floor_divide>(a, b); },
+      [&] { return divide_in<trunc_divide>(a, b); });
 }
 
 // ---- add and sub with alpha
 void check_alpha(const Tensor &a, const Tensor &b, const Scalar &alpha) {
+  if (alpha.kind == Scalar::integer && alpha.i == 1) return;
   const Tensor pair[] = {a, b};
   DType t = result_type(pair, 2);
   HD_CHECK(alpha.kind != Scalar::boolean || t == DType::Bool, runtime,
@@ -92,25 +115,32 @@ Scalar negated(const Scalar &s) {
          : s.kind == Scalar::floating ? Scalar(-s.re)
                                       : Scalar(-s.i);
 }
+bool are_bool(const Tensor &a, const Tensor &b) { return a.dtype() == DType::Bool && b.dtype() == DType::Bool; }
 Tensor add_op(const Operand &a, const Operand &b, const Scalar &alpha, const Tensor &out) {
-  if (is_one(alpha)) return call<add>(out, a.t, b.t);
   check_alpha(a.t, b.t, alpha);
+  if (is_one(alpha)) return call<add>(out, a.t, b.t);
+  if (are_bool(a.t, b.t)) return call<add>(out, a.t, b.t & number(Scalar(!alpha.is_zero())));
   return call<add_scaled>(out, a.t, b.t, alpha);
 }
 Tensor add_in(const Tensor &a, const Operand &b, const Scalar &alpha) {
-  if (is_one(alpha)) return binary_in<add>(a, b);
   check_alpha(a, b.t, alpha);
+  if (is_one(alpha)) return binary_in<add>(a, b);
+  if (are_bool(a, b.t)) return binary_in<add>(a, {b.t & number(Scalar(!alpha.is_zero()))});
   apply_inplace(add_scaled, a, b.t, alpha);
   return a;
 }
 Tensor sub_op(const Operand &a, const Operand &b, const Scalar &alpha, const Tensor &out) {
-  if (is_one(alpha)) return call<sub>(out, a.t, b.t);
+  const Tensor pair[] = {a.t, b.t};
+  check_minus(pair);
   check_alpha(a.t, b.t, alpha);
+  if (is_one(alpha)) return call<sub>(out, a.t, b.t);
   return call<add_scaled>(out, a.t, b.t, negated(alpha));
 }
 Tensor sub_in(const Tensor &a, const Operand &b, const Scalar &alpha) {
-  if (is_one(alpha)) return binary_in<sub>(a, b);
+  const Tensor pair[] = {a, b.t};
+  check_minus(pair);
   check_alpha(a, b.t, alpha);
+  if (is_one(alpha)) return binary_in<sub>(a, b);
   apply_inplace(add_scaled, a, b.t, negated(alpha));
   return a;
 }
@@ -208,8 +238,14 @@ Tensor imag_op(const Tensor &a) {
 Tensor isreal(const Tensor &a) {
   return a.is_complex() ? imag(a) == 0.0 : full(a.shape(), Scalar(true), DType::Bool, a.device());
 }
-Tensor isneginf(const Tensor &a) { return a.is_float() ? a == -HUGE_VAL : zeros(a.shape(), DType::Bool); }
-Tensor isposinf(const Tensor &a) { return a.is_float() ? a == HUGE_VAL : zeros(a.shape(), DType::Bool); }
+Tensor isneginf(const Tensor &a) {
+  HD_CHECK(!a.is_complex(), runtime, "isneginf does not support complex inputs.");
+  return a.is_float() ? a == -HUGE_VAL : zeros(a.shape(), DType::Bool, a.device());
+}
+Tensor isposinf(const Tensor &a) {
+  HD_CHECK(!a.is_complex(), runtime, "isposinf does not support complex inputs.");
+  return a.is_float() ? a == HUGE_VAL : zeros(a.shape(), DType::Bool, a.device());
+}
 Tensor isclose(const Tensor &a, const Tensor &b, double rtol, double atol, bool equal_nan) {
   HD_CHECK(a.dtype() == b.dtype(), runtime, "%s did not match %s", info(a.dtype()).scalar, info(b.dtype()).scalar);
   HD_CHECK(rtol >= 0, runtime, "rtol must be greater than or equal to zero, but got %g", rtol);
@@ -228,30 +264,60 @@ bool allclose(const Tensor &a, const Tensor &b, double rtol, double atol, bool e
 }
 
 // ---- activations with parameters
-Tensor leaky_relu_op(const Tensor &a, const Scalar &negative_slope) { return leaky_relu(a, number(negative_slope)); }
+Tensor leaky_relu_op(const Tensor &a, const Scalar &negative_slope) {
+  return leaky_relu(taken(a, floats, "leaky_relu_cpu"), number(negative_slope));
+}
 Tensor leaky_relu_in(const Tensor &a, const Scalar &negative_slope) {
-  apply_inplace(leaky_relu, a, negative_slope);
+  apply_inplace(leaky_relu, taken(a, floats, "leaky_relu_cpu"), negative_slope);
   return a;
 }
-Tensor elu_op(const Tensor &a, const Scalar &alpha) { return elu(a, number(alpha)); }
+Tensor elu_op(const Tensor &a, const Scalar &alpha) { return elu(taken(a, floats, elu_kernel), number(alpha)); }
 Tensor softplus_op(const Tensor &a, const Scalar &beta, const Scalar &threshold_) {
-  return softplus(a, number(beta), number(threshold_));
+  return softplus(taken(a, floats, "softplus_cpu"), number(beta), number(threshold_));
+}
+void check_hardtanh(const Tensor &a) {
+  HD_CHECK(a.dtype() != DType::Bool, runtime, "Bool inputs not supported for hardtanh");
+  HD_CHECK(!a.is_complex(), not_implemented, "clamp is not supported for complex types");
 }
 Tensor hardtanh_op(const Tensor &a, const Scalar &min_val, const Scalar &max_val) {
+  check_hardtanh(a);
+  HD_CHECK(a.dtype() != DType::U8 || (min_val.to_int() >= 0 && max_val.to_int() >= 0), runtime,
+           "cannot do hardtanh on an unsigned type with negative limits");
   if (!dtype_in(a.dtype(), integers)) return hardtanh(a, number(min_val), number(max_val));
   return hardtanh(a, number(Scalar(min_val.to_int())), number(Scalar(max_val.to_int())));
 }
-Tensor threshold_op(const Tensor &a, const Scalar &t, const Scalar &value) {
-  return threshold(a, number(t), number(value));
+Tensor relu6_op(const Tensor &a, const Tensor &out) {
+  check_hardtanh(a);
+  return call<relu6>(out, a);
 }
-Tensor hardshrink_op(const Tensor &a, const Scalar &lambd) { return hardshrink(a, number(lambd)); }
-Tensor softshrink_op(const Tensor &a, const Scalar &lambd) { return softshrink(a, number(lambd)); }
+Tensor threshold_op(const Tensor &a, const Scalar &t, const Scalar &value) {
+  return threshold(taken(a, reals, "threshold_cpu"), number(t), number(value));
+}
+Tensor hardshrink_op(const Tensor &a, const Scalar &lambd) {
+  return hardshrink(taken(a, floats, "hardshrink_cpu"), number(lambd));
+}
+Tensor softshrink_op(const Tensor &a, const Scalar &lambd) {
+  return softshrink(taken(a, floats, "softshrink_check"), number(lambd));
+}
+Tensor tanhshrink_op(const Tensor &a, const Tensor &out) {
+  check_minus({&a, 1});
+  return call<tanhshrink>(out, a);
+}
+Tensor glu(const Tensor &a, int64_t dim) {
+  HD_CHECK(a.dim(), runtime, "glu does not support scalars because halving size must be even");
+  int64_t d = wrap_dim(dim, a.dim()), n = a.shape()[d];
+  HD_CHECK(n % 2 == 0, runtime, "Halving dimension must be even, but dimension %ld is size %ld", long(d), long(n));
+  taken(a, floats, "glu_cpu");
+  return narrow(a, d, 0, n / 2) * sigmoid(narrow(a, d, n / 2, n / 2));
+}
 Tensor gelu_op(const Tensor &a, const std::string &approximate) {
+  taken(a, floats, "GeluKernelImpl");
   if (approximate == "none") return gelu(a);
   HD_CHECK(approximate == "tanh", runtime, "approximate argument must be either none or tanh.");
   return gelu_tanh(a);
 }
 Tensor prelu(const Tensor &a, const Tensor &weight) {
+  taken(a, floats, "prelu_cpu");
   HD_CHECK(
       weight.numel() == 1 || (a.dim() > 1 && a.shape()[1] == weight.numel()), runtime,
       "Mismatch of parameter numbers and input channel size. Found parameter numbers = %ld and channel size = %ld.",
@@ -414,14 +480,15 @@ const OpTable &elementwise_ops() {
         def<unary_op<silu>>("silu", "input, *, out=None", function),
         def<unary_in<silu>>("silu_", "input", function),
         def<unary_op<mish>>("mish", "input, *, out=None", function),
-        def<unary_op<relu6>>("relu6", "input, *, out=None", function),
-        def<unary_op<selu>>("selu", "input, *, out=None", function),
-        def<unary_in<selu>>("selu_", "input", function),
+        def<relu6_op>("relu6", "input, *, out=None", function),
+        def<unary_of<selu, elu_kernel>>("selu", "input, *, out=None", function),
+        def<unary_of_in<selu, elu_kernel>>("selu_", "input", function),
         def<unary_op<hardsigmoid>>("hardsigmoid", "input, *, out=None", function),
         def<unary_op<hardswish>>("hardswish", "input, *, out=None", function),
-        def<unary_op<logsigmoid>>("log_sigmoid", "input, *, out=None", function),
+        def<unary_of<logsigmoid, log_sigmoid_kernel>>("log_sigmoid", "input, *, out=None", function),
         def<unary_op<softsign>>("softsign", "input, *, out=None", function),
-        def<unary_op<tanhshrink>>("tanhshrink", "input, *, out=None", function),
+        def<tanhshrink_op>("tanhshrink", "input, *, out=None", function),
+        def<glu>("glu", "input, dim=-1", function),
         def<prelu>("prelu", "input, weight"),
     };
     t.insert(t.end(), std::begin(more), std::end(more));

@@ -86,10 +86,12 @@ inline constexpr auto ceil = unary("ceil", FORMULA((auto a), math::ceil(a))).on(
 inline constexpr auto trunc = unary("trunc", FORMULA((auto a), math::trunc(a))).on(reals).grad(D(a, g * 0.0));
 inline constexpr auto round = unary("round", FORMULA((auto a), math::rint(a))).on(reals).grad(D(a, g * 0.0));
 inline constexpr auto frac = unary("frac", FORMULA((auto a), a - math::trunc(a))).on(floats).grad(D(a, g));
-inline constexpr auto floor_divide =
-    binary("floor_divide", FORMULA((auto a, auto b), math::floor_divide(a, b))).on(reals);
-inline constexpr auto trunc_divide =
-    binary("trunc_divide", FORMULA((auto a, auto b), math::trunc_divide(a, b))).on(reals);
+inline constexpr auto floor_divide = binary("floor_divide", FORMULA((auto a, auto b), math::floor_divide(a, b)))
+    .on(reals)
+    .grad(D(a, g * 0.0), D(b, g * 0.0));
+inline constexpr auto trunc_divide = binary("trunc_divide", FORMULA((auto a, auto b), math::trunc_divide(a, b)))
+    .on(reals)
+    .grad(D(a, g * 0.0), D(b, g * 0.0));
 inline constexpr auto remainder = binary("remainder", FORMULA((auto a, auto b), math::remainder(a, b)))
     .on(reals)
     .grad(D(a, g), D(b, -g * floor_divide(a, b)));
@@ -313,7 +315,7 @@ inline constexpr auto selu =
     unary("selu", FORMULA((auto a), where(a > 0, a * 1.0507009873554804934, math::expm1(a) * 1.7580993408473768600)))
         .on(floats)
         .grad(D(a, where(a > 0.0, g * 1.0507009873554804934, g * (exp(minimum(a, 0.0)) * 1.7580993408473768600))));
-inline constexpr auto silu = unary("silu", FORMULA((auto a), a * math::sigmoid(a)))
+inline constexpr auto silu = unary("silu", FORMULA((auto a), math::silu(a)))
     .on(floats | complexes)
     .grad(D(a, g * conj(sigmoid(a) * (1.0 + a * (1.0 - sigmoid(a))))));
 inline constexpr auto softplus =

@@ -174,17 +174,7 @@ Tensor masked_fill_inplace(const Tensor &x, const Tensor &mask, const Operand &v
 
 Dims broadcast_with(const Tensor &a, const Tensor &b, const char *name) {
   Broadcast all = broadcast(a.shape(), b.shape());
-  if (all.clash >= 0) {
-    int64_t back = std::max(a.dim(), b.dim()) - all.clash;
-    throw Error(Raises::runtime,
-                text("The size of tensor a (%ld) must match the size of tensor b (%ld) at non-singleton dimension %d",
-                     long(a.shape()[a.dim() - back]), long(b.shape()[b.dim() - back]), all.clash),
-                "broadcast")
-        .in(name)
-        .at(all.clash)
-        .arg("a", a)
-        .arg("b", b);
-  }
+  if (all.clash >= 0) throw clash(name, a.shape(), b.shape(), all).arg("a", a).arg("b", b);
   return all.shape;
 }
 // Calls f(offset in x) for every true element of the mask, in order; both are read as if they had `shape`.

@@ -520,6 +520,8 @@ Tensor dist(const Tensor &a, const Tensor &b, const Scalar &p) {
 }
 
 Tensor cdist(const Tensor &a, const Tensor &b, double p, Ignored) {
+  for (DType t : {DType::F16, DType::BF16})
+    HD_CHECK(a.dtype() != t && b.dtype() != t, not_implemented, "\"cdist\" not implemented for '%s'", info(t).scalar);
   HD_CHECK(a.is_float(), runtime, "cdist only supports floating-point dtypes, X1 got: %s", info(a.dtype()).scalar);
   HD_CHECK(b.is_float(), runtime, "cdist only supports floating-point dtypes, X2 got: %s", info(b.dtype()).scalar);
   HD_CHECK(a.dim() >= 2, runtime, "cdist only supports at least 2D tensors, X1 got: %ldD", long(a.dim()));

@@ -158,18 +158,23 @@ void contract(const Form &f, const Tensor &a, const Tensor &b, const Tensor &out
   check_operands(a, b);
   if (!out.numel() || (out.is_meta() && !plan_hook)) return;
   SmallVec<Index, 8> indices;
+  auto add = [&](const Index &x) {
+    if (x.size == 1) return;
+    HD_CHECK(indices.size() < max_dims, runtime, "products over more than 64 dimensions are not supported");
+    indices.push_back(x);
+  };
   Dims bias_strides;
   if (bias) bias_strides = expanded_strides(bias.shape(), bias.strides(), out.shape());
   for (size_t d = 0; d < f.c.size(); ++d) {
     Index x = index_of(f, f.c[d], a, b);
     x.c = out.strides()[d];
     if (bias) x.bias = bias_strides[d];
-    indices.push_back(x);
+    add(x);
   }
   for (uint8_t label : f.a)
-    if (find(f.c, label) < 0) indices.push_back(index_of(f, label, a, b));
+    if (find(f.c, label) < 0) add(index_of(f, label, a, b));
   for (uint8_t label : f.b)
-    if (find(f.c, label) < 0 && find(f.a, label) < 0) indices.push_back(index_of(f, label, a, b));
+    if (find(f.c, label) < 0 && find(f.a, label) < 0) add(index_of(f, label, a, b));
   Contraction plan(a.dtype(), out.dtype(), indices.begin(), int(indices.size()));
   if (plan_hook) plan_hook(plan);
   if (out.is_meta()) return;
@@ -199,28 +204,7 @@ Tensor product(const char *name, const Form &f, const Tensor &a, const Tensor &b
   const Tensor all[] = {c, a, b};
   Device device = common_device(all, 3, name);
   Dims shape = product_shape(f, a, b);
-  if (c.dim() > int64_t(shape.size()))
-    throw Error(
-        Raises::runtime,
-        text("expand(torch.%s{%s}, size=%s): the number of sizes provided (%zu) must be greater or equal to the "
-             "number of dimensions in the tensor (%ld)",
-             info(c.dtype()).legacy, brackets(c.shape()).c_str(), brackets(shape).c_str(), shape.size(), long(c.dim())),
-        "expand");
-  for (int64_t d = 0; d < c.dim(); ++d) {
-    int64_t at = int64_t(shape.size()) - c.dim() + d;
-    if (c.shape()[d] != 1 && c.shape()[d] != shape[at])
-      throw Error(
-          Raises::runtime,
-          text("The expanded size of the tensor (%ld) must match the existing size (%ld) at non-singleton dimension "
-               "%ld.  Target sizes: %s.  Tensor sizes: %s",
-               long(shape[at]), long(c.shape()[d]), long(at), brackets(shape).c_str(), brackets(c.shape()).c_str()),
-          "expand")
-          .in(op_of(name).c_str())
-          .at(at)
-          .arg("input", c)
-          .arg("mat1", a)
-          .arg("mat2", b);
-  }
+  if (auto e = expand_error(c, shape)) throw e->in(op_of(name).c_str()).arg("input", c).arg("mat1", a).arg("mat2", b);
   bool direct = fits(out, shape, {a, b, c});
   Tensor y = direct ? out : empty(shape, a.dtype(), device);
   {
@@ -593,11 +577,11 @@ Tensor linear(const Tensor &x, const Tensor &w, const Tensor &bias) {
   f.c.push_back(n);
   if (!bias) return product(dx == 1 ? "SqueezeBackward4" : dx == 2 ? "MmBackward0" : "UnsafeViewBackward0", f, x, w);
   if (bias.dim() > 0 && bias.dim() <= 2 && bias.shape().back() != 1 && bias.shape().back() != w.shape()[0])
-    fail("expand",
-         text("The expanded size of the tensor (%ld) must match the existing size (%ld) at non-singleton dimension "
-              "1.  Target sizes: [%ld, %ld].  Tensor sizes: %s",
-              long(w.shape()[0]), long(bias.shape().back()), long(leading(x)), long(w.shape()[0]),
-              brackets(bias.shape()).c_str()));
+    throw expand_error(bias, {leading(x), w.shape()[0]})
+        ->in("linear")
+        .arg("input", x)
+        .arg("weight", w)
+        .arg("bias", bias);
   return product(dx == 2             ? "AddmmBackward0"
                  : x.is_contiguous() ? "ViewBackward0"
                                      : "AddBackward0",

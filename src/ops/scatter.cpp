@@ -366,14 +366,7 @@ Tensor take_along_dim(const Tensor &x, const Tensor &at, std::optional<int64_t> 
   Dims a = x.shape(), b = at.shape();
   a[d] = b[d] = 1;
   Broadcast all = broadcast(a, b);
-  if (all.clash >= 0)
-    throw Error(Raises::runtime,
-                text("The size of tensor a (%ld) must match the size of tensor b (%ld) at non-singleton dimension %d",
-                     long(a[all.clash]), long(b[all.clash]), all.clash),
-                "broadcast")
-        .in("take_along_dim")
-        .arg("input", x)
-        .arg("indices", at);
+  if (all.clash >= 0) throw clash("take_along_dim", a, b, all).arg("input", x).arg("indices", at);
   Dims xs = all.shape, is = all.shape;
   xs[d] = x.shape()[d];
   is[d] = at.shape()[d];

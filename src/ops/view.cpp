@@ -14,13 +14,29 @@ Dims without(const Dims &d, int64_t at) {
 }
 } // namespace
 
-Tensor expand(const Tensor &x, const Dims &shape) {
+std::optional<Error> expand_error(const Tensor &x, const Dims &shape) {
   int64_t lead = int64_t(shape.size()) - x.dim();
-  HD_CHECK(
-      lead >= 0, runtime,
-      "expand(torch.%s{%s}, size=%s): the number of sizes provided (%zu) must be greater or equal to the number of "
-      "dimensions in the tensor (%ld)",
-      info(x.dtype()).legacy, brackets(x.shape()).c_str(), brackets(shape).c_str(), shape.size(), long(x.dim()));
+  if (lead < 0)
+    return Error(
+        Raises::runtime,
+        text("expand(torch.%s{%s}, size=%s): the number of sizes provided (%zu) must be greater or equal to the "
+             "number of dimensions in the tensor (%ld)",
+             info(x.dtype()).legacy, brackets(x.shape()).c_str(), brackets(shape).c_str(), shape.size(), long(x.dim())),
+        "expand");
+  for (int64_t d = x.dim(); d-- > 0;)
+    if (int64_t to = shape[lead + d], from = x.shape()[d]; from != 1 && to != from && to != -1)
+      return Error(Raises::runtime,
+                   text("The expanded size of the tensor (%ld) must match the existing size (%ld) at non-singleton "
+                        "dimension %ld.  Target sizes: %s.  Tensor sizes: %s",
+                        long(to), long(from), long(lead + d), brackets(shape).c_str(), brackets(x.shape()).c_str()),
+                   "expand")
+          .at(lead + d);
+  return {};
+}
+
+Tensor expand(const Tensor &x, const Dims &shape) {
+  if (auto e = expand_error(x, shape)) throw e->in("expand").arg("self", x);
+  int64_t lead = int64_t(shape.size()) - x.dim();
   Dims to = shape, strides(shape.size(), 0);
   for (size_t i = 0; i < shape.size(); ++i) {
     int64_t d = int64_t(i) - lead;
@@ -33,15 +49,6 @@ Tensor expand(const Tensor &x, const Dims &shape) {
       continue;
     }
     if (shape[i] == -1) to[i] = x.shape()[d];
-    if (x.shape()[d] != to[i] && x.shape()[d] != 1)
-      throw Error(Raises::runtime,
-                  text("The expanded size of the tensor (%ld) must match the existing size (%ld) at non-singleton "
-                       "dimension %zu.  Target sizes: %s.  Tensor sizes: %s",
-                       long(to[i]), long(x.shape()[d]), i, brackets(shape).c_str(), brackets(x.shape()).c_str()),
-                  "expand")
-          .in("expand")
-          .at(int64_t(i))
-          .arg("self", x);
     HD_CHECK(to[i] >= 0, runtime, "invalid shape dimension %ld", long(to[i]));
     strides[i] = x.shape()[d] == to[i] ? x.strides()[d] : 0;
   }
@@ -236,6 +243,17 @@ template <class F> Tensors views_of(const Tensor &x, const char *name, Tensors v
   record_many(views, name, {x}, {}, gradient);
   return views;
 }
+
+// The gradients of several results, whose shapes are `shape(i)`: zeros where none arrived.
+template <class F> Tensors all_gradients(const Backward &b, F shape) {
+  Tensors gs = b.grads;
+  Tensor some;
+  for (auto &g : gs)
+    if (g) some = g;
+  for (size_t i = 0; i < gs.size(); ++i)
+    if (!gs[i]) gs[i] = zeros(shape(i), some.dtype(), some.device());
+  return gs;
+}
 } // namespace
 
 Tensors unbind(const Tensor &x, int64_t dim) {
@@ -245,13 +263,7 @@ Tensors unbind(const Tensor &x, int64_t dim) {
   Dims shape = without(x.shape(), d), strides = without(x.strides(), d);
   for (int64_t i = 0; i < x.shape()[d]; ++i) r.push_back(alias(x, shape, strides, x->offset + i * x.strides()[d]));
   return views_of(x, "UnbindBackward0", std::move(r), [d, shape](const Backward &b) -> TensorList {
-    Tensors gs = b.grads;
-    Tensor some;
-    for (auto &g : gs)
-      if (g) some = g;
-    for (auto &g : gs)
-      if (!g) g = zeros(shape, some.dtype(), some.device());
-    return {stack(gs, d)};
+    return {stack(all_gradients(b, [&](size_t) { return shape; }), d)};
   });
 }
 
@@ -266,17 +278,12 @@ static Tensors split_views(const Tensor &x, const Dims &sizes, int64_t d, const 
   }
   Dims whole = x.shape();
   return views_of(x, name, std::move(r), [=](const Backward &b) -> TensorList {
-    Tensors gs = b.grads;
-    Tensor some;
-    for (auto &g : gs)
-      if (g) some = g;
-    for (size_t i = 0; i < gs.size(); ++i)
-      if (!gs[i]) {
-        Dims part = whole;
-        part[d] = sizes[i];
-        gs[i] = zeros(part, some.dtype(), some.device());
-      }
-    return {cat(gs, d)};
+    auto part = [&](size_t i) {
+      Dims shape = whole;
+      shape[d] = sizes[i];
+      return shape;
+    };
+    return {cat(all_gradients(b, part), d)};
   });
 }
 
@@ -665,18 +672,7 @@ Tensors broadcast_tensors(const Tensors &xs) {
   Dims shape;
   for (auto &x : xs) {
     Broadcast b = broadcast(shape, x.shape());
-    if (b.clash >= 0) {
-      const Dims &s = x.shape();
-      int64_t back = int64_t(std::max(shape.size(), s.size())) - b.clash;
-      throw Error(Raises::runtime,
-                  text("The size of tensor a (%ld) must match the size of tensor b (%ld) at non-singleton dimension %d",
-                       long(shape[shape.size() - back]), long(s[s.size() - back]), b.clash),
-                  "broadcast")
-          .in("broadcast_tensors")
-          .at(b.clash)
-          .arg("a", xs[0])
-          .arg("b", x);
-    }
+    if (b.clash >= 0) throw clash("broadcast_tensors", shape, x.shape(), b).arg("a", xs[0]).arg("b", x);
     shape = b.shape;
   }
   Tensors r;

@@ -291,7 +291,7 @@ def hardswish(input, inplace=False):
 
 def tanhshrink(input):
     """x - tanh(x)."""
-    return input - input.tanh()
+    return _C.tanhshrink(input)
 
 
 def softsign(input):
@@ -301,14 +301,7 @@ def softsign(input):
 
 def glu(input, dim=-1):
     """The first half of `dim` times the sigmoid of the second."""
-    if input.dim() == 0:
-        raise RuntimeError("glu does not support scalars because halving size must be even")
-    if input.size(dim) % 2:
-        raise RuntimeError(
-            f"Halving dimension must be even, but dimension {dim % input.dim()} is size {input.size(dim)}"
-        )
-    a, b = input.chunk(2, dim)
-    return a * b.sigmoid()
+    return _C.glu(input, dim)
 
 
 def _implicit_dim(name, ndim, stacklevel):
