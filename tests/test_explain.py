@@ -1,8 +1,12 @@
 """explain(): every number it gives is counted, computed or measured again by something else."""
 
+import importlib.util
 import itertools
 import math
+import re
 import warnings
+from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -382,7 +386,7 @@ def test_measured():
 def test_text_is_plain_unless_asked():
     e = H.explain("(10,2,3) @ (3,4)")
     assert "\x1b" not in str(e) and "\x1b" in e.text(color=True)
-    uncolored = __import__("re").sub("\x1b\\[[0-9;]*m", "", e.text(color=True, times=False))
+    uncolored = re.sub("\x1b\\[[0-9;]*m", "", e.text(color=True, times=False))
     assert [line.rstrip() for line in uncolored.splitlines()] == e.text(times=False).splitlines()
     assert max(map(len, e.text().splitlines())) <= 110
 
@@ -394,3 +398,196 @@ def test_explaining_leaves_no_trace():
         H.explain("mse_loss((8,1), (8,))")
         H.explain(a, "*", H.ones(3))
     assert a.grad is None and H.is_grad_enabled()
+
+
+# ---- pictures
+
+PICTURES = {
+    "(2,3) @ (3,4)": (3, 0),
+    "(2,2) * (2,)": (3, 2),
+    "(3,1) - (3,)": (3, 12),
+    "dot((3,), (3,))": (3, 0),
+    "outer((4,), (3,))": (3, 0),
+    "(2,) * 3": (3, 0),
+    "(10,2,3) @ (3,4)": (3, 2),
+    "conv2d((1,3,8,8), (4,3,3,3), padding=1)": (3, 0),
+    "ij,jk,kl->il (2,3) (3,4) (4,2)": (4, 0),
+    "linear((8,5), (3,5), (3,))": (3, 0),
+}
+
+
+@pytest.mark.parametrize("text, wanted", PICTURES.items(), ids=ident)
+def test_pictures(text, wanted):
+    """A grid for each operand and the result, every cell of it, and every hatched cell that is repeated."""
+    e = H.explain(text)
+    svg = ElementTree.fromstring(e.svg())
+    assert svg.tag.endswith("svg")
+    words = ["".join(t.itertext()) for t in svg.iter() if t.tag.endswith("}text")]
+    names = [x.name if x.number is None else repr(x.number) for x in e.operands][: wanted[0] - 1]
+    assert [w for w in words if w in (*names, "result")][-1] == "result" and set(names) <= set(words)
+    rectangles = [r for r in svg.iter() if r.tag.endswith("}rect")]
+    legend = 1 if e.repeated else 0
+    hatched = [r for r in rectangles if r.get("fill") == "url(#hatch)"]
+    assert len(hatched) - legend == wanted[1]
+    right, bottom = float(svg.get("width")), float(svg.get("height"))
+    for r in rectangles:
+        assert 0 <= float(r.get("x", 0)) and float(r.get("x", 0)) + float(r.get("width")) <= right
+        assert 0 <= float(r.get("y", 0)) and float(r.get("y", 0)) + float(r.get("height")) <= bottom
+    for letter in {i.letter for i in e.indices if e.alignment.kind != "convolution"}:
+        size = next(i.size for i in e.indices if i.letter == letter)
+        assert f"{letter} = {size}" in words
+
+
+def test_pictures_show_the_numbers():
+    a, b = H.tensor([[1.0, 2.0], [3.0, 4.0]]), H.tensor([5.0, 6.0])
+    svg = ElementTree.fromstring(H.explain(a, "*", b).svg())
+    words = ["".join(t.itertext()) for t in svg.iter() if t.tag.endswith("}text")]
+    numbers = [w for w in words if re.fullmatch("[0-9]+", w)]
+    assert numbers == ["1", "2", "3", "4", "5", "6", "5", "6", "5", "12", "15", "24"]
+
+
+def test_every_explanation_has_a_picture():
+    for text in (
+        "(2,3) * (2,)",
+        "(0,3) @ (3,4)",
+        "(200,100,1) * (100,30)",
+        "() * ()",
+        "bhij,bhjk->bhik (2,2,3,4) (2,2,4,5)",
+    ):
+        e = H.explain(text)
+        for made in (e.svg(), e._repr_html_()):
+            assert made
+        ElementTree.fromstring(e.svg())
+
+
+def test_plot(tmp_path):
+    e = H.explain("(2,3) @ (3,4)")
+    e.plot(tmp_path / "p.svg")
+    e.plot(tmp_path / "p.html")
+    assert (tmp_path / "p.svg").read_text() == e.svg()
+    page = (tmp_path / "p.html").read_text()
+    assert page.startswith("<!doctype html>") and e.svg() in page and "multiply-adds" in page
+    with pytest.raises(ValueError, match="svg and .html"):
+        e.plot(tmp_path / "p.png")
+
+
+def test_html_is_escaped():
+    assert "<script>" not in H.explain((2, 3), "<", (3,))._repr_html_()
+    assert "&lt;" in H.explain((2, 3), "<", (3,))._repr_html_()
+
+
+def test_the_book_is_what_explain_says():
+    """docs/products.md and its pictures, made again, are the same."""
+    tool = Path(__file__).resolve().parent.parent / "tools" / "make_pictures.py"
+    if not tool.exists():
+        pytest.skip("needs the source tree")
+    spec = importlib.util.spec_from_file_location("make_pictures", tool)
+    make = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(make)
+    page = (make.DOCS / "products.md").read_text()
+    H.set_printoptions(profile="default")
+    text, pictures = make.remake(page)
+    assert text == page
+    assert pictures.keys() == {f"pictures/{p.name}" for p in (make.DOCS / "pictures").glob("*.svg")}
+    for name, svg in pictures.items():
+        assert (make.DOCS / name).read_text() == svg, name
+
+
+# ---- models
+
+
+class Net(H.nn.Module if OURS else object):
+    def __init__(self):
+        super().__init__()
+        nn = H.nn
+        self.conv = nn.Conv2d(3, 6, 5)
+        self.body = nn.Sequential(nn.ReLU(), nn.Linear(96, 20))
+        self.tied = nn.Linear(20, 20)
+        self.register_buffer("scale", H.ones(20))
+
+    def forward(self, x):
+        x = self.conv(x)
+        x = H.nn.functional.max_pool2d(x, 2).flatten(1)
+        x = self.body(x)
+        return self.tied(self.tied(x) * self.scale) @ H.ones(20, 2, device=x.device)
+
+
+def test_model():
+    model, x = Net(), H.randn(4, 3, 12, 12)
+    e = H.explain(model, x)
+    assert e.fits and e.shape == tuple(model(x).shape)
+    assert e.parameters == sum(p.numel() for p in model.parameters())
+    plans = []
+    H._C._record_plans(lambda: model(x), plans)  # what really runs
+    assert e.multiply_adds == sum(p["multiply_adds"] for p in plans)
+    conv = 4 * 6 * 8 * 8 * 3 * 5 * 5
+    assert e.multiply_adds == conv + 4 * 96 * 20 + 2 * 4 * 20 * 20 + 4 * 20 * 2
+    rows = {layer.path: layer for layer in e.layers}
+    assert rows["conv"].output == (4, 6, 8, 8) and rows["conv"].multiply_adds == conv
+    assert rows["body.1"].parameters == 97 * 20 and rows["body.1"].depth == 2
+    assert rows[""].multiply_adds == 4 * 20 * 2  # what forward does itself
+    tied = [layer for layer in e.layers if layer.path == "tied"]
+    assert [layer.shared for layer in tied] == [False, True]
+    assert sum(layer.multiply_adds for layer in e.layers) == e.multiply_adds
+    assert "again" in str(e)
+    assert e._repr_html_().count("<tr>") == len(e.layers) + 1
+    # Backward: twice the work, but for the gradient by x, which nobody wants.
+    y, plans = model(x), []
+    H._C._record_plans(lambda: y.sum().backward(), plans)
+    assert e.backward_multiply_adds == sum(p["multiply_adds"] for p in plans)
+
+
+def test_model_is_left_as_it_was():
+    model = Net().eval()
+    before = {k: v.clone() for k, v in model.state_dict().items()}
+    H.explain(model, (4, 3, 12, 12))
+    assert not model.training and all(p.grad is None for p in model.parameters())
+    assert not any(m._forward_hooks or m._forward_pre_hooks for m in model.modules())
+    assert all(H.equal(v, before[k]) for k, v in model.state_dict().items())
+    assert all(not p.is_meta for p in model.parameters())
+
+
+def test_model_that_does_not_fit():
+    e = H.explain(Net(), H.randn(4, 1, 12, 12))
+    assert not e.fits and e.failed == "conv"
+    assert "in conv it does not fit" in str(e) and "to have 3 channels" in str(e)
+    e = H.explain(H.nn.Sequential(H.nn.Linear(4, 5), H.nn.Linear(6, 7)), (2, 4))
+    assert e.failed == "1" and [layer.path for layer in e.layers] == ["", "0", "1"]
+    assert e._repr_html_()
+
+
+def test_large_models_take_no_memory():
+    H.reset_peak_memory_stats()
+    held = H.memory_stats()["allocated_bytes.peak"]
+    model = H.nn.Linear(2000, 2000)
+    grown = H.memory_stats()["allocated_bytes.peak"]
+    H.explain(model, (100000, 2000))
+    assert H.memory_stats()["allocated_bytes.peak"] - grown < (grown - held) / 2 + 1e6
+
+
+def test_model_measured():
+    e = H.explain(H.nn.Linear(8, 8), (2, 8), measure=True)
+    assert 0 < e.measured < 1 and "measured" in str(e)
+
+
+# ---- what it says of sums and threads
+
+
+def test_sums_do_not_depend_on_threads():
+    a, b = H.randn(300, 700), H.randn(700, 200)
+    threads, results = H.get_num_threads(), []
+    for n in (1, 2, 4):
+        H.set_num_threads(n)
+        results.append((a @ b).tolist())
+    H.set_num_threads(threads)
+    assert results[0] == results[1] == results[2]
+
+
+def test_widths_of_sums():
+    for dtype, kept in (("float16", "float32"), ("bfloat16", "float32"), ("float32", "float32"), ("float64", "float64"),
+                        ("uint8", "uint8"), ("int64", "int64"), ("complex64", "complex64")):  # fmt: skip
+        e = H.explain(f"(2,3):{dtype} @ (3,4):{dtype}")
+        assert str(e.sum_dtype) == f"torch.{kept}"
+    # In float16 itself a sum of ones would end at 2048.
+    x = H.ones(4096, dtype=H.float16)
+    assert float(x @ x) == 4096.0

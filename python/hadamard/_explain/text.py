@@ -342,7 +342,7 @@ def _repeated(e):
 def _work(e):
     word = "multiply-add" if e.plans or e.alignment is None or e.alignment.kind != "elementwise" else "operation"
     text = f"{times(e.multiply_adds, word)}, {memory(e.bytes)} of operands and result"
-    return text + (f": {e.intensity:.3g} a byte" if e.bytes else "")
+    return text + (f": {e.intensity:.3g} {word}s a byte" if e.bytes else "")
 
 
 def _route(e):
