@@ -11,6 +11,8 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 from harness import ALL_DTYPES, OURS, H, torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 pytestmark = pytest.mark.skipif(not OURS, reason="PyTorch does not explain")
 
@@ -381,6 +383,82 @@ def test_measured():
     assert 0 < e.measured < 1 and 0 < e.expected < 1
     assert "measured" in str(e) and "expected" in str(e)
     assert H.explain("(64,64) @ (64,64)", measure=True).measured > 0
+
+
+def test_expected_is_of_the_order_of_what_is_measured():
+    for text in ("(256,256) @ (256,256)", "(512,512) * (512,512)", "conv2d((4,16,32,32), (16,16,3,3))"):
+        e = H.explain(text, measure=True)
+        assert 0.05 < e.expected / e.measured < 5, text
+
+
+SHAPE = st.lists(st.integers(0, 4), max_size=4).map(tuple)
+OPS = st.sampled_from(
+    "* + - / // % ** @ == < & | dot mm mv bmm matmul linear inner outer maximum mse_loss "
+    "ij,jk->ik bij,jk->bik ...i,i->... ij,ij-> i,j".split()
+)
+
+
+@given(SHAPE, SHAPE, OPS, st.sampled_from(ALL_DTYPES), st.sampled_from(ALL_DTYPES))
+def test_whatever_is_asked(a, b, op, one, two):
+    """It fits exactly if the op itself takes such tensors, and then with that shape and dtype; it never raises."""
+    x, y = H.zeros(a, dtype=getattr(H, one)), H.zeros(b, dtype=getattr(H, two))
+    e = H.explain(x, op, y) if "," not in op else H.explain(op, x, y)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            want = call_by_symbol(op)(x, y)
+        except Exception as error:
+            # The meta device has no numbers, so a kernel that a dtype lacks is not missed there.
+            assert not e.fits or "not implemented" in str(error), error
+            want = None
+    if want is not None:
+        assert e.fits, e.error
+        assert (e.shape, e.dtype) == (tuple(want.shape), want.dtype)
+        if e.alignment is not None and op != "mse_loss":
+            sizes = {i.letter: i.size for i in e.indices}
+            assert tuple(sizes[c] for c in e.alignment.result) == e.shape
+        assert (
+            e.bytes == x.numel() * x.element_size() + y.numel() * y.element_size() + want.numel() * want.element_size()
+        )
+    e.text(color=True, times=False)
+    ElementTree.fromstring(e.svg())
+    assert e._repr_html_()
+
+
+def call_by_symbol(op):
+    from hadamard._explain import ask
+
+    if op in ask.SYMBOLS:
+        return lambda x, y: eval(f"x {op} y", {"x": x, "y": y})
+    return call(op)
+
+
+def test_explaining_is_not_watched():
+    with H.strict():
+        assert kinds("mse_loss((8,1), (8,))") == ["broadcast"]
+        assert kinds("ijk,kl->ijl", (4, 3, 1), (3, 2)) == ["size1"]
+        assert H.explain(H.ones(3, 1), "-", H.ones(3)).shape == (3, 3)
+
+
+def test_command_line(capsys, tmp_path):
+    from hadamard.cli import main
+
+    assert main(["explain", "(10,2,3) @ (3,4)"]) == 0
+    assert "b is repeated 10 times" in capsys.readouterr().out
+    assert main(["explain", "bij,jk->bik", "(2,3,4)", "(4,5)", "--plot", str(tmp_path / "x.svg"), "--measure"]) == 0
+    assert "measured" in capsys.readouterr().out and (tmp_path / "x.svg").exists()
+    assert main(["explain", "(2,3) @ (4,5)"]) == 1
+    assert "does not fit" in capsys.readouterr().out
+    assert main(["explain", "what"]) == 2
+    assert "cannot read 'what'" in capsys.readouterr().err
+    assert (
+        main(["explain", "--error", "RuntimeError: mat1 and mat2 shapes cannot be multiplied (32x400 and 120x400)"])
+        == 0
+    )
+    assert "try mat1 @ mat2.T" in capsys.readouterr().out
+    assert main(["explain", "--error", "ValueError: something of my own"]) == 1
+    with pytest.raises(SystemExit):
+        main(["explain"])
 
 
 def test_text_is_plain_unless_asked():

@@ -258,7 +258,7 @@ def test_trace_broadcasts():
     assert [(f[2], f[3], f[4], f[5]) for f in trace.found] == [
         ("mul", "b", (3,), (4, 3)),
         ("add", "b", (4, 1), (4, 3)),
-        ("matmul", "b", (3, 2), (5,)),
+        ("matmul", "b", (3, 2), (5, 3, 2)),
     ]
     assert len(lines) == 3
     assert "test_strict.py:" in lines[0] and "mul repeats b, (3,), 4 times along dim 0, to (4, 3)" in lines[0]

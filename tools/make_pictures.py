@@ -1,6 +1,6 @@
 """Make the pictures and the outputs of docs/products.md: python tools/make_pictures.py [--check].
 
-The page's examples run in order. What they print replaces what stands below them; each picture, and each block of text, is
+The page's examples run in order. What they print replaces what stands below them; each picture and block of text is
 that of the `e` above it. With --check nothing is written; the exit status tells whether anything would change.
 """
 

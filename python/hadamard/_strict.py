@@ -6,6 +6,7 @@ Off, none of this exists: the core calls its ops directly. On, every op and oper
 import os
 import sys
 import threading
+from contextlib import contextmanager
 
 from . import _C
 from ._modes import _Switch
@@ -159,6 +160,17 @@ def _stack() -> list:
         _local.stack = []
         _local.inside = False
     return _local.stack
+
+
+@contextmanager
+def aside():
+    """Inside, this thread is not watched: for what explains and prints."""
+    _stack()
+    was, _local.inside = _local.inside, True
+    try:
+        yield
+    finally:
+        _local.inside = was
 
 
 def _watch(change):

@@ -107,7 +107,7 @@ def repetitions(name, tensors) -> list:
     for letter, x, shape in zip("abcdefgh", tensors, shapes, strict=False):
         dims = _repeated(shape, result)
         if dims and prod(x.shape) != 1:
-            found.append((letter, tuple(x.shape), dims, result))
+            found.append((letter, tuple(x.shape), dims, (*result, *tuple(x.shape)[len(shape) :])))
     return found
 
 

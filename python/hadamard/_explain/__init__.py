@@ -36,12 +36,12 @@ def explain(*args, measure=False, **kwargs):
                 └ batch: b is repeated 10 times
     ...
     """
+    from hadamard._strict import aside
     from hadamard.nn import Module
 
-    if args and isinstance(args[0], Module):
-        from .model import explain_model
+    from . import ask, explanation, model
 
-        return explain_model(args[0], args[1:], kwargs, measure)
-    from . import ask, explanation
-
-    return explanation.build(ask.request(args, kwargs), measure)
+    with aside():
+        if args and isinstance(args[0], Module):
+            return model.explain_model(args[0], args[1:], kwargs, measure)
+        return explanation.build(ask.request(args, kwargs), measure)

@@ -145,7 +145,11 @@ def build(request, measure=False) -> Explanation:
     _route(e)
     if request.op == "einsum" and len(request.operands) > 2:
         _steps(e, request)
-    _values(e, call)
+    try:
+        _values(e, call)
+    except Exception as error:  # what only numbers show, as an integer division by 0
+        e.fits, e.error = False, error
+        return e
     e.gradients = gradients.of(e, call)
     e.spellings = spellings.of(e)
     e.warnings = notes.of(e)
@@ -175,7 +179,7 @@ def caller(request):
         at = {"mul": "mul", "div": "truediv", "remainder": "mod", "bitwise_and": "and_", "bitwise_or": "or_"}
         at["bitwise_xor"] = "xor"
         function = getattr(operator, at.get(name, "floordiv" if name == "floor_divide" else name))
-    return lambda *operands: function(*operands, **kwargs)
+    return (lambda *operands: function(*operands, **kwargs)) if kwargs else function
 
 
 def _quiet(call, given):

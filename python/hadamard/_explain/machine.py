@@ -1,6 +1,7 @@
 """What this machine can do at most, probed once where it is asked for, and how long a product takes against that."""
 
 from functools import lru_cache
+from math import log2
 from time import perf_counter
 
 import hadamard as H
@@ -27,9 +28,9 @@ def _best(call, seconds=0.02) -> float:
 @lru_cache(None)
 def overhead() -> float:
     """Seconds of a call on a handful of numbers."""
-    with H.no_grad():
-        a = H.ones(2)
-        return _best(lambda: a * a, 0.005)
+    from operator import mul
+
+    return measure(mul, [H.ones(2), H.ones(2)], 0.005)
 
 
 @lru_cache(None)
@@ -51,7 +52,7 @@ def bandwidth(size) -> float:
 
 def _memory(bytes) -> float:
     """Seconds that these bytes take, at the speed of the cache that holds them."""
-    size = next((n for n in (1 << 18, 1 << 22) if bytes <= n), 1 << 26)
+    size = 1 << min(max(round(log2(max(bytes, 1))), 16), 26)
     return bytes / bandwidth(size)
 
 
@@ -75,7 +76,7 @@ def bound(e) -> str:
     return max(parts, key=lambda k: parts[k])
 
 
-def measure(call, operands) -> float:
+def measure(call, operands, seconds=0.05) -> float:
     """Seconds of the call, the best of several."""
     with H.no_grad():
-        return _best(lambda: call(*operands), 0.05)
+        return _best(lambda: call(*operands), seconds)

@@ -218,6 +218,8 @@ def _square(e):
     w = e.operands[1]
     if len(w.shape) != 2 or w.shape[0] != w.shape[1] or w.shape[0] == 1:
         return []
+    if e.op != "linear" and e.operands[0].shape == w.shape:
+        return []  # two square matrices: neither is more of a weight than the other
     written = f"{w.name} is used as (out, in)" if e.op == "linear" else f"{w.name} is used as (in, out)"
     other = f"{e.operands[0].name} @ {w.name}" if e.op == "linear" else f"{e.operands[0].name} @ {w.name}.T"
     return [

@@ -263,7 +263,7 @@ def _blocks(e):
             blocks.append(block)
         kept = result if result else ""
     else:
-        for at, x in enumerate(e.operands[: 2 if e.op == "linear" else None]):
+        for at, x in enumerate(e.operands):
             own = "".join(dict.fromkeys(x.labels))
             lacks = "".join(
                 i.letter for i in e.indices if i.states[at] == "repeated" and i.letter not in own and i.size > 1
@@ -348,7 +348,10 @@ def _signs(e, count):
     symbol = SYMBOL_OF.get(
         e.op, "∗" if e.alignment.kind == "convolution" else "·" if e.alignment.kind == "product" else ","
     )
-    return [symbol] * (count - 2) + ["="]
+    signs = [symbol] * (count - 2) + ["="]
+    if e.op == "linear" and count == 4:
+        signs[1] = "+"
+    return signs
 
 
 def _convolution(e):
@@ -419,11 +422,9 @@ _DEFINITIONS = (
 
 def picture(e) -> str:
     """The SVG. What has no alignment (an error, several products) gets its words alone."""
-    if not e.fits or e.alignment is None or e.shape is None:
+    if not e.fits or e.alignment is None or e.shape is None or any(i.size == 0 for i in e.indices):
         return _words(e)
     blocks = _convolution(e) if e.alignment.kind == "convolution" else _blocks(e)
-    if any(0 in (b.sizes.get(b.rows, 1), b.sizes.get(b.columns, 1)) for b in blocks):
-        return _words(e)
     signs = _signs(e, len(blocks))
     title = f"{heading(e)}  →  {show(e.shape) if e.shape else 'a number'} {str(e.dtype)[6:]}"
     high = max(b.height() for b in blocks)
