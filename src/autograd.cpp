@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cctype>
 #include <mutex>
-#include <queue>
 
 #include "call.h"
 #include "ops/all.h"
@@ -13,19 +12,13 @@ namespace hadamard {
 
 // ---- modes
 
+constinit thread_local Modes modes;
+
 namespace {
-struct Modes {
-  bool grad = true, inference = false;
-};
-thread_local Modes modes;
 std::atomic<bool> anomaly{false};
 std::atomic<uint64_t> next_sequence{0};
 } // namespace
 
-bool grad_enabled() { return modes.grad; }
-void set_grad_enabled(bool on) { modes.grad = on; }
-bool inference_enabled() { return modes.inference; }
-void set_inference_enabled(bool on) { modes.inference = on; }
 bool anomaly_enabled() { return anomaly; }
 void set_anomaly_enabled(bool on) { anomaly = on; }
 
@@ -34,25 +27,27 @@ void set_anomaly_enabled(bool on) { anomaly = on; }
 Node::Node() : sequence(next_sequence.fetch_add(1, std::memory_order_relaxed)) {}
 
 void destroy(Node *n) noexcept {
-  // Edges and saved tensors lead to further nodes: take them one at a time instead of by recursion.
-  static thread_local std::vector<Node *> waiting;
-  static thread_local bool draining = false;
+  // Edges and saved tensors lead to further nodes: take them one at a time instead of by recursion. What waits is
+  // linked through `python`, which is null by now: the Python object would hold the node.
+  static constinit thread_local Node *waiting HD_INITIAL_EXEC = nullptr;
+  static constinit thread_local bool draining HD_INITIAL_EXEC = false;
   if (draining) {
-    waiting.push_back(n);
+    n->python = waiting;
+    waiting = n;
     return;
   }
   draining = true;
   delete n;
-  while (!waiting.empty()) {
-    n = waiting.back();
-    waiting.pop_back();
+  while (waiting) {
+    n = waiting;
+    waiting = static_cast<Node *>(n->python);
     delete n;
   }
   draining = false;
 }
 
 void destroy(AutogradMeta *m) noexcept {
-  if (m->retains_grad && m->fn) std::erase(m->fn->retain, m);
+  if (m->retains_grad && m->fn) std::erase(m->fn->watched().retain, m);
   m->~AutogradMeta();
   release(m, sizeof(AutogradMeta));
 }
@@ -408,8 +403,8 @@ void rebase_history(const Tensor &self, Ref<Node> node) {
   if (!self->base) {
     AutogradMeta &m = meta(self);
     if (m.retains_grad && m.fn) {
-      std::erase(m.fn->retain, &m);
-      node->retain.push_back(&m);
+      std::erase(m.fn->watched().retain, &m);
+      node->watched().retain.push_back(&m);
     }
     m.fn = std::move(node);
     m.output = 0;
@@ -471,12 +466,12 @@ void assign(const Tensor &self, const Tensor &y) {
 namespace {
 
 struct State {
-  Node *node;
+  Node *node = nullptr;
+  uint64_t outer_task = 0;
+  uint32_t outer_slot = 0;
   uint32_t waits = 0; // consumers that have not run yet
   bool needed = true;
   TensorList in; // gradients so far, one per output of the op
-  uint64_t outer_task;
-  uint32_t outer_slot;
 };
 struct Capture {
   Node *node;
@@ -499,14 +494,14 @@ struct EngineGuard {
 
 struct Run {
   uint64_t task;
-  std::vector<State> states;
+  ShortList<State, 8> states;
 
   State *find(Node *n) { return n->task == task ? &states[n->slot] : nullptr; }
   State &add(Node *n) {
-    states.push_back({n, 0, true, {}, n->task, n->slot});
+    State &s = states.emplace_back(n, n->task, n->slot);
     n->task = task;
     n->slot = uint32_t(states.size() - 1);
-    return states.back();
+    return s;
   }
   ~Run() { // nodes go back to the run around this one
     for (auto &s : states) {
@@ -528,8 +523,8 @@ void check_nan(const TensorList &grads, const Node &node) {
 } // namespace
 
 Tensors run_backward(const Tensors &outputs, const Tensors &given, const Tensors &inputs, BackwardOptions o) {
-  Tensors seeds;
-  std::vector<Edge> roots;
+  TensorList seeds;
+  ShortList<Edge, 2> roots;
   for (size_t i = 0; i < outputs.size(); ++i) {
     const Tensor &y = outputs[i];
     Tensor g = i < given.size() ? given[i] : Tensor();
@@ -565,7 +560,7 @@ Tensors run_backward(const Tensors &outputs, const Tensors &given, const Tensors
   EngineGuard guard;
   Run run;
   run.task = ++last_task;
-  std::vector<Node *> stack;
+  ShortList<Node *, 16> stack;
   for (auto &e : roots)
     if (!run.find(e.node.get())) {
       run.add(e.node.get());
@@ -612,7 +607,11 @@ Tensors run_backward(const Tensors &outputs, const Tensors &given, const Tensors
   Tensors captured(inputs.size());
   GradMode mode(o.create_graph);
   auto later = [](const State *a, const State *b) { return a->node->sequence < b->node->sequence; };
-  std::priority_queue<State *, std::vector<State *>, decltype(later)> ready(later);
+  ShortList<State *, 8> ready; // a heap
+  auto enqueue = [&](State *s) {
+    ready.push_back(s);
+    std::push_heap(ready.begin(), ready.end(), later);
+  };
   auto receive = [&](State &s, uint32_t input, const Tensor &g) {
     if (s.in.size() < s.node->outputs) s.in.resize(s.node->outputs);
     Tensor &slot = s.in[input];
@@ -630,24 +629,27 @@ Tensors run_backward(const Tensors &outputs, const Tensors &given, const Tensors
     State *s = run.find(e.node.get());
     if (s->waits == 0 && s->needed) {
       s->waits = UINT32_MAX; // queued
-      ready.push(s);
+      enqueue(s);
     }
   }
   while (!ready.empty()) {
-    State &s = *ready.top();
-    ready.pop();
+    std::pop_heap(ready.begin(), ready.end(), later);
+    State &s = *ready.back();
+    ready.pop_back();
     Ref<Node> node(s.node);
     TensorList in = std::move(s.in);
     in.resize(node->outputs);
-    for (size_t h = 0; h < node->pre_hooks.size(); ++h) {
-      Hook hook = node->pre_hooks[h];
-      hook.call(in, {});
-    }
-    for (AutogradMeta *m : node->retain)
-      if (Tensor &g = in[m->output]) {
-        if (!m->grad) m->grad = o.create_graph ? g : clone(g);
-        else m->grad = add_grads(m->grad, g);
+    if (node->watchers) {
+      for (size_t h = 0; h < node->watchers->before.size(); ++h) {
+        Hook hook = node->watchers->before[h]; // a hook may take itself off
+        hook.call(in, {});
       }
+      for (AutogradMeta *m : node->watchers->retain)
+        if (Tensor &g = in[m->output]) {
+          if (!m->grad) m->grad = o.create_graph ? g : clone(g);
+          else m->grad = add_grads(m->grad, g);
+        }
+    }
     bool capture_only = false;
     for (auto &c : captures)
       if (c.node == s.node) {
@@ -671,10 +673,11 @@ Tensors run_backward(const Tensors &outputs, const Tensors &given, const Tensors
     if (capture_only) continue;
     TensorList out = node->apply(in);
     if (anomaly_enabled()) check_nan(out, *node);
-    for (size_t h = 0; h < node->post_hooks.size(); ++h) {
-      Hook hook = node->post_hooks[h];
-      hook.call(out, in);
-    }
+    if (node->watchers)
+      for (size_t h = 0; h < node->watchers->after.size(); ++h) {
+        Hook hook = node->watchers->after[h];
+        hook.call(out, in);
+      }
     if (!o.keep_graph) node->release();
     in.clear();
     for (size_t i = 0; i < node->next.size(); ++i) {
@@ -684,7 +687,7 @@ Tensors run_backward(const Tensors &outputs, const Tensors &given, const Tensors
       Tensor g = i < out.size() ? std::move(out[i]) : Tensor();
       if (t.needed) receive(t, e.input, g);
       g = Tensor();
-      if (--t.waits == 0 && t.needed) ready.push(&t);
+      if (--t.waits == 0 && t.needed) enqueue(&t);
     }
   }
   if (!inputs.empty()) {

@@ -1,6 +1,7 @@
 // The graph of recorded ops and the engine that runs it backwards.
 #pragma once
 #include <functional>
+#include <memory>
 
 #include "tensor.h"
 
@@ -11,29 +12,36 @@ struct Edge {
   uint32_t input = 0;
 };
 
-// Up to a few tensors, without a heap allocation for the usual one to three.
-using TensorList = std::vector<Tensor>;
-
 struct Hook { // a callback of the host language
   int64_t id;
   std::function<void(TensorList &grads, const TensorList &outputs)> call;
 };
 
 struct Node {
+  static constexpr bool revivable = true; // a leaf finds its accumulator again as long as a graph holds it
   std::atomic<uint32_t> refs{1};
-  uint32_t outputs = 1;   // how many gradients it receives
-  uint64_t sequence;      // later ops run first
-  std::vector<Edge> next; // where its gradients go, one per input of the op
-  std::vector<Hook> pre_hooks, post_hooks;
-  std::vector<AutogradMeta *> retain; // results whose .grad is kept (retain_grad); they take themselves off
-  void *python = nullptr;             // the Python object that wraps this, not counted
-  const char *label = nullptr;        // a name other than the op's own
+  uint32_t outputs = 1;    // how many gradients it receives
+  uint64_t sequence;       // later ops run first
+  ShortList<Edge, 2> next; // where its gradients go, one per input of the op
+  struct Watchers {        // what few nodes have
+    std::vector<Hook> before, after;
+    std::vector<AutogradMeta *> retain; // results whose .grad is kept (retain_grad); they take themselves off
+  };
+  std::unique_ptr<Watchers> watchers;
+  void *python = nullptr;      // the Python object that wraps this, not counted
+  const char *label = nullptr; // a name other than the op's own
   // The engine's own fields, valid while `task` is the run's number.
   uint64_t task = 0;
   uint32_t slot = 0;
 
   Node();
   virtual ~Node() = default;
+  static void *operator new(size_t bytes) { return hadamard::allocate(bytes); }
+  static void operator delete(void *p, size_t bytes) { hadamard::release(p, bytes); }
+  Watchers &watched() {
+    if (!watchers) watchers = std::make_unique<Watchers>();
+    return *watchers;
+  }
   virtual const char *name() const = 0;
   // One gradient per output (some undefined) to one per input (may be undefined).
   virtual TensorList apply(const TensorList &grads) = 0;
@@ -64,10 +72,10 @@ struct AutogradMeta {
 };
 
 // ---- modes
-bool grad_enabled();
-void set_grad_enabled(bool on);
-bool inference_enabled();
-void set_inference_enabled(bool on);
+inline bool grad_enabled() { return modes.grad; }
+inline void set_grad_enabled(bool on) { modes.grad = on; }
+inline bool inference_enabled() { return modes.inference; }
+inline void set_inference_enabled(bool on) { modes.inference = on; }
 bool anomaly_enabled();
 void set_anomaly_enabled(bool on);
 struct NoGrad {
@@ -107,11 +115,13 @@ public:
   bool defined() const { return bool(t_); }
 };
 
+using SavedList = ShortList<Saved, 2>;
+
 // What a gradient formula sees.
 struct Backward {
   Node &node;
   const TensorList &grads;
-  const std::vector<Saved> &kept;
+  const SavedList &kept;
   const Tensor &grad(size_t i = 0) const { return grads[i]; }
   Tensor saved(size_t i) const { return kept[i].get(&node); }
   bool wants(size_t i) const { return node.wants(i); }
@@ -121,10 +131,10 @@ void throw_released();
 
 template <class F> struct FormulaNode : Node {
   const char *name_;
-  std::vector<Saved> saved;
+  SavedList saved;
   F f;
   bool had_saved, freed = false;
-  FormulaNode(const char *name, std::vector<Saved> s, F f)
+  FormulaNode(const char *name, SavedList s, F f)
       : name_(name), saved(std::move(s)), f(std::move(f)), had_saved(!saved.empty()) {}
   const char *name() const override { return name_; }
   TensorList apply(const TensorList &grads) override {
@@ -164,7 +174,7 @@ Tensor record(const Tensor &y, const char *name, std::initializer_list<Tensor> i
   if (grad_enabled())
     for (auto &t : inputs) any |= Tensor_requires_grad(t);
   if (!any) return y;
-  std::vector<Saved> saved;
+  SavedList saved;
   saved.reserve(keep.size());
   for (auto &k : keep) saved.emplace_back(k.t, k.output, k.output_nr);
   auto *node = new FormulaNode<F>(name, std::move(saved), std::move(f));
@@ -176,7 +186,7 @@ Tensor record(const Tensor &y, const char *name, std::initializer_list<Tensor> i
 template <class F>
 void record_many(const Tensors &results, const char *name, const Tensors &inputs, const std::vector<Keep> &keep, F f) {
   if (!needs_grad(inputs)) return;
-  std::vector<Saved> saved;
+  SavedList saved;
   for (auto &k : keep) saved.emplace_back(k.t, k.output, k.output_nr);
   auto *node = new FormulaNode<F>(name, std::move(saved), std::move(f));
   node->outputs = uint32_t(results.size());

@@ -41,7 +41,27 @@ struct Param {
   Kind kind;
   bool optional; // std::optional in C++: None stays None
 };
-using Invoke = Value (*)(Value *args);
+
+// One argument of a call: an object of the host language, or nothing, which stands for the default.
+struct Argument {
+  void *given;
+  const Value *otherwise;
+};
+// Whether a host object can be such a value; `only` is true where no other overload waits. The binding defines them.
+bool read(void *o, bool only, const Tensor *&to);
+bool read(void *o, bool only, Operand &to);
+bool read(void *o, bool only, Tensors &to);
+bool read(void *o, bool only, int64_t &to);
+bool read(void *o, bool only, double &to);
+bool read(void *o, bool only, bool &to);
+bool read(void *o, bool only, Scalar &to);
+bool read(void *o, bool only, Dims &to);
+bool read(void *o, bool only, DType &to);
+bool read(void *o, bool only, Device &to);
+bool read(void *o, bool only, std::string &to);
+bool read(void *o, bool only, Generator *&to);
+// False where an argument does not fit its parameter; nothing was done then.
+using Invoke = bool (*)(const Argument *args, bool only, Value &result);
 
 constexpr unsigned function = 1, method = 2, both = 3; // where the op appears
 constexpr unsigned inplace = 4;                        // `name_` too, by assign()
@@ -80,26 +100,58 @@ HD_PARAM(Generator *, generator) // None: the default generator
 HD_PARAM(Ignored, ignored)
 #undef HD_PARAM
 
-template <class T> struct Unpack {
-  static T get(Value &v) { return std::get<T>(std::move(v)); }
-};
-template <> struct Unpack<Tensor> {
-  static Tensor get(Value &v) { return v.index() ? std::get<Tensor>(std::move(v)) : Tensor(); }
-};
-template <> struct Unpack<Operand> {
-  static Operand get(Value &v) { return {Unpack<Tensor>::get(v)}; }
-};
-template <> struct Unpack<Generator *> {
-  static Generator *get(Value &v) { return v.index() ? std::get<Generator *>(v) : &default_generator(); }
-};
-template <> struct Unpack<Ignored> {
-  static Ignored get(Value &) { return {}; }
-};
-template <class T> struct Unpack<std::optional<T>> {
-  static std::optional<T> get(Value &v) {
-    if (!v.index()) return std::nullopt;
-    return Unpack<T>::get(v);
+// Where an argument is read to, and what the function then takes from there.
+template <class T> struct Slot {
+  T value{};
+  bool take(const Argument &a, bool only) {
+    if (a.given) return read(a.given, only, value);
+    value = std::get<T>(*a.otherwise);
+    return true;
   }
+  T &get() { return value; }
+};
+template <> struct Slot<Tensor> { // borrowed: the caller holds it
+  const Tensor *value;
+  bool take(const Argument &a, bool only) {
+    static const Tensor none;
+    if (a.given) return read(a.given, only, value);
+    value = a.otherwise->index() ? &std::get<Tensor>(*a.otherwise) : &none;
+    return true;
+  }
+  const Tensor &get() { return *value; }
+};
+template <> struct Slot<Operand> {
+  Operand value;
+  bool take(const Argument &a, bool only) {
+    if (a.given) return read(a.given, only, value);
+    if (a.otherwise->index()) value.t = std::get<Tensor>(*a.otherwise);
+    return true;
+  }
+  const Operand &get() { return value; }
+};
+template <> struct Slot<Generator *> {
+  Generator *value;
+  bool take(const Argument &a, bool only) {
+    if (a.given) return read(a.given, only, value);
+    value = &default_generator();
+    return true;
+  }
+  Generator *get() { return value; }
+};
+template <> struct Slot<Ignored> {
+  bool take(const Argument &, bool) { return true; }
+  Ignored get() { return {}; }
+};
+template <class T> struct Slot<std::optional<T>> {
+  Slot<T> inner;
+  std::optional<T> value;
+  bool take(const Argument &a, bool only) {
+    if (!a.given && !a.otherwise->index()) return true;
+    if (!inner.take(a, only)) return false;
+    value = inner.get();
+    return true;
+  }
+  std::optional<T> &get() { return value; }
 };
 
 template <class R> Value pack(R &&r) {
@@ -114,14 +166,13 @@ template <class R, class... A> struct Function<R (*)(A...)> {
   static constexpr int count = sizeof...(A);
   static constexpr bool nothing = std::is_void_v<R>;
   static inline constexpr Param params[sizeof...(A) + 1] = {ParamOf<std::decay_t<A>>::value..., Param{}};
-  template <R (*f)(A...)> static Value invoke(Value *v) {
+  template <R (*f)(A...)> static bool invoke(const Argument *a, bool only, Value &y) {
     return [&]<size_t... i>(std::index_sequence<i...>) {
-      if constexpr (nothing) {
-        f(Unpack<std::decay_t<A>>::get(v[i])...);
-        return Value();
-      } else {
-        return pack(f(Unpack<std::decay_t<A>>::get(v[i])...));
-      }
+      std::tuple<Slot<std::decay_t<A>>...> s;
+      if (!(std::get<i>(s).take(a[i], only) && ...)) return false;
+      if constexpr (nothing) f(std::get<i>(s).get()...);
+      else y = pack(f(std::get<i>(s).get()...));
+      return true;
     }(std::index_sequence_for<A...>{});
   }
 };

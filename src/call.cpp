@@ -95,11 +95,25 @@ void sort_dims(Grid &g, int operands) {
 }
 } // namespace
 
+namespace {
+// A resized out= deserves torch's warning, unless it was empty.
+void resize_out(const Tensor &out, const Dims &shape) {
+  if (out.numel())
+    warn("An output with one or more elements was resized since it had shape " + brackets(out.shape()) +
+         ", which does not match the required output shape " + brackets(shape) +
+         ". This behavior is deprecated, and in a future PyTorch release outputs will not be resized unless they "
+         "have zero elements. You can explicitly reuse an out tensor t by resizing it, inplace, to zero elements "
+         "with t.resize_(0).");
+  resize(out, shape);
+}
+} // namespace
+
 void run_grid(const Loop &loop, Grid &g) {
   int64_t n = 1;
   for (int d = 0; d < g.ndim; ++d) n *= g.shape[d];
   if (n == 0) return;
   const Level &l = level();
+  if (g.ndim == 1 && n < grain) return l.map(loop, g);
   if (g.ndim > 1) {
     sort_dims(g, loop.operands);
     coalesce(g, loop.operands);
@@ -346,13 +360,7 @@ Tensor run_general(const Elementwise &op, const Tensor *in, int n, const Tensor 
             .in(op.name)
             .arg("self", in[0])
             .arg("other", in[n - 1]);
-      if (out.numel())
-        warn("An output with one or more elements was resized since it had shape " + brackets(out.shape()) +
-             ", which does not match the required output shape " + brackets(shape) +
-             ". This behavior is deprecated, and in a future PyTorch release outputs will not be resized unless they "
-             "have zero elements. You can explicitly reuse an out tensor t by resizing it, inplace, to zero elements "
-             "with t.resize_(0).");
-      resize(out, shape);
+      resize_out(out, shape);
     }
     if (overlaps_itself(out.shape(), out.strides()))
       throw Error(Raises::runtime,
@@ -417,41 +425,57 @@ Tensor run_general(const Elementwise &op, const Tensor *in, int n, const Tensor 
   return y;
 }
 
-// One dtype, one shape, no gaps, on the CPU: nothing to decide.
-bool plain(const Elementwise &op, const Tensor *in, int n) {
+// The short road: operands of one dtype and shape without gaps, on the CPU, and 0-d ones that do not change the dtype.
+// Nothing is to decide but where the numbers lie.
+bool run_plain(const Elementwise &op, const Tensor *in, int n, Tensor &y, bool inplace) {
   if (op.condition) return false;
-  const Tensor &a = in[0];
-  if (!a.is_contiguous() || a->wrapped || a.is_meta()) return false;
-  for (int i = 1; i < n; ++i) {
-    const Tensor &b = in[i];
-    if (b.dtype() != a.dtype() || !b.is_contiguous() || b->wrapped || b.is_meta() || !(b.shape() == a.shape()))
+  const Tensor *full = in;
+  for (int i = 1; i < n; ++i)
+    if (full->dim() == 0 && (in[i].dim() || (*full)->wrapped)) full = in + i;
+  const Tensor &a = *full;
+  const DType t = a.dtype();
+  if (!a.is_contiguous() || a->wrapped || a.is_meta() || !dtype_in(t, op.dtypes)) return false;
+  if (op.promotes == Promotes::floating && !dtype_in(t, floats | complexes)) return false;
+  const Loop &loop = level().elementwise[op.id][int(t)];
+  if (!loop.vectors) return false;
+  if (inplace && (full != in || loop.result != t)) return false;
+  alignas(16) char number[max_operands][16];
+  Grid g;
+  g.ndim = 1;
+  g.shape[0] = a.numel();
+  for (int i = 0; i < n; ++i) {
+    const Tensor &x = in[i];
+    g.data[i + 1] = nullptr;
+    g.stride[0][i + 1] = loop.size[i + 1];
+    if (x.dtype() == t && x.dim() == a.dim() && !x->wrapped) {
+      if (!x.is_contiguous() || x.is_meta() || !(x.shape() == a.shape())) return false;
+      if (inplace && i && x->storage == a->storage && x->offset != a->offset) return false;
+      g.data[i + 1] = x.raw();
+    } else if (x.dim() == 0 && (a.dim() || x->wrapped) && !x.is_meta() && category(x.dtype()) <= category(t)) {
+      store(number[i], t, load(x.raw(), x.dtype()));
+      g.data[i + 1] = number[i];
+      g.stride[0][i + 1] = 0;
+    } else {
       return false;
+    }
   }
-  return dtype_in(a.dtype(), op.dtypes) && (op.promotes == Promotes::common || dtype_in(a.dtype(), floats | complexes));
+  if (!inplace) y = empty(a.shape(), loop.result);
+  g.data[0] = y.raw();
+  g.stride[0][0] = loop.size[0];
+  run_grid(loop, g);
+  return true;
 }
 } // namespace
 
 Tensor run(const Elementwise &op, const Tensor *in, int n, const Tensor &out) {
-  if (!out && plain(op, in, n)) {
-    const Loop &loop = level().elementwise[op.id][int(in[0].dtype())];
-    if (loop.vectors) {
-      Tensor y = empty(in[0].shape(), loop.result);
-      Grid g;
-      g.ndim = 1;
-      g.shape[0] = y.numel();
-      g.data[0] = y.raw();
-      g.stride[0][0] = loop.size[0];
-      for (int i = 0; i < n; ++i) {
-        g.data[i + 1] = in[i].raw();
-        g.stride[0][i + 1] = loop.size[i + 1];
-      }
-      run_grid(loop, g);
-      return y;
-    }
-  }
+  Tensor y;
+  if (!out && run_plain(op, in, n, y, false)) return y;
   return run_general(op, in, n, out, false);
 }
-void run_inplace(const Elementwise &op, const Tensor *in, int n) { run_general(op, in, n, in[0], true); }
+void run_inplace(const Elementwise &op, const Tensor *in, int n) {
+  Tensor self = in[0];
+  if (!run_plain(op, in, n, self, true)) run_general(op, in, n, self, true);
+}
 
 void check_out(const char *op, const Tensor &out, bool any) {
   HD_CHECK(!(any && grad_enabled()), runtime,
@@ -467,15 +491,7 @@ Tensor write_out(const char *op, const Tensor &out, const Tensor &y) {
            info(y.dtype()).scalar, info(out.dtype()).scalar);
   const Tensor pair[] = {out, y};
   if (out.device().kind != y.device().kind) common_device(pair, 2, op);
-  if (!(out.shape() == y.shape())) {
-    if (out.numel())
-      warn("An output with one or more elements was resized since it had shape " + brackets(out.shape()) +
-           ", which does not match the required output shape " + brackets(y.shape()) +
-           ". This behavior is deprecated, and in a future PyTorch release outputs will not be resized unless they "
-           "have zero elements. You can explicitly reuse an out tensor t by resizing it, inplace, to zero elements "
-           "with t.resize_(0).");
-    resize(out, y.shape());
-  }
+  if (!(out.shape() == y.shape())) resize_out(out, y.shape());
   copy_data(out, y);
   out.bump();
   return out;

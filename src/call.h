@@ -140,7 +140,7 @@ inline bool differentiable(const Tensor &y) { return dtype_in(y.dtype(), floats 
 // Gives `copy` the place of `of` in the graph, so that gradients of gradients find it.
 void share_history(const Tensor &copy, const Tensor &of);
 
-inline Tensor as_operand(const Tensor &t) { return t; }
+inline const Tensor &as_operand(const Tensor &t) { return t; }
 inline Tensor as_operand(const Scalar &s) { return number(s); }
 
 template <class Op>
@@ -170,44 +170,49 @@ void record_elementwise(const Op &op, const Tensor *in, const Tensor &y, bool in
   }
 }
 
-template <class Op, class... R> Tensor apply(const Op &op, const Tensor &a, const R &...r) {
-  static_assert(Op::arity == 1 + sizeof...(R));
+template <class Op> Tensor apply_to(const Op &op, const Tensor *in) {
   const auto &e = about(op);
-  const Tensor in[] = {a, as_operand(r)...};
   Tensor y = run(e, in, Op::arity);
-  if constexpr (requires { op.d0.operand; }) {
-    bool any = false;
-    for (int i = 0; i < Op::arity; ++i) any |= e.has_grad[i] && in[i].requires_grad();
-    if (any && grad_enabled() && differentiable(y)) record_elementwise(op, in, y);
-  }
+  if constexpr (requires { op.d0.operand; })
+    if (grad_enabled()) {
+      bool any = false;
+      for (int i = 0; i < Op::arity; ++i) any |= e.has_grad[i] && in[i].requires_grad();
+      if (any && differentiable(y)) record_elementwise(op, in, y);
+    }
   return y;
 }
+template <class Op, class... R> Tensor apply(const Op &op, const Tensor &a, const R &...r) {
+  static_assert(Op::arity == 1 + sizeof...(R));
+  return apply_to(op, Borrowed<Op::arity>(a, as_operand(r)...).list());
+}
 
-template <class Op, class... R> void apply_out(const Op &op, const Tensor &out, const Tensor &a, const R &...r) {
-  const Tensor in[] = {a, as_operand(r)...};
+template <class Op> void apply_out_to(const Op &op, const Tensor &out, const Tensor *in) {
   bool any = out.requires_grad();
-  for (auto &t : in) any |= t.requires_grad();
+  for (int i = 0; i < Op::arity; ++i) any |= in[i].requires_grad();
   check_out(op.name, out, any);
   run(about(op), in, Op::arity, out);
   out.bump();
 }
+template <class Op, class... R> void apply_out(const Op &op, const Tensor &out, const Tensor &a, const R &...r) {
+  apply_out_to(op, out, Borrowed<Op::arity>(a, as_operand(r)...).list());
+}
 
-template <class Op, class... R> void apply_inplace(const Op &op, const Tensor &self, const R &...r) {
+template <class Op> void apply_inplace_to(const Op &op, const Tensor *in) {
   const auto &e = about(op);
-  const Tensor in[] = {self, as_operand(r)...};
+  const Tensor &self = in[0];
   check_inplace(self);
   bool any = false;
   unsigned need = 0;
-  for (int i = 0; i < Op::arity; ++i)
-    if (in[i].requires_grad()) {
-      any = true;
-      need |= e.saves[i];
-    }
-  bool recording = any && grad_enabled();
+  if (grad_enabled())
+    for (int i = 0; i < Op::arity; ++i)
+      if (in[i].requires_grad()) {
+        any = true;
+        need |= e.saves[i];
+      }
   // A derivative that reads the old value of self needs a copy of it.
   Tensor original;
   uint8_t cloned = 0;
-  if (recording && (need & 1)) {
+  if (any && (need & 1)) {
     GradMode off(false);
     original = clone(self);
     cloned = 1;
@@ -215,12 +220,15 @@ template <class Op, class... R> void apply_inplace(const Op &op, const Tensor &s
       if (in[i].is(self)) cloned |= uint8_t(1 << i);
   }
   run_inplace(e, in, Op::arity);
-  if (recording) {
+  if (any) {
     if (original) share_history(original, self);
     record_elementwise(op, in, self, true, cloned, &original);
   } else {
     self.bump();
   }
+}
+template <class Op, class... R> void apply_inplace(const Op &op, const Tensor &self, const R &...r) {
+  apply_inplace_to(op, Borrowed<Op::arity>(self, as_operand(r)...).list());
 }
 
 } // namespace hadamard

@@ -13,36 +13,25 @@
 namespace hadamard {
 namespace {
 
-constexpr size_t small_limit = 4096, small_step = 64, small_keep = 256;
+using detail::Free, detail::SmallLists, detail::small_limit, detail::small_step;
 constexpr size_t huge = size_t(2) << 20;
 constexpr size_t cache_limit = size_t(1) << 30; // what all waiting large blocks may hold together
 
-struct Free {
-  Free *next;
-};
-
-struct SmallLists { // no destructor: what a thread destroys at its end may be tensors
-  Free *head[small_limit / small_step + 1];
-  uint32_t count[small_limit / small_step + 1];
-  enum : uint8_t { fresh, open, closed } state;
-};
-constinit thread_local SmallLists small{};
-
-struct AtExit {
-  ~AtExit() {
-    small.state = SmallLists::closed;
-    for (auto &h : small.head)
-      while (h) {
-        Free *f = h;
-        h = f->next;
+// A thread's lists of small blocks, from its first small block to its end; what its last destructors release after
+// them goes to the system.
+struct SmallOwner {
+  SmallLists lists = {};
+  SmallOwner() { detail::small = &lists; }
+  ~SmallOwner() {
+    detail::small = nullptr;
+    for (Free *f : lists.head)
+      while (f) {
+        Free *next = f->next;
         std::free(f);
+        f = next;
       }
   }
 };
-[[gnu::noinline]] void open_lists() {
-  static thread_local AtExit at_exit;
-  small.state = SmallLists::open;
-}
 
 // Large blocks: four classes per power of two, so that a block wastes at most a fifth.
 constexpr int classes = 4 * 48;
@@ -92,23 +81,21 @@ void count(int64_t bytes) {
 
 } // namespace
 
+constinit thread_local SmallLists *detail::small = nullptr;
+
 #ifdef __SANITIZE_ADDRESS__
 // Every block is its own, and ends where it ends, so that the sanitizer sees each step beyond it.
-void *allocate(size_t bytes) {
+void *detail::allocate_slowly(size_t bytes) {
   void *p;
   if (bytes < size_t(1) << 46 && posix_memalign(&p, 64, bytes) == 0) return p;
   throw_no_memory(bytes);
 }
-void release(void *p, size_t) noexcept { std::free(p); }
+void detail::release_slowly(void *p, size_t) noexcept { std::free(p); }
 #else
-void *allocate(size_t bytes) {
+void *detail::allocate_slowly(size_t bytes) {
   if (bytes <= small_limit) {
+    if (!small) static thread_local SmallOwner owner;
     size_t c = (bytes + small_step - 1) / small_step;
-    if (Free *f = small.head[c]) {
-      small.head[c] = f->next;
-      --small.count[c];
-      return f;
-    }
     if (void *p = std::aligned_alloc(64, c ? c * small_step : small_step)) return p;
   } else if (bytes < size_t(1) << 46) {
     size_t rounded;
@@ -137,18 +124,9 @@ void *allocate(size_t bytes) {
   throw_no_memory(bytes);
 }
 
-void release(void *p, size_t bytes) noexcept {
+void detail::release_slowly(void *p, size_t bytes) noexcept {
   if (!p) return;
-  if (bytes <= small_limit) {
-    size_t c = (bytes + small_step - 1) / small_step;
-    if (small.state == SmallLists::fresh) open_lists();
-    if (small.state == SmallLists::closed || small.count[c] >= small_keep) return std::free(p);
-    auto *f = static_cast<Free *>(p);
-    f->next = small.head[c];
-    small.head[c] = f;
-    ++small.count[c];
-    return;
-  }
+  if (bytes <= small_limit) return std::free(p);
   size_t rounded;
   int c = class_of(bytes, rounded);
   allocated.fetch_sub(int64_t(rounded), std::memory_order_relaxed);

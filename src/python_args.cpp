@@ -9,7 +9,84 @@
 #include "bind_random.h"
 #include "ops/all.h"
 
-namespace hadamard::python {
+namespace hadamard {
+using namespace python;
+
+// ---- one argument
+
+namespace {
+PyObject *object(void *o) { return static_cast<PyObject *>(o); }
+} // namespace
+
+bool read(void *given, bool, const Tensor *&to) {
+  PyObject *o = object(given);
+  if (!is_tensor(o)) return false;
+  to = &unwrap(o);
+  return true;
+}
+bool read(void *o, bool, Operand &to) { return as_operand(object(o), to.t); }
+bool read(void *given, bool, Tensors &to) {
+  PyObject *o = object(given);
+  if (!PyTuple_Check(o) && !PyList_Check(o)) return false;
+  to.reserve(size_t(PySequence_Fast_GET_SIZE(o)));
+  for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(o); ++i) {
+    PyObject *e = PySequence_Fast_GET_ITEM(o, i);
+    if (is_tensor(e)) to.push_back(unwrap(e));
+    else if (e == Py_None) to.emplace_back();
+    else return false;
+  }
+  return true;
+}
+bool read(void *o, bool only, int64_t &to) { return as_integer(object(o), to, only); }
+bool read(void *given, bool only, double &to) {
+  PyObject *o = object(given);
+  if (PyFloat_CheckExact(o)) {
+    to = PyFloat_AS_DOUBLE(o);
+    return true;
+  }
+  Scalar s;
+  if (is_tensor(o) && unwrap(o).requires_grad()) return false;
+  if (!read(given, only, s) || s.kind == Scalar::complex_) return false;
+  to = s.re;
+  return true;
+}
+bool read(void *given, bool, bool &to) {
+  PyObject *o = object(given);
+  if (o == Py_True || o == Py_False) {
+    to = o == Py_True;
+    return true;
+  }
+  Scalar s;
+  if (is_tensor(o) && unwrap(o).dim() == 0) s = item(unwrap(o));
+  else if (PyLong_Check(o) || !as_number(o, s)) return false;
+  if (s.kind != Scalar::boolean) return false;
+  to = s.i != 0;
+  return true;
+}
+bool read(void *given, bool, Scalar &to) {
+  PyObject *o = object(given);
+  if (!is_tensor(o)) return as_number(o, to);
+  if (unwrap(o).dim()) return false;
+  to = item(unwrap(o));
+  return true;
+}
+bool read(void *o, bool, Dims &to) { return as_dims(object(o), to); }
+bool read(void *o, bool, DType &to) { return as_dtype(object(o), to); }
+bool read(void *o, bool, Device &to) { return as_device(object(o), to); }
+bool read(void *given, bool, std::string &to) {
+  PyObject *o = object(given);
+  Py_ssize_t n;
+  const char *p = PyUnicode_Check(o) ? PyUnicode_AsUTF8AndSize(o, &n) : nullptr;
+  if (p) to.assign(p, size_t(n));
+  else PyErr_Clear();
+  return p;
+}
+bool read(void *o, bool, Generator *&to) {
+  to = generator_from(object(o));
+  return to;
+}
+
+namespace python {
 namespace {
 
 struct Parameter {
@@ -140,103 +217,30 @@ Signature parse(const OpDef &def) {
 
 // ---- one argument
 
-bool convert(PyObject *o, const Parameter &p, Value &v, bool only) {
-  if (o == Py_None && (p.optional || p.kind == Kind::ignored || p.kind == Kind::generator || p.name == "out")) {
-    v = std::monostate();
-    return true;
-  }
+const Value no_value;
+bool may_be_none(const Parameter &p) {
+  return p.optional || p.kind == Kind::ignored || p.kind == Kind::generator || p.name == "out";
+}
+template <class T> bool reads(PyObject *o, bool only) {
+  T to{};
+  return read(o, only, to);
+}
+// Whether an object fits a parameter, to find the one that did not.
+bool fits(PyObject *o, const Parameter &p, bool only) {
   switch (p.kind) {
-  case Kind::tensor:
-    if (!is_tensor(o)) return false;
-    v = unwrap(o);
-    return true;
-  case Kind::operand: {
-    if (is_tensor(o)) {
-      v = unwrap(o);
-      return true;
-    }
-    Tensor t;
-    if (!as_operand(o, t)) return false;
-    v = std::move(t);
-    return true;
-  }
-  case Kind::tensors: {
-    if (!PyTuple_Check(o) && !PyList_Check(o)) return false;
-    Tensors ts;
-    for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(o); ++i) {
-      PyObject *e = PySequence_Fast_GET_ITEM(o, i);
-      if (is_tensor(e)) ts.push_back(unwrap(e));
-      else if (e == Py_None && p.name == "indices") ts.emplace_back();
-      else if (i == 0) return false;
-      else
-        throw Error(Raises::type,
-                    text("expected Tensor as element %ld in argument 0, but got %s", long(i), Py_TYPE(e)->tp_name),
-                    "arguments");
-    }
-    v = std::move(ts);
-    return true;
-  }
-  case Kind::integer: {
-    int64_t i;
-    if (!as_integer(o, i, only)) return false;
-    v = i;
-    return true;
-  }
-  case Kind::floating: {
-    Scalar s;
-    if (is_tensor(o) && unwrap(o).dim() == 0 && !unwrap(o).requires_grad()) s = item(unwrap(o));
-    else if (!as_number(o, s)) return false;
-    if (s.kind == Scalar::complex_) return false;
-    v = s.re;
-    return true;
-  }
-  case Kind::boolean:
-    if (o == Py_True || o == Py_False) {
-      v = o == Py_True;
-      return true;
-    } else {
-      Scalar s;
-      if (is_tensor(o) && unwrap(o).dim() == 0) s = item(unwrap(o));
-      else if (PyLong_Check(o) || !as_number(o, s)) return false;
-      if (s.kind != Scalar::boolean) return false;
-      v = s.i != 0;
-      return true;
-    }
-  case Kind::scalar: {
-    Scalar s;
-    if (is_tensor(o) && unwrap(o).dim() == 0) s = item(unwrap(o));
-    else if (!as_number(o, s)) return false;
-    v = s;
-    return true;
-  }
-  case Kind::dims: {
-    Dims d;
-    if (!as_dims(o, d)) return false;
-    v = std::move(d);
-    return true;
-  }
-  case Kind::dtype: {
-    DType t;
-    if (!as_dtype(o, t)) return false;
-    v = t;
-    return true;
-  }
-  case Kind::device: {
-    Device d;
-    if (!as_device(o, d)) return false;
-    v = d;
-    return true;
-  }
-  case Kind::string:
-    if (!PyUnicode_Check(o)) return false;
-    v = std::string(PyUnicode_AsUTF8(o));
-    return true;
-  case Kind::generator: {
-    Generator *g = generator_from(o);
-    if (g) v = g;
-    return g;
-  }
-  case Kind::ignored: v = std::monostate(); return true;
+  case Kind::tensor: return reads<const Tensor *>(o, only);
+  case Kind::operand: return reads<Operand>(o, only);
+  case Kind::tensors: return reads<Tensors>(o, only);
+  case Kind::integer: return reads<int64_t>(o, only);
+  case Kind::floating: return reads<double>(o, only);
+  case Kind::boolean: return reads<bool>(o, only);
+  case Kind::scalar: return reads<Scalar>(o, only);
+  case Kind::dims: return reads<Dims>(o, only);
+  case Kind::dtype: return reads<DType>(o, only);
+  case Kind::device: return reads<Device>(o, only);
+  case Kind::string: return reads<std::string>(o, only);
+  case Kind::generator: return reads<Generator *>(o, only);
+  case Kind::ignored: return true;
   }
   return false;
 }
@@ -253,42 +257,60 @@ struct Mismatch {
 
 bool same_word(PyObject *a, PyObject *b) { return a == b || PyUnicode_Compare(a, b) == 0; }
 
-bool match(const Signature &s, bool only, PyObject *const *args, Py_ssize_t n, PyObject *keywords, Value *v,
+// A list whose first element is a tensor is meant to hold nothing else.
+bool holds_tensors(PyObject *o) {
+  if (!PyTuple_Check(o) && !PyList_Check(o)) return true; // another mistake
+  for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(o); ++i) {
+    PyObject *e = PySequence_Fast_GET_ITEM(o, i);
+    if (is_tensor(e)) continue;
+    if (i == 0) return false;
+    throw Error(Raises::type,
+                text("expected Tensor as element %ld in argument 0, but got %s", long(i), Py_TYPE(e)->tp_name),
+                "arguments");
+  }
+  return true;
+}
+
+// Puts each argument of the call at its parameter; `spread` receives arguments that one parameter takes together.
+bool match(const Signature &s, PyObject *const *args, Py_ssize_t n, PyObject *keywords, Argument *given, Value &spread,
            Mismatch *why) {
   int count = int(s.params.size());
   auto fail = [&](auto what, int at, PyObject *got = nullptr, std::string word = "") {
     if (why) *why = {what, at, got, std::move(word)};
     return false;
   };
-  PyObject *given[max_args] = {};
+  for (int i = 0; i < count; ++i) given[i] = {nullptr, nullptr};
+  auto place = [&](int i, PyObject *o) {
+    given[i] = o == Py_None && may_be_none(s.params[i]) ? Argument{nullptr, &no_value} : Argument{o, nullptr};
+  };
   int filled = 0;
   // The last positional parameter takes all that is left where it is a list of sizes: x.view(2, 3).
   int last = s.positional - 1;
-  bool spread = last >= 0 && s.params[last].kind == Kind::dims && n > last && n > 0 &&
-                (n > s.positional || PyLong_Check(args[last]) || (is_tensor(args[last]) && n > s.positional));
-  Dims rest;
-  Tensors all_tensors; // and a list of tensors likewise: broadcast_tensors(a, b)
-  bool gather = s.positional == 1 && s.params[0].kind == Kind::tensors && n > 0 && is_tensor(args[0]);
-  if (gather) {
+  if (s.positional == 1 && s.params[0].kind == Kind::tensors && n > 0 && is_tensor(args[0])) {
+    Tensors all; // and a list of tensors likewise: broadcast_tensors(a, b)
     for (Py_ssize_t i = 0; i < n; ++i) {
       if (!is_tensor(args[i])) return fail(Mismatch::wrong, 0, args[i]);
-      all_tensors.push_back(unwrap(args[i]));
+      all.push_back(unwrap(args[i]));
     }
+    spread = std::move(all);
+    given[0].otherwise = &spread;
     filled = 1;
-  } else if (spread) {
-    bool all = true;
-    for (Py_ssize_t i = last; i < n && all; ++i) {
+  } else if (last >= 0 && n > last && s.params[last].kind == Kind::dims &&
+             (n > s.positional || PyLong_Check(args[last]))) {
+    Dims rest;
+    for (Py_ssize_t i = last; i < n; ++i) {
       int64_t k;
-      all = as_integer(args[i], k, true);
-      if (!all) return fail(Mismatch::wrong, last, args[i]);
+      if (!as_integer(args[i], k, true)) return fail(Mismatch::wrong, last, args[i]);
       rest.push_back(k);
     }
+    spread = std::move(rest);
+    given[last].otherwise = &spread;
     filled = last + 1;
-    for (int i = 0; i < last; ++i) given[i] = args[i];
+    for (int i = 0; i < last; ++i) place(i, args[i]);
   } else {
     if (n > s.positional) return fail(Mismatch::too_many, int(n));
     filled = int(n);
-    for (int i = 0; i < filled; ++i) given[i] = args[i];
+    for (int i = 0; i < filled; ++i) place(i, args[i]);
   }
   if (keywords) {
     for (Py_ssize_t k = 0; k < PyTuple_GET_SIZE(keywords); ++k) {
@@ -305,21 +327,17 @@ bool match(const Signature &s, bool only, PyObject *const *args, Py_ssize_t n, P
           at = i;
       }
       if (at < 0) return fail(Mismatch::unexpected, 0, nullptr, PyUnicode_AsUTF8(word));
-      if (given[at] || at < filled) return fail(Mismatch::twice, at, nullptr, PyUnicode_AsUTF8(word));
-      given[at] = args[n + k];
+      if (given[at].given || given[at].otherwise) return fail(Mismatch::twice, at, nullptr, PyUnicode_AsUTF8(word));
+      place(at, args[n + k]);
     }
   }
   for (int i = 0; i < count; ++i) {
-    if (gather && i == 0) {
-      v[i] = all_tensors;
-    } else if (spread && i == last) {
-      v[i] = rest;
-    } else if (!given[i]) {
-      if (!s.params[i].has_default) return fail(Mismatch::missing, i);
-      v[i] = s.params[i].otherwise;
-    } else if (!convert(given[i], s.params[i], v[i], only)) {
-      return fail(Mismatch::wrong, i, given[i]);
-    }
+    auto *o = static_cast<PyObject *>(given[i].given);
+    if (o && s.params[i].kind == Kind::tensors && s.params[i].name != "indices" && !holds_tensors(o))
+      return fail(Mismatch::wrong, i, o);
+    if (o || given[i].otherwise) continue;
+    if (!s.params[i].has_default) return fail(Mismatch::missing, i);
+    given[i].otherwise = &s.params[i].otherwise;
   }
   return true;
 }
@@ -352,10 +370,14 @@ std::string signature_text(const Signature &s, bool is_method) {
   // A call that differs in its number of arguments only concerns the overloads with that number.
   const Signature *best = &g.overloads[0];
   Mismatch why;
-  Value v[max_args];
+  Argument given[max_args];
+  Value spread;
   bool single = g.overloads.size() == 1;
   if (single) {
-    match(*best, true, args, n, keywords, v, &why);
+    if (match(*best, args, n, keywords, given, spread, &why))
+      for (size_t i = 0; i < best->params.size() && why.what == Mismatch::none; ++i)
+        if (auto *o = static_cast<PyObject *>(given[i].given); o && !fits(o, best->params[i], true))
+          why = {Mismatch::wrong, int(i), o, ""};
     int shift = is_method ? 1 : 0;
     switch (why.what) {
     case Mismatch::missing:
@@ -422,34 +444,58 @@ PyObject *named_tuple(Signature &s, const Tensors &ts) {
   return r;
 }
 
+// The call with its tensors cast as autocast has it.
+[[gnu::noinline]] bool invoke_autocast(Autocast rule, const Signature &s, Argument *given, bool only, Value &y) {
+  std::vector<Value> cast(size_t(s.def->count));
+  for (size_t i = 0; i < cast.size(); ++i) {
+    auto *o = static_cast<PyObject *>(given[i].given);
+    if (!o || s.params[i].kind > Kind::tensors) continue;
+    Tensors list;
+    if (is_tensor(o)) cast[i] = unwrap(o);
+    else if (s.params[i].kind == Kind::tensors && read(o, only, list)) cast[i] = list;
+    else continue;
+    given[i] = {nullptr, &cast[i]};
+  }
+  autocast(rule, cast.data(), s.def->count);
+  return s.def->invoke(given, only, y);
+}
+
+bool asks_for_gradient(PyObject *o) {
+  if (!o) return false;
+  if (is_tensor(o)) return unwrap(o).requires_grad();
+  if (!PyTuple_Check(o) && !PyList_Check(o)) return false;
+  bool any = false;
+  for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(o); ++i)
+    if (PyObject *e = PySequence_Fast_GET_ITEM(o, i); is_tensor(e)) any |= unwrap(e).requires_grad();
+  return any;
+}
+
 PyObject *call(Group &g, bool is_method, PyObject *const *args, Py_ssize_t n, PyObject *keywords) {
-  Value v[max_args];
   bool only = g.overloads.size() == 1;
   for (auto &s : g.overloads) {
-    if (!match(s, only, args, n, keywords, v, nullptr)) continue;
+    Argument given[max_args];
+    Value spread, y;
+    if (!match(s, args, n, keywords, given, spread, nullptr)) continue;
     if (g.inplace_by_assign) {
-      Tensor self = std::get<Tensor>(v[0]);
-      Value y = s.def->invoke(v);
-      assign(self, std::get<Tensor>(y));
-      Py_INCREF(args[0]);
-      return args[0];
+      auto *self = static_cast<PyObject *>(given[0].given);
+      if (!self || !is_tensor(self) || !s.def->invoke(given, only, y)) continue;
+      assign(unwrap(self), std::get<Tensor>(y));
+      Py_INCREF(self);
+      return self;
     }
-    Value out;
-    if (s.generic_out) out = v[s.out];
-    bool given_out = out.index() != 0;
-    if (g.rule != Autocast::none && autocasting() && !given_out) autocast(g.rule, v, s.def->count);
-    if (given_out) {
+    PyObject *out = s.generic_out ? static_cast<PyObject *>(given[s.out].given) : nullptr;
+    if (out) {
+      if (!fits(out, s.params[size_t(s.out)], only)) continue;
       bool any = false;
-      for (int i = 0; i < s.def->count; ++i)
-        if (auto *t = std::get_if<Tensor>(&v[i])) any |= *t && t->requires_grad();
-        else if (auto *ts = std::get_if<Tensors>(&v[i]))
-          for (auto &t : *ts) any |= t && t.requires_grad();
-      if (auto *t = std::get_if<Tensor>(&out)) check_out(g.name.c_str(), *t, any || t->requires_grad());
+      for (int i = 0; i < s.def->count; ++i) any |= asks_for_gradient(static_cast<PyObject *>(given[i].given));
+      if (is_tensor(out)) check_out(g.name.c_str(), unwrap(out), any || unwrap(out).requires_grad());
     }
-    Value y = s.def->invoke(v);
-    if (given_out) {
-      if (auto *t = std::get_if<Tensor>(&out)) return wrap(write_out(g.name.c_str(), *t, std::get<Tensor>(y)));
-      auto &to = std::get<Tensors>(out);
+    bool lower = g.rule != Autocast::none && !out && autocasting();
+    if (!(lower ? invoke_autocast(g.rule, s, given, only, y) : s.def->invoke(given, only, y))) continue;
+    if (out && is_tensor(out)) return wrap(write_out(g.name.c_str(), unwrap(out), std::get<Tensor>(y)));
+    if (out) {
+      Tensors to;
+      read(out, only, to);
       auto &from = std::get<Tensors>(y);
       if (to.size() != from.size())
         throw Error(Raises::type,
@@ -693,4 +739,5 @@ void init_ops(PyObject *module) {
   PyModule_AddObjectRef(module, "_methods", method_names.get());
 }
 
-} // namespace hadamard::python
+} // namespace python
+} // namespace hadamard

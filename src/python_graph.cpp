@@ -133,7 +133,8 @@ PyObject *node_hook(PyObject *o, PyObject *f, bool before) {
              Object r(checked(PyObject_CallFunctionObjArgs(call->f, a.get(), before ? nullptr : b.get(), nullptr)));
              read_grads(r.get(), grads);
            }};
-    (before ? node_of(o)->pre_hooks : node_of(o)->post_hooks).push_back(h);
+    auto &w = node_of(o)->watched();
+    (before ? w.before : w.after).push_back(h);
     return PyLong_FromLongLong(h.id);
   });
 }
@@ -141,8 +142,9 @@ PyObject *node_post_hook(PyObject *o, PyObject *f) { return node_hook(o, f, fals
 PyObject *node_pre_hook(PyObject *o, PyObject *f) { return node_hook(o, f, true); }
 PyObject *node_remove(PyObject *o, PyObject *id) {
   int64_t i = PyLong_AsLongLong(id);
-  std::erase_if(node_of(o)->pre_hooks, [i](const Hook &h) { return h.id == i; });
-  std::erase_if(node_of(o)->post_hooks, [i](const Hook &h) { return h.id == i; });
+  auto &w = node_of(o)->watched();
+  std::erase_if(w.before, [i](const Hook &h) { return h.id == i; });
+  std::erase_if(w.after, [i](const Hook &h) { return h.id == i; });
   Py_RETURN_NONE;
 }
 PyObject *node_call(PyObject *o, PyObject *args, PyObject *) {
@@ -257,7 +259,7 @@ PyObject *add_hook(PyObject *, PyObject *args) {
              Object r(checked(PyObject_CallFunctionObjArgs(call->f, arg.get(), nullptr)));
              if (!after && r.get() != Py_None) g = expect_grad(r.get());
            }};
-    if (fn) fn->pre_hooks.push_back(h);
+    if (fn) fn->watched().before.push_back(h);
     else (after ? meta(t).post_accumulate_hooks : meta(t).hooks).push_back(h);
     return PyLong_FromLongLong(h.id);
   });
@@ -271,7 +273,7 @@ PyObject *remove_hook(PyObject *, PyObject *args) {
   if (t->meta) {
     std::erase_if(t->meta->hooks, is);
     std::erase_if(t->meta->post_accumulate_hooks, is);
-    if (t->meta->fn) std::erase_if(t->meta->fn->pre_hooks, is);
+    if (t->meta->fn) std::erase_if(t->meta->fn->watched().before, is);
   }
   Py_RETURN_NONE;
 }

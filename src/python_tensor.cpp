@@ -551,7 +551,7 @@ PyObject *method_retain_grad(PyObject *self, PyObject *) {
       AutogradMeta &m = meta(t);
       if (!m.retains_grad) {
         m.retains_grad = true;
-        fn->retain.push_back(&m);
+        fn->watched().retain.push_back(&m);
       }
     }
     Py_RETURN_NONE;

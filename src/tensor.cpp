@@ -167,7 +167,6 @@ Scalar load(const char *from, DType t) {
 // ---- tensors
 
 namespace {
-thread_local DType default_float = DType::F32;
 TensorImpl *new_impl() { return new (allocate(sizeof(TensorImpl))) TensorImpl; }
 } // namespace
 
@@ -178,10 +177,9 @@ void destroy(TensorImpl *t) noexcept {
   if (base && base->refs.fetch_sub(1, std::memory_order_acq_rel) == 1) destroy(base);
 }
 
-DType default_dtype() { return default_float; }
 void set_default_dtype(DType t) {
   HD_CHECK(dtype_in(t, floats), type, "only floating-point types are supported as the default type");
-  default_float = t;
+  modes.default_dtype = t;
 }
 
 int64_t Tensor::throw_size(int64_t d) {
@@ -347,7 +345,6 @@ DType promote(DType a, DType b) {
 }
 
 namespace {
-int category(DType t) { return t == DType::Bool ? 0 : dtype_in(t, integers) ? 1 : dtype_in(t, floats) ? 2 : 3; }
 struct Best {
   bool any = false;
   DType t = DType::Bool;

@@ -2,6 +2,7 @@
 #pragma once
 #include <atomic>
 #include <complex>
+#include <cstring>
 #include <string>
 #include <vector>
 
@@ -11,6 +12,13 @@
 #include "shape.h"
 
 namespace hadamard {
+
+// Gives up one reference. The last owner may say so without an atomic exchange, unless others revive what it leaves.
+template <class T> void drop(T *p) {
+  if constexpr (!requires { T::revivable; })
+    if (p->refs.load(std::memory_order_acquire) == 1) return destroy(p);
+  if (p->refs.fetch_sub(1, std::memory_order_acq_rel) == 1) destroy(p);
+}
 
 // Ref<T>: an intrusive pointer; T has `refs` and the free function destroy(T*).
 template <class T> class Ref {
@@ -34,7 +42,7 @@ public:
     return *this;
   }
   ~Ref() {
-    if (p_ && p_->refs.fetch_sub(1, std::memory_order_acq_rel) == 1) destroy(p_);
+    if (p_) drop(p_);
   }
   T *get() const { return p_; }
   T *detach() {
@@ -90,6 +98,13 @@ struct Scalar {
 // Writes a number as an element of dtype t (integers wrap, as torch's casts do), and reads one.
 void store(char *to, DType t, const Scalar &s);
 Scalar load(const char *from, DType t);
+
+// The switches of a thread. They are read in every call, so without the detour of dynamic thread-local storage.
+struct Modes {
+  bool grad = true, inference = false;
+  DType default_dtype = DType::F32;
+};
+extern constinit thread_local Modes modes HD_INITIAL_EXEC;
 
 struct AutogradMeta;
 struct Node;
@@ -153,7 +168,97 @@ private:
 };
 using Tensors = std::vector<Tensor>;
 
-DType default_dtype();
+// A list with room for its first N elements in itself. T is moved as bytes, as handles can be.
+template <class T, int N> class ShortList {
+  uint32_t size_ = 0, capacity_ = N;
+  union {
+    T *heap_;
+    alignas(T) char inline_[N * sizeof(T)];
+  };
+
+public:
+  ShortList() {}
+  explicit ShortList(size_t n) { resize(n); }
+  ShortList(std::initializer_list<T> l) : ShortList(l.begin(), l.end()) {}
+  template <class I> ShortList(I begin, I end) {
+    reserve(size_t(end - begin));
+    for (; begin != end; ++begin) push_back(*begin);
+  }
+  ShortList(const std::vector<T> &v) : ShortList(v.begin(), v.end()) {}
+  ShortList(const ShortList &o) : ShortList(o.begin(), o.end()) {}
+  ShortList(ShortList &&o) noexcept { steal(o); }
+  ShortList &operator=(ShortList o) noexcept {
+    free();
+    steal(o);
+    return *this;
+  }
+  ~ShortList() { free(); }
+
+  T *begin() { return capacity_ > N ? heap_ : reinterpret_cast<T *>(inline_); }
+  const T *begin() const { return const_cast<ShortList *>(this)->begin(); }
+  T *data() { return begin(); }
+  const T *data() const { return begin(); }
+  T *end() { return begin() + size_; }
+  const T *end() const { return begin() + size_; }
+  size_t size() const { return size_; }
+  bool empty() const { return size_ == 0; }
+  T &operator[](size_t i) { return begin()[i]; }
+  const T &operator[](size_t i) const { return begin()[i]; }
+  T &back() { return end()[-1]; }
+  void reserve(size_t n) {
+    if (n <= capacity_) return;
+    T *p = static_cast<T *>(::operator new(n * sizeof(T)));
+    std::memcpy(static_cast<void *>(p), begin(), size_ * sizeof(T));
+    if (capacity_ > N) ::operator delete(heap_);
+    heap_ = p;
+    capacity_ = uint32_t(n);
+  }
+  void push_back(T v) { emplace_back(std::move(v)); }
+  template <class... A> T &emplace_back(A &&...a) {
+    if (size_ == capacity_) reserve(size_t(capacity_) * 2);
+    return *new (begin() + size_++) T(std::forward<A>(a)...);
+  }
+  void resize(size_t n) {
+    reserve(n);
+    while (size_ < n) new (begin() + size_++) T();
+    while (size_ > n) begin()[--size_].~T();
+  }
+  void pop_back() { resize(size_ - 1); }
+  void clear() { resize(0); }
+
+private:
+  void free() {
+    for (T &t : *this) t.~T();
+    if (capacity_ > N) ::operator delete(heap_);
+  }
+  void steal(ShortList &o) {
+    size_ = o.size_;
+    capacity_ = o.capacity_;
+    if (capacity_ > N) heap_ = o.heap_;
+    else
+      for (uint32_t i = 0; i < size_; ++i)
+        std::memcpy(static_cast<void *>(begin() + i), static_cast<const void *>(o.begin() + i), sizeof(T));
+    o.size_ = 0;
+    o.capacity_ = N;
+  }
+};
+using TensorList = ShortList<Tensor, 3>; // gradients of a node, mostly one to three
+
+// Tensors side by side for the length of a call, not counted.
+template <int N> class Borrowed {
+  alignas(Tensor) char bytes_[N * sizeof(Tensor)];
+
+public:
+  template <class... T> explicit Borrowed(const T &...t) {
+    static_assert(sizeof...(T) == N);
+    int i = 0;
+    (std::memcpy(bytes_ + sizeof(Tensor) * size_t(i++), static_cast<const void *>(&t), sizeof(Tensor)), ...);
+  }
+  Borrowed(const Borrowed &) = delete;
+  const Tensor *list() const { return reinterpret_cast<const Tensor *>(bytes_); }
+};
+
+inline DType default_dtype() { return modes.default_dtype; }
 void set_default_dtype(DType t);
 
 // New memory, not initialised; contiguous.
@@ -178,6 +283,9 @@ Scalar item(const Tensor &x); // of a one-element tensor; throws otherwise
 
 // Promotion as torch's result_type: tensors with dimensions before 0-d tensors before numbers, kind before width.
 DType promote(DType a, DType b);
+inline int category(DType t) { // bool, integers, floats, complex
+  return t == DType::Bool ? 0 : dtype_in(t, integers) ? 1 : dtype_in(t, floats) ? 2 : 3;
+}
 DType result_type(const Tensor *operands, int n);
 bool can_cast(DType from, DType to);
 DType real_of(DType t);    // complex64 → float32

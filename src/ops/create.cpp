@@ -216,7 +216,7 @@ Tensor detach_inplace(const Tensor &self) {
            "Optimizer.zero_grad() function in torch/optim/optimizer.py as a solution.");
   if (self->meta) {
     AutogradMeta &m = *self->meta;
-    if (m.retains_grad && m.fn) std::erase(m.fn->retain, &m);
+    if (m.retains_grad && m.fn) std::erase(m.fn->watched().retain, &m);
     m.fn = nullptr;
     m.requires_grad = m.retains_grad = false;
   }

@@ -246,7 +246,7 @@ template <class F> Tensors views_of(const Tensor &x, const char *name, Tensors v
 
 // The gradients of several results, whose shapes are `shape(i)`: zeros where none arrived.
 template <class F> Tensors all_gradients(const Backward &b, F shape) {
-  Tensors gs = b.grads;
+  Tensors gs(b.grads.begin(), b.grads.end());
   Tensor some;
   for (auto &g : gs)
     if (g) some = g;
