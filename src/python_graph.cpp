@@ -36,7 +36,7 @@ Tensor expect_grad(PyObject *o) {
     throw Error(Raises::type, text("expected Tensor or None as gradient, got %s", Py_TYPE(o)->tp_name));
   return unwrap(o);
 }
-PyObject *tuple_of(const TensorList &ts) {
+template <class List> PyObject *tuple_of(const List &ts) {
   PyObject *r = checked(PyTuple_New(Py_ssize_t(ts.size())));
   for (size_t i = 0; i < ts.size(); ++i) PyTuple_SET_ITEM(r, Py_ssize_t(i), wrap(ts[i]));
   return r;
@@ -176,8 +176,8 @@ PyType_Spec node_spec = {"torch.autograd.graph.Node", sizeof(NodeObject), 0, Py_
 
 // ---- functions of the module
 
-TensorList tensors_of(PyObject *o) {
-  TensorList r;
+Tensors tensors_of(PyObject *o) {
+  Tensors r;
   Object fast(checked(PySequence_Fast(o, "expected a sequence of tensors")));
   for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(fast.get()); ++i) {
     PyObject *e = PySequence_Fast_GET_ITEM(fast.get(), i);
@@ -211,7 +211,7 @@ PyObject *record_python(PyObject *, PyObject *args) {
     Ref<Node> holder = Ref<Node>::adopt(n);
     n->name_ = name;
     n->callback = std::make_shared<Callable>(callback);
-    TensorList in = tensors_of(inputs), out = tensors_of(outputs), kept = tensors_of(saved);
+    Tensors in = tensors_of(inputs), out = tensors_of(outputs), kept = tensors_of(saved);
     for (auto &t : in) n->next.push_back(Tensor_requires_grad(t) ? gradient_edge(t) : Edge{});
     n->outputs = uint32_t(out.size());
     for (size_t i = 0; i < out.size(); ++i) {

@@ -796,7 +796,7 @@ Tensor from_buffer(PyObject *o) {
     if (PyObject_GetBuffer(o, &view->buffer, PyBUF_FULL_RO) < 0) throw PythonError{};
   }
   Py_buffer &b = view->buffer;
-  DType t;
+  DType t = DType::F32;
   Dims shape, strides;
   bool known = dtype_of_format(b.format ? b.format : "B", b.itemsize, t) && size_of(t) == b.itemsize;
   std::string format = b.format ? b.format : "B";
