@@ -257,13 +257,26 @@ Tensor new_result(const Tensor *in, int n, const Dims &shape, DType t, Device d)
   static constexpr struct {
     const char *op, *kernel;
   } kernels[] = {
-      {"bitwise_left_shift", "lshift_cpu"}, {"bitwise_right_shift", "rshift_cpu"}, {"trunc_divide", "div_trunc_cpu"},
-      {"floor_divide", "div_floor_cpu"},    {"gelu", "GeluKernelImpl"},            {"gelu_tanh", "GeluKernelImpl"},
-      {"selu", "elu_cpu"},                  {"round", "round_vml_cpu"},            {"ceil", "ceil_vml_cpu"},
-      {"floor", "floor_vml_cpu"},           {"trunc", "trunc_vml_cpu"},            {"erf", "erf_vml_cpu"},
-      {"erfc", "erfc_vml_cpu"},             {"erfinv", "erfinv_vml_cpu"},          {"lgamma", "lgamma_vml_cpu"},
-      {"digamma", "digamma"},               {"pow", "pow"},                        {"addcmul", "addcmul_cpu_out"},
-      {"logsigmoid", "log_sigmoid_cpu"},    {"add_scaled", "add_cpu"},
+      {"bitwise_left_shift", "lshift_cpu"},
+      {"bitwise_right_shift", "rshift_cpu"},
+      {"trunc_divide", "div_trunc_cpu"},
+      {"floor_divide", "div_floor_cpu"},
+      {"gelu", "GeluKernelImpl"},
+      {"gelu_tanh", "GeluKernelImpl"},
+      {"selu", "elu_cpu"},
+      {"round", "round_vml_cpu"},
+      {"ceil", "ceil_vml_cpu"},
+      {"floor", "floor_vml_cpu"},
+      {"trunc", "trunc_vml_cpu"},
+      {"erf", "erf_vml_cpu"},
+      {"erfc", "erfc_vml_cpu"},
+      {"erfinv", "erfinv_vml_cpu"},
+      {"lgamma", "lgamma_vml_cpu"},
+      {"digamma", "digamma"},
+      {"pow", "pow"},
+      {"addcmul", "addcmul_cpu_out"},
+      {"logsigmoid", "log_sigmoid_cpu"},
+      {"add_scaled", "add_cpu"},
   };
   std::string kernel = n + "_cpu";
   for (auto &k : kernels)
