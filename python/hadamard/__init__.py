@@ -67,6 +67,7 @@ _LATE = {
     "trace_broadcasts": "_strict",
     "StrictError": "_strict",
     "StrictWarning": "_strict",
+    "diagnose": "_diagnose",
 }
 
 
