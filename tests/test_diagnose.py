@@ -552,3 +552,65 @@ def test_most_serious_first():
     verdict = H.diagnose(model.append(nn.Softmax(1)), x, y, nn.CrossEntropyLoss(), optimizer)
     levels = [("error", "fault", "warning", "note").index(f.level) for f in verdict]
     assert levels == sorted(levels) and len(levels) >= 2
+
+
+SCRIPT = """
+import torch
+from torch import nn
+
+torch.manual_seed(0)
+x = torch.randn(200, 8)
+y = (x[:, 0] > 0).long()
+model = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 2){softmax})
+optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+loss_of = {loss}
+for epoch in range(8):
+    {zero}
+    loss = loss_of(model(x), y)
+    loss.backward()
+    optimizer.step()
+model.eval()
+print("end", model.training)
+"""
+
+
+def run(tmp_path, *options, **parts):
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT.format(**parts))
+    done = subprocess.run(
+        [sys.executable, "-m", "hadamard", "run", *options, script], capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0 and "end False" in done.stdout, done.stderr
+    return done.stderr
+
+
+@pytest.mark.parametrize("loss", ["nn.CrossEntropyLoss()", "nn.functional.cross_entropy"])
+def test_script(tmp_path, loss):
+    parts = {"softmax": ", nn.Softmax(1)", "loss": loss, "zero": "pass"}
+    said = run(tmp_path, "--diagnose", **parts)
+    assert "softmax before a loss that wants scores" in said and said.count("gradients of many steps") == 1
+    parts = {"softmax": "", "loss": loss, "zero": "optimizer.zero_grad()"}
+    said = run(tmp_path, "--diagnose", **parts)
+    assert said.count("Sequential is healthy") == 2 and "finding" not in said
+    assert run(tmp_path, **parts) == ""
+
+
+def test_the_example_is_healthy():
+    digits = ROOT / "examples" / "digits.py"
+    command = [sys.executable, "-m", "hadamard", "run", "--diagnose", digits, "--epochs", "2"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0 and done.stderr.count("Reader is healthy") == 2, done.stderr
+
+
+def test_plot(tmp_path):
+    pytest.importorskip("matplotlib")
+    x, y = blobs()
+    model = mlp()
+    verdict = H.diagnose(model, x, y, None, H.optim.SGD(model.parameters(), lr=0.1))
+    picture = verdict.plot(tmp_path / "layers.png")
+    flow, values = picture.axes
+    assert [label.get_text() for label in flow.get_yticklabels()] == ["0.weight", "2.weight"]
+    assert [label.get_text() for label in values.get_yticklabels()] == ["0 linear", "1 relu", "2 linear"]
+    assert (tmp_path / "layers.png").read_bytes()[:4] == b"\x89PNG"
+    H.diagnose(*log_of_zero(False)).plot()
+    H.diagnose(*forward_fails(False)).plot()

@@ -18,9 +18,11 @@ def main(argv=None) -> int:
         "run",
         help="run an unedited PyTorch script on Hadamard",
         description="Run a PyTorch script on Hadamard, unedited: its imports of torch get Hadamard's modules.",
-        usage="hadamard run [--strict] SCRIPT [ARGS ...]\n       hadamard run [--strict] -m MODULE [ARGS ...]",
+        usage="hadamard run [--strict] [--diagnose] SCRIPT [ARGS ...]\n"
+        "       hadamard run [--strict] [--diagnose] -m MODULE [ARGS ...]",
     )
     run.add_argument("--strict", action="store_true", help="what computes without a word and is rarely meant, raises")
+    run.add_argument("--diagnose", action="store_true", help="say at the end what hinders the models that it trains")
     run.add_argument("-m", dest="module", action="store_true", help="run a module, as python -m does")
     run.add_argument("script", metavar="SCRIPT", help="the file (with -m, the module) to run")
     run.add_argument("args", metavar="ARGS", nargs=argparse.REMAINDER, help="its arguments, passed on as they are")
@@ -66,7 +68,17 @@ def main(argv=None) -> int:
         switch_on()
     from . import _run
 
-    (_run.run_module if given.module else _run.run_script)(given.script, given.args)
+    run_it = _run.run_module if given.module else _run.run_script
+    if not given.diagnose:
+        run_it(given.script, given.args)
+        return 0
+    from ._diagnose.script import Watch
+
+    watch = Watch()
+    try:
+        run_it(given.script, given.args)
+    finally:
+        watch.report()
     return 0
 
 

@@ -158,7 +158,7 @@ def broadcast_loss(r):
         small = "target.unsqueeze(1)" if a.dim() > b.dim() else "target.squeeze(1)"
         other = "output.squeeze(1)" if a.dim() > b.dim() else "output.unsqueeze(1)"
         evidence = [
-            f"{tuple(a.shape)} against {tuple(b.shape)} gives {tuple(both)}: every output is compared with every target",
+            f"{tuple(a.shape)} against {tuple(b.shape)} gives {tuple(both)}: every output meets every target",
             op.line,
         ]
         yield Finding(
@@ -200,7 +200,7 @@ def activation_twice(r):
             if name != "relu":
                 low, high = float(op.inputs[0].min()), float(op.inputs[0].max())
                 evidence.append(
-                    f"the loss sees {number(low)} … {number(high)} as scores, so it cannot fall far and its gradients are small"
+                    f"the loss sees scores of {number(low)} … {number(high)}: it cannot fall far, its gradients are small"
                 )
             mends = [f"no {name} at the end of the model: {says}, and wants {kept}"]
             if name == has:
@@ -417,7 +417,7 @@ def symmetric(r):
             name,
             f"its {p.shape[0]} units have the same weights",
             [
-                f"all are {number(float(rows[0, 0]))}, … and get the same gradient, so they stay the same: one unit in effect"
+                f"all are {number(float(rows[0, 0]))} and get the same gradient, so they stay one unit in effect"
                 if bool((rows == rows[:1, :1]).all())
                 else "they get the same gradient too, so they stay the same: one unit in effect"
             ],
@@ -590,9 +590,7 @@ def gradients_left(r):
             "fault",
             "",
             "gradients of many steps are added up",
-            [
-                f"the gradients that the model holds are {number(big / small)} times those of this batch, and were added to {added} times"
-            ],
+            [f"those that the model holds are {number(big / small)} times this batch's, added to {added} times"],
             ["optimizer.zero_grad() before each backward()"],
         )
 

@@ -1,4 +1,4 @@
-"""The passes of a diagnosis: forward, loss and backward on a copy, and a few steps of the optimiser on further copies."""
+"""The passes of a diagnosis: forward, loss and backward on a copy, and steps of the optimiser on further copies."""
 
 import copy
 import warnings
