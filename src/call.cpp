@@ -438,13 +438,15 @@ Tensor run_general(const Elementwise &op, const Tensor *in, int n, const Tensor 
   return y;
 }
 
-// The short road: operands of one dtype and shape without gaps, on the CPU, and 0-d ones that do not change the dtype.
-// Nothing is to decide but where the numbers lie.
+// The short road: operands of one dtype and shape without gaps, on the CPU, and numbers (0-d, or repeated over all of
+// the shape) that do not change the dtype. Nothing is to decide but where the numbers lie.
 bool run_plain(const Elementwise &op, const Tensor *in, int n, Tensor &y, bool inplace) {
   if (op.condition) return false;
   const Tensor *full = in;
-  for (int i = 1; i < n; ++i)
-    if (full->dim() == 0 && (in[i].dim() || (*full)->wrapped)) full = in + i;
+  for (int i = 1; i < n; ++i) {
+    bool better = full->dim() == 0 ? in[i].dim() || (*full)->wrapped : !full->is_contiguous() && in[i].dim();
+    if (better) full = in + i;
+  }
   const Tensor &a = *full;
   const DType t = a.dtype();
   if (!a.is_contiguous() || a->wrapped || a.is_meta() || !dtype_in(t, op.dtypes)) return false;
@@ -461,7 +463,12 @@ bool run_plain(const Elementwise &op, const Tensor *in, int n, Tensor &y, bool i
     g.data[i + 1] = nullptr;
     g.stride[0][i + 1] = loop.size[i + 1];
     if (x.dtype() == t && x.dim() == a.dim() && !x->wrapped) {
-      if (!x.is_contiguous() || x.is_meta() || !(x.shape() == a.shape())) return false;
+      if (x.is_meta() || !(x.shape() == a.shape())) return false;
+      if (!x.is_contiguous()) { // one number for all, as the gradient of a sum is
+        for (int64_t s : x.strides())
+          if (s) return false;
+        g.stride[0][i + 1] = 0;
+      }
       if (inplace && i && x->storage == a->storage && x->offset != a->offset) return false;
       g.data[i + 1] = x.raw();
     } else if (x.dim() == 0 && (a.dim() || x->wrapped) && !x.is_meta() && category(x.dtype()) <= category(t)) {

@@ -200,6 +200,15 @@ PyObject *run(PyObject *, PyObject *args) {
   });
 }
 
+// _backward(y): the usual y.backward(), from a single element to all leaves.
+PyObject *backward(PyObject *, PyObject *o) {
+  return guarded([&]() -> PyObject * {
+    if (!is_tensor(o)) throw Error(Raises::type, text("expected a Tensor, got %s", Py_TYPE(o)->tp_name));
+    run_backward({unwrap(o)}, {}, {}, {});
+    Py_RETURN_NONE;
+  });
+}
+
 // _record(name, callback, inputs, outputs, saved): outputs came from inputs; callback(node, grads) -> tuple of
 // gradients
 PyObject *record_python(PyObject *, PyObject *args) {
@@ -277,11 +286,10 @@ PyObject *remove_hook(PyObject *, PyObject *args) {
   }
   Py_RETURN_NONE;
 }
-PyMethodDef functions[] = {{"_run_backward", run, METH_VARARGS, nullptr},
-                           {"_record", record_python, METH_VARARGS, nullptr},
-                           {"_add_hook", add_hook, METH_VARARGS, nullptr},
-                           {"_remove_hook", remove_hook, METH_VARARGS, nullptr},
-                           {}};
+PyMethodDef functions[] = {
+    {"_run_backward", run, METH_VARARGS, nullptr},        {"_backward", backward, METH_O, nullptr},
+    {"_record", record_python, METH_VARARGS, nullptr},    {"_add_hook", add_hook, METH_VARARGS, nullptr},
+    {"_remove_hook", remove_hook, METH_VARARGS, nullptr}, {}};
 } // namespace
 
 PyObject *node_object(Node *n) {

@@ -25,6 +25,8 @@ def backward(self, gradient=None, retain_graph=None, create_graph=False, inputs=
     >>> x.grad
     tensor([2., 4.])
     """
+    if gradient is None and inputs is None and not retain_graph and not create_graph:
+        return _C._backward(self)
     keep = create_graph if retain_graph is None else retain_graph
     if inputs is None:
         targets = ()

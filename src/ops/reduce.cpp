@@ -43,7 +43,7 @@ Tensor fold(Fold f, const Tensor &x, const Mask &mask, bool keepdim, DType resul
     }
   SmallVec<int, 8> order;
   for (int d = 0; d < x.dim(); ++d) order.push_back(d);
-  if (f != Fold::argmax && f != Fold::argmin) // an index counts in logical order
+  if (f != Fold::argmax && f != Fold::argmin && !x.is_contiguous()) // an index counts in logical order
     std::stable_sort(order.begin(), order.end(), [&](int a, int b) { return x.strides()[a] > x.strides()[b]; });
   for (int d : order) {
     long n = x.shape()[d], stride = x.strides()[d] * size;
@@ -116,6 +116,7 @@ Tensor sum(const Tensor &x, const OptDims &dims, bool keepdim, std::optional<DTy
     bool direct = x.dtype() == result || (result == DType::I64 && counts);
     y = fold(Fold::sum, direct ? x : to(x, result), mask, keepdim, result, "sum");
   }
+  if (!needs_grad(x)) return y;
   Dims shape = x.shape();
   DType source = x.dtype();
   return record(y, !dims || dims->empty() ? "SumBackward0" : "SumBackward1", {x}, {},
