@@ -471,7 +471,8 @@ bool run_plain(const Elementwise &op, const Tensor *in, int n, Tensor &y, bool i
       }
       if (inplace && i && x->storage == a->storage && x->offset != a->offset) return false;
       g.data[i + 1] = x.raw();
-    } else if (x.dim() == 0 && (a.dim() || x->wrapped) && !x.is_meta() && category(x.dtype()) <= category(t)) {
+    } else if (x.dim() == 0 && (a.dim() || x->wrapped) && !x.is_meta() && x.dtype() != DType::Bool &&
+               category(x.dtype()) <= category(t)) { // what subtracts truth values is refused on the general road
       store(number[i], t, load(x.raw(), x.dtype()));
       g.data[i + 1] = number[i];
       g.stride[0][i + 1] = 0;
