@@ -97,7 +97,8 @@ void set_slots(PyTypeObject *type, bool on) {
     set_slots(reinterpret_cast<PyTypeObject *>(PyList_GET_ITEM(below.get(), i)), on);
 }
 
-// _watch(hook): from now on every op and operator calls hook(op, *args, **kwargs) in its place; None: as ever.
+// _watch(hook): from now on every op and operator calls hook(op, *args, **kwargs) in its place; None: as ever. Returns
+// the hook so far.
 PyObject *watch(PyObject *, PyObject *hook) {
   return guarded([&]() -> PyObject * {
     bool on = hook != Py_None;
@@ -106,14 +107,11 @@ PyObject *watch(PyObject *, PyObject *hook) {
         plain[i] = reinterpret_cast<PyHeapTypeObject *>(tensor_type)->as_number.*operators[i].slot;
       plain_compare = tensor_type->tp_richcompare;
     }
-    if (on) {
-      Py_INCREF(hook);
-      Py_XSETREF(watcher, hook);
-    }
+    Object before = watcher ? Object(watcher) : Object::share(Py_None);
+    watcher = on ? Object::share(hook).take() : nullptr;
     set_slots(tensor_type, on);
-    watch_ops(on ? hook : nullptr);
-    if (!on) Py_CLEAR(watcher);
-    Py_RETURN_NONE;
+    watch_ops(watcher);
+    return before.take();
   });
 }
 // _unwatched(op, *args, **kwargs): the op itself.

@@ -154,8 +154,24 @@ Tensor drop_leading_ones(const Tensor &v, int64_t dims) {
 
 } // namespace
 
+// A subclass may take indexing over where it is in the key: by its _get_at(tensor, key) and _set_at(tensor, key,
+// value).
+static Object taken_over(PyObject *key, const char *name) {
+  auto by = [&](PyObject *o) -> Object {
+    PyTypeObject *type = subclass_of(o);
+    Object f(type ? PyObject_GetAttrString(reinterpret_cast<PyObject *>(type), name) : nullptr);
+    if (!f) PyErr_Clear();
+    return f;
+  };
+  if (!PyTuple_Check(key)) return by(key);
+  for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(key); ++i)
+    if (Object f = by(PyTuple_GET_ITEM(key, i))) return f;
+  return {};
+}
+
 PyObject *get_item(PyObject *self, PyObject *key) {
   return guarded([&]() -> PyObject * {
+    if (Object f = taken_over(key, "_get_at")) return PyObject_CallFunctionObjArgs(f.get(), self, key, nullptr);
     const Tensor &t = unwrap(self);
     Tensors indices;
     Tensor x = walk(t, key, indices);
@@ -172,6 +188,7 @@ int set_item(PyObject *self, PyObject *key, PyObject *value) {
   Object done(guarded([&]() -> PyObject * {
     const Tensor &t = unwrap(self);
     if (!value) throw Error(Raises::type, "Tensor does not support deleting items");
+    if (Object f = taken_over(key, "_set_at")) return PyObject_CallFunctionObjArgs(f.get(), self, key, value, nullptr);
     if (grad_enabled() && t.requires_grad() && !grad_fn(t))
       throw Error(Raises::runtime,
                   "a view of a leaf Variable that requires grad is being used in an in-place operation.", "leaf");

@@ -1,10 +1,10 @@
 """torch.func: functions made of functions. grad, vjp, jvp, Jacobians and Hessians, vmap, functional_call.
 
 Each runs on the ordinary engine: a gradient is taken with its history kept where something outside may differentiate it
-again, and vmap calls the function for one slice after the other.
+again. vmap runs the function once, on samples that carry their batch (`_vmap.py`).
 """
 
-from . import _C
+from . import _C, _vmap
 from ._C import Tensor
 from ._modes import enable_grad
 from .nn.utils.stateless import functional_call
@@ -38,11 +38,17 @@ def _fresh(x):
     """A tensor to differentiate by: with the history of x where it has one, so that levels nest."""
     if not isinstance(x, Tensor):
         raise ValueError(f"Expected all inputs to be Tensors, got {type(x).__name__}")
+    if _vmap.active():
+        return _vmap.fresh(x)
     return x.view_as(x) if x.requires_grad else x.detach().requires_grad_()
 
 
 def _leads_outside(outputs, inputs):
     """Whether gradients of `outputs` would depend on a tensor that requires grad and is none of `inputs`."""
+    if _vmap.active():
+        levels = _vmap.levels_of([*outputs, *inputs])
+        with _vmap.outside():
+            outputs, inputs = ([_vmap.whole(x, levels) for x in given] for given in (outputs, inputs))
     own = {id(x) for x in inputs if x.is_leaf}
     if len(own) < len(inputs):
         return True
@@ -63,9 +69,12 @@ def _gradients(outputs, inputs, seeds, outside, keep=False):
     pairs = [(y, s) for y, s in zip(outputs, seeds, strict=True) if y.requires_grad]
     if not pairs:
         return [_C.zeros_like(x) for x in inputs]
-    grads = _C._run_backward(
-        [y for y, _ in pairs], [s for _, s in pairs], inputs, keep or outside, outside, True, False
-    )
+
+    def compute(outputs, inputs, seeds):
+        return _C._run_backward(outputs, seeds, inputs, keep or outside, outside, True, False)
+
+    given = [y for y, _ in pairs], inputs, [s for _, s in pairs]
+    grads = _vmap.gradients(compute, *given) if _vmap.active() else compute(*given)
     return [_C.zeros_like(x) if g is None else g for g, x in zip(grads, inputs, strict=True)]
 
 
@@ -303,7 +312,9 @@ def functionalize(func, *, remove="mutations"):
 def vmap(func, in_dims=0, out_dims=0, randomness="error", *, chunk_size=None):
     """A function that maps `func` over dimension `in_dims` of its arguments and stacks the results at `out_dims`.
 
-    in_dims may be None (the argument is the same for all) or a nest as the arguments are; chunk_size changes nothing.
+    in_dims may be None (the argument is the same for all) or a nest as the arguments are; chunk_size limits how many run
+    together. The function runs once: each op takes the whole batch, and one without a rule for that runs on slice after
+    slice; RuntimeError where a result's shape, or the way through the function, depends on a sample's values.
     With randomness="different" every call draws its own numbers, with "same" all the same ones; "error" refuses.
 
     >>> import hadamard as H
@@ -348,38 +359,46 @@ def vmap(func, in_dims=0, out_dims=0, randomness="error", *, chunk_size=None):
             )
         if sizes[0] == 0:
             raise RuntimeError("vmap over a dimension of size 0 has no result to take the shape of")
-        slices = [x.unbind(dim) if dim is not None else (x,) * sizes[0] for x, dim in zip(leaves, dims, strict=True)]
-        results, out_spec = [], None
-        stream = None if randomness == "different" else _C.default_generator.get_state()
-        for row in zip(*slices, strict=True):
-            if randomness == "same":
-                _C.default_generator.set_state(stream)
-            out, out_spec = tree_flatten(func(*tree_unflatten(row, spec), **kwargs))
-            if randomness == "error" and not results and not _C.equal(stream, _C.default_generator.get_state()):
-                raise RuntimeError(
-                    "vmap: called random operation while in randomness error mode. Please either use the 'same' or "
-                    "'different' randomness flags on vmap or perform the randomness operation out of vmap"
+        step = sizes[0] if chunk_size is None else chunk_size
+        parts = []
+        for start in range(0, sizes[0], step):
+            part = leaves
+            if step < sizes[0]:
+                part = [
+                    x if d is None else x.narrow(d, start, min(step, sizes[0] - start))
+                    for x, d in zip(leaves, dims, strict=True)
+                ]
+            parts.append(_vmap.run(func, part, dims, spec, randomness, kwargs))
+        out_spec = parts[0][1]
+        for y, _ in parts[0][0]:
+            if not isinstance(y, Tensor):
+                raise ValueError(
+                    f"vmap({_name(func)}, ...): `{_name(func)}` must only return Tensors, got type {type(y)}. "
+                    "Did you mean to set out_dims= to None for output?"
                 )
-            for y in out:
-                if not isinstance(y, Tensor):
-                    raise ValueError(
-                        f"vmap({_name(func)}, ...): `{_name(func)}` must only return Tensors, got type {type(y)}. "
-                        "Did you mean to set out_dims= to None for output?"
-                    )
-            results.append(out)
-        assert out_spec is not None
-        places = _spread(out_dims, tree_unflatten(results[0], out_spec))
-        return tree_unflatten(
-            [
-                column[0] if place is None else _C.stack(list(column), place)
-                for column, place in zip(zip(*results, strict=True), places, strict=True)
-            ],
-            out_spec,
-        )
+        places = _spread(out_dims, tree_unflatten([y for y, _ in parts[0][0]], out_spec))
+        return tree_unflatten([_laid_out(func, parts, k, place) for k, place in enumerate(places)], out_spec)
 
     from functools import wraps
 
     return wraps(func)(wrapped) if hasattr(func, "__name__") else wrapped
+
+
+def _laid_out(func, parts, k, place):
+    """Result k of a vmap, from all its chunks, with the batch at dimension `place`."""
+    if place is None:
+        y, batched = parts[0][0][k]
+        if batched:
+            raise ValueError(
+                f"vmap({_name(func)}, ...): `{_name(func)}` can not return a BatchedTensor when out_dim is None"
+            )
+        return y
+    whole = []
+    for results, _, size in parts:
+        y, batched = results[k]
+        whole.append(y if batched else y.expand(size, *y.shape))
+    y = whole[0] if len(whole) == 1 else _C.cat(whole, 0)
+    return y.movedim(0, place)
 
 
 def _name(func):

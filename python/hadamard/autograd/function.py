@@ -103,6 +103,10 @@ class Function:
     @classmethod
     def apply(cls, *args, **kwargs):
         """Runs forward and records this function for backward()."""
+        if any(hasattr(type(a), "_get_at") for a in args):  # samples of a vmap
+            from .. import _vmap_rules
+
+            return _vmap_rules.apply(cls, args, kwargs)
         ctx = FunctionCtx()
         tensors = [a if isinstance(a, Tensor) else None for a in args]
         recording = _C.is_grad_enabled() and any(t is not None and t.requires_grad for t in tensors)
