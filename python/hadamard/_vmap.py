@@ -1,7 +1,7 @@
 """vmap: a function of one sample run once for a batch of them, each op by its rule, an op without one slice by slice.
 
-Inside the function a sample is a `Batched`: a tensor without data that has the sample's shape, beside the value with the
-batch as its first dimension. The core hands every op to `_hook` while a vmap runs; operators and methods written in
+Inside the function a sample is a `Batched`: a tensor without data that has the sample's shape, beside the value with
+the batch as its first dimension. The core hands every op to `_hook` while a vmap runs; operators and methods written in
 Python come by the class. Nested vmaps nest these: the value of an inner Batched may be one of an outer level.
 """
 
@@ -74,7 +74,9 @@ class Batched(Tensor):
         return self
 
     def backward(self, *args, **kwargs):
-        raise RuntimeError("backward() called inside a functorch transform. Use torch.func.grad inside of vmap instead.")
+        raise RuntimeError(
+            "backward() called inside a functorch transform. Use torch.func.grad inside of vmap instead."
+        )
 
     device = property(lambda self: self._value.device)
     is_meta = property(lambda self: self._value.is_meta)
@@ -105,9 +107,9 @@ _FLOW = (
     "please shout over at https://github.com/pytorch/functorch/issues/257 ."
 )
 _ITEM = (
-    "It looks like you're calling .item() on a Tensor. We don't support vmap over calling .item() on a Tensor, please try "
-    "to rewrite what you're doing with other operations. If error is occurring somewhere inside PyTorch internals, please "
-    "file a bug report."
+    "It looks like you're calling .item() on a Tensor. We don't support vmap over calling .item() on a Tensor, please "
+    "try to rewrite what you're doing with other operations. If error is occurring somewhere inside PyTorch internals, "
+    "please file a bug report."
 )
 _MEMORY = "a sample has no memory of its own: {}() is not possible inside of vmap"
 for _name in "__bool__ is_nonzero equal allclose __contains__".split():
@@ -190,27 +192,40 @@ def is_at(x, level):
 
 
 # Dispatch -----------------------------------------------------------------------------------------------------------
-def _deepest(args, kwargs):
-    deepest = None
+def deepest(args, kwargs):
+    """The innermost level that any argument is a sample of, or None. RuntimeError where that vmap is not running."""
+    found = None
     for x in (*args, *kwargs.values()):
         if type(x) is Batched:
             level = x._level
-            if deepest is None or level.depth > deepest.depth:
-                deepest = level
+            if level not in _state.levels:
+                raise RuntimeError("a tensor of a vmap was used outside of it, or after that vmap had ended")
         elif type(x) in (list, tuple) and x and not isinstance(x[0], (int, float, str)):
-            level = _deepest(x, {})
-            if level is not None and (deepest is None or level.depth > deepest.depth):
-                deepest = level
-    return deepest
+            level = deepest(x, {})
+        else:
+            continue
+        if level is not None and (found is None or level.depth > found.depth):
+            found = level
+    return found
 
 
 @contextmanager
-def _below(level):
-    kept, _state.levels = _state.levels, _state.levels[: level.depth - 1]
+def _at_levels(levels):
+    kept, _state.levels = _state.levels, levels
     try:
         yield
     finally:
         _state.levels = kept
+
+
+def below(level):
+    """Outside of `level`, where its samples are tensors with a batch in front."""
+    return _at_levels(_state.levels[: level.depth - 1])
+
+
+def inside(level):
+    """Inside of `level` again."""
+    return _at_levels((*_state.levels[: level.depth - 1], level))
 
 
 def _hook(op, *args, **kwargs):
@@ -226,28 +241,26 @@ def dispatch(op, args, kwargs):
     """Runs an op whose arguments may be samples."""
     from ._vmap_rules import RANDOM, RULES, each, random
 
-    level = _deepest(args, kwargs)
+    level = deepest(args, kwargs)
     name = op.__name__
     if level is None:
         if name in RANDOM and _state.levels:
             return random(op, _state.levels[-1], args, kwargs)
         return _before(op, *args, **kwargs) if _before is not None else _raw(op, *args, **kwargs)
-    if level not in _state.levels:
-        raise RuntimeError("a tensor of a vmap was used after that vmap had ended")
     if kwargs.get("out") is not None:
         raise RuntimeError(f"vmap: {name}(…, out=…) is not possible inside of vmap: use the result that it returns")
     writes = name in _IN_PLACE if name.startswith("_") else name.endswith("_")
     if writes and not is_at(args[0], level):
         raise RuntimeError(
-            f"vmap: {name}(self, *extra_args) is not possible because there exists a Tensor `other` in extra_args that "
-            "has more elements than `self`. This happened due to `other` being vmapped over but `self` not being vmapped "
-            f"over in a vmap. Please try to use out-of-place operators instead of {name}. If said operator is being "
-            "called inside the PyTorch framework, please file a bug report instead."
+            f"vmap: {name}(self, *extra_args) is not possible because there exists a Tensor `other` in extra_args "
+            "that has more elements than `self`. This happened due to `other` being vmapped over but `self` not being "
+            f"vmapped over in a vmap. Please try to use out-of-place operators instead of {name}. If said operator is "
+            "being called inside the PyTorch framework, please file a bug report instead."
         )
     if name in RANDOM:
         return random(op, level, args, kwargs)
     rule = RULES.get(name, each)
-    with _below(level):
+    with below(level):
         return rule(op, level, args, kwargs)
 
 
@@ -319,14 +332,9 @@ def levels_of(tensors):
     return tuple(found[depth] for depth in sorted(found))
 
 
-@contextmanager
 def outside():
     """Plain tensors only: as if no vmap were running."""
-    kept, _state.levels = _state.levels, ()
-    try:
-        yield
-    finally:
-        _state.levels = kept
+    return _at_levels(())
 
 
 def fresh(x):

@@ -8,7 +8,7 @@ from functools import cache
 
 from . import _C
 from ._C import Tensor
-from ._vmap import Batched, dispatch, in_batch, is_at, wrap
+from ._vmap import Batched, below, deepest, in_batch, inside, is_at, wrap
 
 RULES = {}
 
@@ -58,20 +58,26 @@ def _parameters(op):
     return overloads
 
 
-def _suits(kind, value):
+def _suits(kind, value, numbers):
     if value is None:
         return True
     if kind == "Tensor":
-        return isinstance(value, (Tensor, bool, int, float, complex)) or hasattr(value, "__array_interface__")
+        return isinstance(value, Tensor) or hasattr(value, "__array_interface__") or (numbers and not _listed(value))
     if kind == "int":
         return isinstance(value, int) and not isinstance(value, bool)
     if kind == "bool":
         return isinstance(value, bool)
     if kind == "tuple of ints":
-        return isinstance(value, int) or (isinstance(value, (tuple, list)) and all(hasattr(i, "__index__") for i in value))
+        return isinstance(value, int) or (
+            isinstance(value, (tuple, list)) and all(hasattr(i, "__index__") for i in value)
+        )
     if kind == "tuple of Tensors":
         return isinstance(value, (tuple, list))
     return not isinstance(value, Tensor) if kind in ("str", "float", "Number") else True
+
+
+def _listed(value):
+    return isinstance(value, (tuple, list, str))
 
 
 class _Call:
@@ -79,16 +85,17 @@ class _Call:
 
     def __init__(self, op, args, kwargs):
         self.op = op
-        for params in _parameters(op):
-            given = self._bound(params, args, kwargs)
-            if given is not None:
-                self.params, self.given = params, given
-                return
+        for numbers in False, True:  # as tensors only where no overload takes a number
+            for params in _parameters(op):
+                given = self._bound(params, args, kwargs, numbers)
+                if given is not None:
+                    self.params, self.given = params, given
+                    return
         op(*args, **kwargs)  # says what is wrong with them
         raise TypeError(f"vmap: the arguments of {op.__name__} are not understood")
 
     @staticmethod
-    def _bound(params, args, kwargs):
+    def _bound(params, args, kwargs, numbers):
         places = [p for p in params if not p[3]]
         if places and places[0][1] == "tuple of Tensors" and args and isinstance(args[0], Tensor):
             args = (list(args),)
@@ -107,7 +114,7 @@ class _Call:
             if name not in given:
                 if default is _REQUIRED:
                     return None
-            elif not _suits(kind, given[name]):
+            elif not _suits(kind, given[name], numbers):
                 return None
         return given
 
@@ -150,8 +157,8 @@ def _joined(rows, level, name):
     if isinstance(first, Tensor):
         if len({tuple(y.shape) for y in rows}) > 1:
             raise RuntimeError(
-                f"vmap: the result of {name} has another shape for every sample: It looks like you're using an operator "
-                "with data-dependent shapes, which vmap cannot batch"
+                f"vmap: the result of {name} has another shape for every sample: operators with data-dependent shapes "
+                "cannot be batched"
             )
         return wrap(_C.stack(list(rows), 0), level)
     if isinstance(first, (tuple, list)):
@@ -179,6 +186,15 @@ def each(op, level, args, kwargs, before=None):
     return _joined(rows, level, name)
 
 
+@_rule("as_strided")
+def _strided(op, level, args, kwargs):
+    x, *rest = args
+    if not is_at(x, level):
+        return each(op, level, args, kwargs)
+    rows = [op(x._value[b].clone(), *rest, **kwargs) for b in range(level.size)]  # offsets count from a sample's start
+    return _joined(rows, level, op.__name__)
+
+
 # Element by element --------------------------------------------------------------------------------------------------
 def _aligned(value, n, rank):
     """The value of a sample of n dimensions, as one of `rank` dimensions."""
@@ -200,18 +216,18 @@ def _weak(tensors):
 
 
 _ELEMENTWISE = (
-    "abs absolute acos acosh add addcdiv addcmul angle arccos arccosh arcsin arcsinh arctan arctan2 arctanh asin asinh "
-    "atan atan2 atanh bfloat16 bitwise_and bitwise_left_shift bitwise_not bitwise_or bitwise_right_shift bitwise_xor bool "
-    "byte cdouble ceil celu cfloat char clamp clamp_max clamp_min clip clone complex conj conj_physical contiguous copy_ "
-    "copysign cos cosh deg2rad detach digamma div divide double elu empty_like eq erf erfc erfinv exp exp2 expm1 fill_ fix "
-    "float float_power floor floor_divide fmax fmin fmod frac full_like gcd ge gelu greater greater_equal gt half "
-    "hardshrink hardsigmoid hardswish hardtanh heaviside hypot imag int isclose isfinite isinf isnan isneginf isposinf "
-    "isreal lcm ldexp le leaky_relu lerp less less_equal lgamma log log10 log1p log2 log_sigmoid logaddexp logaddexp2 "
-    "logical_and logical_not logical_or logical_xor logit long lt masked_fill maximum minimum mish mul multiply nan_to_num "
-    "ne neg negative nextafter not_equal ones_like polar positive pow rad2deg real reciprocal relu relu6 remainder "
-    "resolve_conj resolve_neg round rsqrt rsub selu sgn short sigmoid sign signbit silu sin sinc sinh softplus softshrink "
-    "softsign sqrt square sub subtract tan tanh tanhshrink threshold true_divide trunc type_as where xlogy zero_ "
-    "zeros_like"
+    "abs absolute acos acosh add addcdiv addcmul angle arccos arccosh arcsin arcsinh arctan arctan2 arctanh asin "
+    "asinh atan atan2 atanh bfloat16 bitwise_and bitwise_left_shift bitwise_not bitwise_or bitwise_right_shift "
+    "bitwise_xor bool byte cdouble ceil celu cfloat char clamp clamp_max clamp_min clip clone complex conj "
+    "conj_physical contiguous copy_ copysign cos cosh deg2rad detach digamma div divide double elu empty_like eq erf "
+    "erfc erfinv exp exp2 expm1 fill_ fix float float_power floor floor_divide fmax fmin fmod frac full_like gcd ge "
+    "gelu greater greater_equal gt half hardshrink hardsigmoid hardswish hardtanh heaviside hypot imag int isclose "
+    "isfinite isinf isnan isneginf isposinf isreal lcm ldexp le leaky_relu lerp less less_equal lgamma log log10 "
+    "log1p log2 log_sigmoid logaddexp logaddexp2 logical_and logical_not logical_or logical_xor logit long lt "
+    "masked_fill maximum minimum mish mul multiply nan_to_num ne neg negative nextafter not_equal ones_like polar "
+    "positive pow rad2deg real reciprocal relu relu6 remainder resolve_conj resolve_neg round rsqrt rsub selu sgn "
+    "short sigmoid sign signbit silu sin sinc sinh softplus softshrink softsign sqrt square sub subtract tan tanh "
+    "tanhshrink threshold true_divide trunc type_as where xlogy zero_ zeros_like"
 )
 
 
@@ -299,7 +315,9 @@ def _along(op, level, args, kwargs):
     return _wrapped(call(**{first: x._value, named: dim}), level)
 
 
-@_rule("unsqueeze transpose swapaxes swapdims permute movedim moveaxis flatten diagonal t adjoint unfold tril triu fliplr flipud")
+@_rule(
+    "unsqueeze transpose swapaxes swapdims permute movedim moveaxis flatten diagonal t adjoint unfold tril triu fliplr flipud"
+)
 def _moved(op, level, args, kwargs):
     call = _Call(op, args, kwargs)
     x = call["input"]
@@ -332,7 +350,9 @@ def _moved(op, level, args, kwargs):
     return wrap(call(input=value, **changed), level)
 
 
-@_rule("view reshape view_as reshape_as expand expand_as broadcast_to repeat tile new_zeros new_ones new_empty new_full ravel")
+@_rule(
+    "view reshape view_as reshape_as expand expand_as broadcast_to repeat tile new_zeros new_ones new_empty new_full ravel"
+)
 def _shaped(op, level, args, kwargs):
     name = op.__name__
     call = _Call(op, args, kwargs)
@@ -417,7 +437,8 @@ def _get(op, level, args, kwargs):
     parts = key if isinstance(key, tuple) else (key,)
     by_sample = [p for p in parts if is_at(p, level)]
     if not by_sample and _simple(key):
-        return wrap(x._value[(slice(None), *parts)], level)
+        at = (slice(None), *parts)
+        return wrap(x._value[at], level)
     if len(parts) == 1 and by_sample and key.dtype is not _C.bool and key.dtype is not _C.uint8:
         if not is_at(x, level):
             return wrap(x[key._value], level)
@@ -436,10 +457,11 @@ def _set(op, level, args, kwargs):
         )
     if any(is_at(p, level) for p in parts) or not _simple(key):
         return each(op, level, args, kwargs)
+    at = (slice(None), *parts)
     if is_at(value, level):
-        region = x._value[(slice(None), *parts)].dim() - 1
+        region = x._value[at].dim() - 1
         value = _aligned(value._value, value.dim(), max(region, value.dim()))
-    x._value[(slice(None), *parts)] = value
+    x._value[at] = value
     return None
 
 
@@ -461,13 +483,8 @@ def _embedding(op, level, args, kwargs):
 def _composed(names):
     def enter(f):
         def rule(op, level, args, kwargs):
-            from ._vmap import _state
-
-            kept, _state.levels = _state.levels, (*_state.levels, level)
-            try:
+            with inside(level):
                 y = f(_Call(op, args, kwargs), level)
-            finally:
-                _state.levels = kept
             return each(op, level, args, kwargs) if y is NotImplemented else y
 
         return _rule(names)(rule)
@@ -480,7 +497,7 @@ def _matmul(op, level, args, kwargs):
     call = _Call(op, args, kwargs)
     a, b = (call[p[0]] for p in call.params[:2])
     if op.__name__ != "matmul" or not a.dim() or not b.dim() or a.dtype is not b.dtype:
-        op(*(_C.empty(x.shape, dtype=x.dtype, device="meta") for x in (a, b)))  # its own errors
+        _says(op, a, b)
     column, row = b.dim() == 1, a.dim() == 1
     values, ranks = [], []
     for x, vector, side in ((a, row, 1), (b, column, 2)):
@@ -493,12 +510,21 @@ def _matmul(op, level, args, kwargs):
     for i, x in enumerate((a, b)):
         if is_at(x, level):
             values[i] = _aligned(values[i], ranks[i], rank)
-    y = _C.matmul(*values)
+    try:
+        y = _C.matmul(*values)
+    except RuntimeError:
+        _says(op, a, b)
+        raise
     if column:
         y = y.squeeze(-1)
     if row:
         y = y.squeeze(-1 if column else -2)
     return wrap(y, level)
+
+
+def _says(op, *tensors):
+    """Raises what the op says of samples of these shapes and dtypes."""
+    op(*(_C.empty(x.shape, dtype=x.dtype, device="meta") for x in tensors))
 
 
 @_composed("vdot")
@@ -529,9 +555,7 @@ def _linear(call, level):
 
 
 def _inside(call, level, **changed):
-    from ._vmap import _below
-
-    with _below(level):
+    with below(level):
         return _wrapped(call(**changed), level)
 
 
@@ -623,7 +647,7 @@ def _grouped(call, level, d):
     w = w.reshape(-1, *w.shape[2:])
     b = None if bias is None else in_batch(bias, level).reshape(-1)
     y = call(input=value, weight=w, bias=b, groups=n * call["groups"])
-    y = y.reshape(samples, n, -1, *y.shape[2:]).transpose(0, 1)
+    y = y.reshape(samples, n, y.shape[1] // n, *y.shape[2:]).transpose(0, 1)
     return wrap(y.squeeze(1) if single else y, level)
 
 
@@ -633,9 +657,11 @@ def _normalised(call, level):
     bias = call["bias"] if "bias" in call else None
     if not any(is_at(p, level) for p in (weight, bias)):
         return _inside(call, level, input=x._value)
-    y = _inside(call, level, input=x._value, weight=None, **({"bias": None} if "bias" in call else {})) if is_at(
-        x, level
-    ) else call(weight=None, **({"bias": None} if "bias" in call else {}))
+    y = (
+        _inside(call, level, input=x._value, weight=None, **({"bias": None} if "bias" in call else {}))
+        if is_at(x, level)
+        else call(weight=None, **({"bias": None} if "bias" in call else {}))
+    )
     y = y if weight is None else y * weight
     return y if bias is None else y + bias
 
@@ -643,9 +669,7 @@ def _normalised(call, level):
 @_composed("mse_loss l1_loss smooth_l1_loss huber_loss kl_div binary_cross_entropy binary_cross_entropy_with_logits")
 def _loss(call, level):
     reduction, every = call["reduction"], {k: v for k, v in call.given.items() if k != "reduction"}
-    from ._vmap import _below
-
-    with _below(level):
+    with below(level):
         first = every.pop(call.params[0][0])
         y = _elementwise(call.op, level, (first,), {**every, "reduction": 0})
     return y if reduction == 0 else y.mean() if reduction == 1 else y.sum()
@@ -673,18 +697,23 @@ _LIKE = frozenset(
     "rand_like randn_like randint_like bernoulli poisson dropout feature_dropout alpha_dropout feature_alpha_dropout "
     "multinomial normal".split()
 )
-RANDOM = _MADE | _LIKE | {name for name in _C._methods if name in (
-    "uniform_ normal_ random_ exponential_ log_normal_ cauchy_ geometric_ bernoulli_".split()
-)} | {"dropout_", "feature_dropout_", "alpha_dropout_", "feature_alpha_dropout_"}
+RANDOM = (
+    _MADE
+    | _LIKE
+    | {
+        name
+        for name in _C._methods
+        if name in ("uniform_ normal_ random_ exponential_ log_normal_ cauchy_ geometric_ bernoulli_".split())
+    }
+    | {"dropout_", "feature_dropout_", "alpha_dropout_", "feature_alpha_dropout_"}
+)
 
 
 def random(op, level, args, kwargs):
     """An op that draws numbers: for each sample its own, or the same for all, as the vmap says."""
-    from ._vmap import _below
-
     name = op.__name__
     batched = any(is_at(x, level) for x in (*args, *kwargs.values()))
-    with _below(level):
+    with below(level):
         if "dropout" in name and not _Call(op, args, kwargs)["train"]:
             return _elementwise(op, level, args, kwargs) if batched else op(*args, **kwargs)
         if level.randomness == "error":
@@ -704,8 +733,8 @@ def random(op, level, args, kwargs):
         if not batched:
             if name.endswith("_"):
                 raise RuntimeError(
-                    "vmap: Cannot ask for different inplace randomness on an unbatched tensor. This will appear like same "
-                    "randomness. If this is necessary for your usage, please file an issue with functorch."
+                    "vmap: Cannot ask for different inplace randomness on an unbatched tensor. This will appear like "
+                    "same randomness. If this is necessary for your usage, please file an issue with functorch."
                 )
             call = _Call(op, args, kwargs)
             if "size" in call:
@@ -725,15 +754,10 @@ def random(op, level, args, kwargs):
 
 def apply(cls, args, kwargs):
     """An autograd.Function on samples: once for every one of them."""
-    from ._vmap import _below, _deepest
-
-    level = _deepest(args, kwargs)
-    with _below(level):
+    level = deepest(args, kwargs)
+    with below(level):
         rows = [
             cls.apply(*_slice(args, level, b), **{k: _slice(v, level, b) for k, v in kwargs.items()})
             for b in range(level.size)
         ]
         return _joined(rows, level, cls.__name__)
-
-
-__all__ = ["RANDOM", "RULES", "apply", "dispatch", "each", "random"]

@@ -312,9 +312,9 @@ def functionalize(func, *, remove="mutations"):
 def vmap(func, in_dims=0, out_dims=0, randomness="error", *, chunk_size=None):
     """A function that maps `func` over dimension `in_dims` of its arguments and stacks the results at `out_dims`.
 
-    in_dims may be None (the argument is the same for all) or a nest as the arguments are; chunk_size limits how many run
-    together. The function runs once: each op takes the whole batch, and one without a rule for that runs on slice after
-    slice; RuntimeError where a result's shape, or the way through the function, depends on a sample's values.
+    in_dims may be None (the argument is the same for all) or a nest as the arguments are; chunk_size limits how many
+    samples run together. The function runs once: each op takes the whole batch, and one without a rule for that runs on
+    slice after slice; RuntimeError where a shape, or the way through the function, depends on a sample's values.
     With randomness="different" every call draws its own numbers, with "same" all the same ones; "error" refuses.
 
     >>> import hadamard as H

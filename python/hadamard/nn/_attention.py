@@ -35,7 +35,7 @@ def scaled_dot_product_attention(
     scores = (query * scale) @ key.transpose(-2, -1)
     if attn_mask is not None:
         if attn_mask.dtype == H.bool:
-            attn_mask = H.zeros(attn_mask.shape, dtype=query.dtype, device=query.device).masked_fill_(
+            attn_mask = H.zeros(attn_mask.shape, dtype=query.dtype, device=query.device).masked_fill(
                 ~attn_mask, -math.inf
             )
         scores = scores + attn_mask
@@ -60,7 +60,7 @@ def _additive(mask, name, dtype, other=None):
             f"Support for mismatched {name} and attn_mask is deprecated. Use same type for both instead.", stacklevel=4
         )
     if mask.dtype == H.bool:
-        return H.zeros_like(mask, dtype=dtype).masked_fill_(mask, -math.inf)
+        return H.zeros_like(mask, dtype=dtype).masked_fill(mask, -math.inf)
     return mask
 
 
