@@ -1,6 +1,7 @@
 """vmap against the op on one sample after the other: every op of the table, every way its tensors may be batched."""
 
 import itertools
+import operator
 
 import numpy as np
 import pytest
@@ -263,6 +264,7 @@ def test_refused_in_words_of_ours():
     x = H.ones(3, 2)
     for f, words in {
         lambda r: H.zeros(2).add_(r): r"add_\(self, \*extra_args\) is not possible",
+        lambda r: operator.iadd(H.zeros(2), r): r"__iadd__\(self, \*extra_args\) is not possible",
         lambda r: r @ H.ones(5): r"inconsistent tensor size, expected tensor \[2\] and src \[5\]",
         lambda r: r.view(1, 2) @ H.ones(5, 2): r"mat1 and mat2 shapes cannot be multiplied \(1x2 and 5x2\)",
         lambda r: r.sum(3): r"Dimension out of range \(expected to be in range of \[-1, 0\], but got 3\)",
