@@ -1,7 +1,7 @@
 """Load weights that PyTorch saved, and read digits with them.
 
-One learns: a checkpoint is a dict of tensors, load_state_dict puts them into a model of its class, eval() fixes the batch
-norms, and no_grad() spares what only training needs. (The file was written by PyTorch; see data/README.md.)
+One learns: a checkpoint is a dict of tensors, load_state_dict puts them into a model of its class, eval() fixes the
+batch norms, and no_grad() spares what only training needs. (The file was written by PyTorch; see data/README.md.)
 """
 
 from pathlib import Path

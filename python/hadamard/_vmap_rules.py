@@ -316,7 +316,8 @@ def _along(op, level, args, kwargs):
 
 
 @_rule(
-    "unsqueeze transpose swapaxes swapdims permute movedim moveaxis flatten diagonal t adjoint unfold tril triu fliplr flipud"
+    "unsqueeze transpose swapaxes swapdims permute movedim moveaxis flatten diagonal t adjoint unfold tril triu "
+    "fliplr flipud"
 )
 def _moved(op, level, args, kwargs):
     call = _Call(op, args, kwargs)
@@ -351,7 +352,8 @@ def _moved(op, level, args, kwargs):
 
 
 @_rule(
-    "view reshape view_as reshape_as expand expand_as broadcast_to repeat tile new_zeros new_ones new_empty new_full ravel"
+    "view reshape view_as reshape_as expand expand_as broadcast_to repeat tile new_zeros new_ones new_empty new_full "
+    "ravel"
 )
 def _shaped(op, level, args, kwargs):
     name = op.__name__
