@@ -602,6 +602,22 @@ def test_the_example_is_healthy():
     assert done.returncode == 0 and done.stderr.count("Reader is healthy") == 2, done.stderr
 
 
+@pytest.mark.parametrize("name", ["cbow", "char_rnn", "convnet", "dqn", "gan", "transformer_lm", "vae"])
+def test_ordinary_programs_are_healthy(name):
+    script = Path(__file__).parent / "cases" / f"t_{name}.py"
+    if not script.exists():
+        pytest.skip("no such case")
+    command = [sys.executable, "-m", "hadamard", "run", "--diagnose", script]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0 and "\ndiagnosis" in done.stderr, done.stderr
+    assert "finding" not in done.stderr and "cannot be looked at" not in done.stderr, done.stderr
+
+
+def test_forgotten_zero_grad_is_counted_without_a_loss_to_repeat(tmp_path):
+    said = run(tmp_path, "--diagnose", softmax="", loss="lambda out, y: (out[:, 0] * y).mean()", zero="pass")
+    assert "only the steps were watched" in said and "gradients of many steps are added up" in said
+
+
 def test_plot(tmp_path):
     pytest.importorskip("matplotlib")
     x, y = blobs()

@@ -484,9 +484,8 @@ def test_explains_a_pasted_state_dict():
     assert H.errors.explain_message("nothing that is known") == ""
 
 
-def write_page():
-    """Run the examples of docs/errors.md and write down what they say."""
-    page = Path(__file__).parent.parent / "docs" / "errors.md"
+def write_page(page):
+    """Run the examples of a page and write down what they say."""
     names: dict = {"__name__": "__main__"}
 
     def block(match):
@@ -497,11 +496,12 @@ def write_page():
                 continue
             lines = example.source.splitlines()
             parts.append("\n".join((">>> " if i == 0 else "... ") + line for i, line in enumerate(lines)) + "\n")
-            linecache.cache["<example>"] = (1, None, example.source.splitlines(keepends=True), "<example>")
+            file = f"<example {len(linecache.cache)}>"
+            linecache.cache[file] = (1, None, example.source.splitlines(keepends=True), file)
             said = io.StringIO()
             try:
                 with contextlib.redirect_stdout(said):
-                    exec(compile(example.source, "<example>", "single"), names)
+                    exec(compile(example.source, file, "single"), names)
             except Exception as error:
                 said.write(f"Traceback (most recent call last):\n{type(error).__name__}: {error}\n")
             parts.append(said.getvalue())
@@ -512,5 +512,6 @@ def write_page():
 
 if __name__ == "__main__":
     GOLDEN.write_text(render())
-    write_page()
-    print(f"wrote {GOLDEN} and docs/errors.md")
+    for name in ("errors.md", "diagnose.md"):
+        write_page(Path(__file__).parent.parent / "docs" / name)
+    print(f"wrote {GOLDEN}, docs/errors.md and docs/diagnose.md")

@@ -200,7 +200,7 @@ def activation_twice(r):
             if name != "relu":
                 low, high = float(op.inputs[0].min()), float(op.inputs[0].max())
                 evidence.append(
-                    f"the loss sees scores of {number(low)} … {number(high)}: it cannot fall far, its gradients are small"
+                    f"the loss sees scores of {number(low)} … {number(high)}: it cannot fall far, gradients are small"
                 )
             mends = [f"no {name} at the end of the model: {says}, and wants {kept}"]
             if name == has:

@@ -62,7 +62,7 @@ class Diagnosis:
         for n, finding in enumerate(self.findings, 1):
             head, *rest = finding.lines()
             mark = f"{n}. {finding.level}" if finding.level != "note" else "note"
-            lines += ["", f"{mark}: {head}", *("   " + line for line in rest)]
+            lines += [f"{mark}: {head}", *("   " + line for line in rest)]
         return "\n".join(lines)
 
     def __repr__(self):

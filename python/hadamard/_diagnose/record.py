@@ -36,7 +36,7 @@ class Record:
 
     def _cut_rows(self):
         rows = self.rows = self.args[0].shape[0] if self.args and _is_batch(self.args[0]) else 0
-        if rows > MOST_ROWS:
+        if rows > MOST_ROWS and (not _is_batch(self.y) or self.y.shape[0] == rows):
             self.args = tuple(a[:MOST_ROWS] if _is_batch(a) and a.shape[0] == rows else a for a in self.args)
             if _is_batch(self.y) and self.y.shape[0] == rows:
                 self.y = self.y[:MOST_ROWS]

@@ -6,6 +6,8 @@ import sys
 import hadamard as H
 from hadamard import Tensor
 
+from .findings import Finding
+
 _LOSSES = (
     "cross_entropy",
     "nll_loss",
@@ -18,6 +20,8 @@ _LOSSES = (
     "kl_div",
 )
 _FORGOTTEN_AFTER = 5  # steps without a zero_grad
+_FIRST = "at its first step"
+_UNPAIRED = "whose loss is not one of a model's output and a target: only the steps were watched"
 
 
 class _Training:
@@ -45,7 +49,7 @@ class Watch:
         self.zeroed = False
         self.looking = False
         module.register_module_forward_pre_hook(self._enter)
-        module.register_module_forward_hook(self._leave, always_call=True)
+        module.register_module_forward_hook(self._leave, with_kwargs=True, always_call=True)
         optimizer.register_optimizer_step_pre_hook(self._step)
         for name in _LOSSES:
             setattr(H.nn.functional, name, self._noting_loss(getattr(H.nn.functional, name)))
@@ -56,7 +60,7 @@ class Watch:
         if not self.looking:
             self.depth += 1
 
-    def _leave(self, module, args, output):
+    def _leave(self, module, args, kwargs, output):
         if self.looking:
             return
         self.depth = max(self.depth - 1, 0)
@@ -66,7 +70,7 @@ class Watch:
             if len(args) > 1:
                 self.loss = (module, args[0], args[1])
         elif H.is_grad_enabled() and any(True for _ in module.parameters()):
-            self.call = (module, args, output)
+            self.call = (module, args, output, kwargs)
 
     def _noting_loss(self, function):
         @functools.wraps(function)
@@ -93,8 +97,10 @@ class Watch:
         training.optimizer = optimizer
         if self.call is not None:
             held = {id(p) for group in optimizer.param_groups for p in group["params"]}
-            if any(id(p) in held for p in self.call[0].parameters()) or training.batch is None:
-                training.batch = (*self.call[:2], self.loss)
+            model, inputs, output, named = self.call
+            pick = _picked(output, self.loss[1]) if self.loss is not None and not named else None
+            if pick is not None and any(id(p) in held for p in model.parameters()):
+                training.batch = (model, inputs, self.loss[0], self.loss[2], pick)
         grads = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
         if training.steps > 1 and not self.zeroed and grads and max(g._version for g in grads) >= training.steps - 1:
             training.added += 1
@@ -102,24 +108,24 @@ class Watch:
         if training.batch is not None:
             training.mode = training.batch[0].training
         if training.steps == 1:
-            self._look(training, "at its first step")
+            self._look(training, _FIRST)
 
     def _look(self, training, when):
         if training.batch is None:
             return
         from . import diagnose
 
-        model, args, loss = training.batch
+        model, inputs, loss, target, pick = training.batch
         self.looking = True
         modes = {part: part.training for part in model.modules()}
         try:
             if model.training is not training.mode:
                 model.train(training.mode)  # as it was when it was trained, not as the script left it
-            if loss is not None and isinstance(loss[2], Tensor):
-                verdict = diagnose(model, tuple(args), loss[2], loss[0], training.optimizer)
-            else:
-                verdict = diagnose(model, tuple(args), None, None, training.optimizer)
-            training.seen[when] = verdict
+            found = diagnose(model, tuple(inputs), target, lambda out, y: loss(pick(out), y), training.optimizer)
+            # What other optimisers hold, and gradients that another loss has left, are no faults of this one.
+            found.findings = [f for f in found.findings if f.kind not in ("zero_grad", "not in the optimiser")]
+            found.findings += self._nobodys(model) if when != _FIRST else []
+            training.seen[when] = found
         except Exception as error:  # a model that cannot be copied, say: the script goes on
             training.seen[when] = f"cannot be looked at: {type(error).__name__}: {str(error).splitlines()[0]}"
         finally:
@@ -127,30 +133,66 @@ class Watch:
                 part.training = mode
             self.looking = False
 
+    def _nobodys(self, model):
+        """Parameters that no optimiser of the script holds."""
+        groups = [group for training in self.trainings.values() for group in training.optimizer.param_groups]
+        held = {id(p) for group in groups for p in group["params"]}
+        names = [name for name, p in model.named_parameters() if p.requires_grad and id(p) not in held]
+        if not names:
+            return []
+        listed = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+        mends = ["Optimizer(model.parameters(), …), made after the last layer was added"]
+        return [Finding("not in the optimiser", "fault", listed, "requires grad, but no step changes it", (), mends)]
+
     def report(self, file=None):
         """Print the verdicts."""
-        from .findings import Finding
-
         file = file or sys.stderr
         for training in self.trainings.values():
             if training.steps > 1:
                 self._look(training, f"after {training.steps} steps")
+            counted = []
+            if training.added >= _FORGOTTEN_AFTER:
+                says = "gradients of many steps are added up"
+                evidence = [
+                    f"{training.added} of {training.steps} steps used gradients added to those of the step before"
+                ]
+                mends = ["optimizer.zero_grad() before each backward()"]
+                counted.append(Finding("zero_grad", "fault", "", says, evidence, mends))
             known: set = set()
-            for when, verdict in training.seen.items():
-                if isinstance(verdict, str):
-                    print(f"\ndiagnosis {when}: {verdict}", file=file)
+            for when, found in training.seen.items():
+                if isinstance(found, str):
+                    print(f"\ndiagnosis {when}: {found}", file=file)
                     continue
-                verdict.findings = [f for f in verdict.findings if (f.kind, f.where) not in known]
-                known |= {(f.kind, f.where) for f in verdict.findings}
-                if training.added >= _FORGOTTEN_AFTER and ("zero_grad", "") not in known:
-                    known.add(("zero_grad", ""))
-                    verdict.findings = [f for f in verdict.findings if f.kind != "zero_grad"]
-                    says = "gradients of many steps are added up"
-                    evidence = [
-                        f"{training.added} of {training.steps} steps used gradients added to those of the step before"
-                    ]
-                    mends = ["optimizer.zero_grad() before each backward()"]
-                    verdict.findings.insert(0, Finding("zero_grad", "fault", "", says, evidence, mends))
-                print(f"\ndiagnosis {when}\n{verdict}", file=file)
+                found.findings = counted + found.findings
+                new = [f for f in found.findings if (f.kind, f.where) not in known]
+                if known and not new and found.findings:
+                    print(f"\ndiagnosis {when}\n{found.name}: as before", file=file)
+                    continue
+                known |= {(f.kind, f.where) for f in found.findings}
+                found.findings = new
+                print(f"\ndiagnosis {when}\n{found}", file=file)
+            if not training.seen:
+                name = type(training.optimizer).__name__
+                print(f"\ndiagnosis: {training.steps} steps of {name}, {_UNPAIRED}", file=file)
+                for finding in counted:
+                    print("\n".join(finding.lines()), file=file)
         if not self.trainings:
             print("\ndiagnosis: the script made no step of an optimiser", file=file)
+
+
+def _picked(output, given):
+    """How the loss's input follows from the model's output: a function, None where it is not one of its tensors."""
+    parts = output if isinstance(output, (tuple, list)) else (output,)
+    for i, part in enumerate(parts):
+        if not isinstance(part, Tensor) or not isinstance(given, Tensor) or part.numel() != given.numel():
+            continue
+        same = part is given
+        if same or H.equal(part.detach().reshape(given.shape), given.detach()):
+            shape = None if same else (-1, *given.shape[1:])
+
+            def pick(out, i=i, shape=shape):
+                one = out[i] if isinstance(out, (tuple, list)) else out
+                return one if shape is None else one.reshape(shape)
+
+            return pick
+    return None
