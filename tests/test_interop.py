@@ -468,3 +468,25 @@ def test_fill_diagonal(shape, wrap):
         H.zeros(3).fill_diagonal_(1)
     with pytest.raises(RuntimeError, match="all dimensions of input must be of equal length"):
         H.zeros(2, 3, 2).fill_diagonal_(1)
+
+
+def test_no_accelerator():
+    if torch is not None and torch.accelerator.is_available():
+        pytest.skip("there is one")
+    accelerator = H.accelerator
+    assert not accelerator.is_available() and accelerator.device_count() == 0
+    assert accelerator.current_accelerator() is None
+    with pytest.raises(RuntimeError, match="Cannot access accelerator device when none is available"):
+        accelerator.synchronize()
+
+
+def test_polar():
+    r, a = np.array([1.0, 2.5, 0.0]), np.array([0.3, -2.0, 7.0])
+    z = H.polar(H.tensor(r), H.tensor(a))
+    assert z.dtype == H.complex128
+    np.testing.assert_allclose(z.numpy(), r * np.exp(1j * a))
+    assert H.autograd.gradcheck(H.polar, (H.tensor(r, requires_grad=True), H.tensor(a, requires_grad=True)))
+    with pytest.raises(RuntimeError, match="but got Long and Long"):
+        H.polar(H.tensor([1]), H.tensor([1]))
+    with pytest.raises(RuntimeError, match="scalar type Float but got scalar type Double for second argument"):
+        H.polar(H.ones(1), H.ones(1, dtype=H.float64))

@@ -372,3 +372,41 @@ def test_functions_of_ones_own():
     y = H.vmap(lambda r: Twice.apply(r).sum())(x)
     y.sum().backward()
     assert y.tolist() == [2, 10, 18] and (x.grad == 2).all()
+
+
+@pytest.mark.parametrize("op", [op for op in OPS if op.grad and "float64" in op.dtypes], ids=lambda op: op.id)
+def test_gradients_like_one_by_one(op):
+    """vmap of a gradient, where all that is differentiated is batched, or nothing is but the rest."""
+    f, tried = op.function(H), 0
+    for sample, arrays in calls(op, "float64", limit=3):
+        inputs = [i for i, a in enumerate(arrays) if a.grad]
+        if not inputs:
+            continue
+        plain = [[make(H, base, a.dtype) for base in variants(a)] for a in arrays]
+        rows = [[a.view(p[k]) for a, p in zip(arrays, plain, strict=True)] for k in range(BATCH)]
+
+        def loss(*tensors, s=sample):
+            results = [y for y in flat(run(f, s, tensors)) if y.is_floating_point() or y.is_complex()]
+            return sum((y.abs() * H.linspace(1, 2, y.numel(), dtype=H.float64).view(y.shape)).sum() for y in results)
+
+        gradient = H.func.grad(loss, argnums=tuple(inputs))
+        for shared in (False, True):
+            if shared and len(inputs) == len(arrays):
+                continue
+            these = [[r[i] if not shared or i not in inputs else rows[0][i] for i in range(len(r))] for r in rows]
+            try:
+                want = [gradient(*row) for row in these]
+            except (RuntimeError, ValueError, IndexError, TypeError):
+                continue
+            if not all(H.isfinite(g).all() for grads in want for g in grads):
+                continue
+            dims = tuple(None if shared and i in inputs else 0 for i in range(len(arrays)))
+            given = [these[0][i] if d is None else H.stack([row[i] for row in these]) for i, d in enumerate(dims)]
+            got = H.vmap(gradient, in_dims=dims)(*given)
+            for y, *z in zip(got, *want, strict=True):
+                np.testing.assert_allclose(
+                    y.numpy(), H.stack(z).numpy(), rtol=1e-7, atol=1e-9, err_msg=f"{op.id}({sample}) {shared}"
+                )
+            tried += 1
+    if not tried:
+        pytest.skip("no sample has a gradient")

@@ -44,7 +44,7 @@ newaxis = None
 _MODULES = frozenset(
     "autograd nn optim utils linalg special testing random serialization cuda backends func fft distributed "
     "errors hub jit onnx mps xpu version types return_types amp overrides multiprocessing "
-    "distributions compiler profiler array_api".split()
+    "distributions compiler profiler array_api accelerator".split()
 )
 _LATE = {
     "save": "serialization",

@@ -2,7 +2,7 @@
 
 from . import _C
 
-__all__ = ["cartesian_prod", "column_stack", "dstack", "hstack", "positive", "row_stack", "vstack"]
+__all__ = ["cartesian_prod", "column_stack", "dstack", "hstack", "polar", "positive", "row_stack", "vstack"]
 
 
 def cartesian_prod(*tensors):
@@ -74,3 +74,24 @@ def positive(input):
     if input.dtype == _C.bool:
         raise RuntimeError("The `+` operator, on a bool tensor is not supported.")
     return input
+
+
+def polar(abs, angle, *, out=None):
+    """Complex numbers of absolute value `abs` and of `angle` in radians, both of one floating dtype. Gradients flow.
+
+    RuntimeError for other dtypes.
+
+    >>> import hadamard as H
+    >>> H.polar(H.tensor([1.0, 2.0]), H.tensor([0.0, H.pi / 2])).imag
+    tensor([0., 2.])
+    """
+    kinds = {_C.float16: "Half", _C.float32: "Float", _C.float64: "Double"}
+    if abs.dtype not in kinds or angle.dtype not in kinds:
+        given = " and ".join(x.type().rpartition(".")[2].removesuffix("Tensor") for x in (abs, angle))
+        raise RuntimeError(f"Expected both inputs to be Half, Float or Double tensors but got {given}")
+    if abs.dtype is not angle.dtype:
+        raise RuntimeError(
+            f"Expected object of scalar type {kinds[abs.dtype]} but got scalar type {kinds[angle.dtype]} for second "
+            "argument"
+        )
+    return _C.complex(abs * _C.cos(angle), abs * _C.sin(angle), out=out)
