@@ -91,6 +91,8 @@ PyObject *pack(const Value &v);
 void init_explain(PyObject *module);
 // From now on each of these ops calls hook(op, *args, **kwargs) in its place; nullptr: as ever.
 void watch_ops(PyObject *hook);
+// What a hook returned; an error of its own (it has a `kind`) loses the hook's frames, so that it shows the user's.
+PyObject *without_frames(PyObject *result);
 // The op itself, whoever watches.
 PyObject *call_unwatched(PyObject *op, PyObject *const *args, Py_ssize_t n, PyObject *keywords);
 

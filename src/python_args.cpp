@@ -650,7 +650,7 @@ PyObject *call_watched(PyObject *o, PyObject *const *args, size_t nf, PyObject *
   std::vector<PyObject *> all{o};
   all.insert(all.end(), args, args + n + (keywords ? PyTuple_GET_SIZE(keywords) : 0));
   Object hook = Object::share(watcher); // may be taken away meanwhile
-  return PyObject_Vectorcall(hook.get(), all.data(), size_t(n + 1), keywords);
+  return without_frames(PyObject_Vectorcall(hook.get(), all.data(), size_t(n + 1), keywords));
 }
 PyObject *make_op(PyTypeObject *type, Group *g) {
   auto *o = PyObject_New(OpObject, type);

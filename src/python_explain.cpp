@@ -71,7 +71,7 @@ PyObject *watcher = nullptr;
 // hook(Tensor.__mul__, a, b): the methods of Tensor keep the functions that the slots had.
 PyObject *ask(const char *method, PyObject *a, PyObject *b) {
   Object hook = Object::share(watcher), op(PyObject_GetAttrString(reinterpret_cast<PyObject *>(tensor_type), method));
-  return op ? PyObject_CallFunctionObjArgs(hook.get(), op.get(), a, b, nullptr) : nullptr;
+  return op ? without_frames(PyObject_CallFunctionObjArgs(hook.get(), op.get(), a, b, nullptr)) : nullptr;
 }
 template <size_t i> PyObject *watched(PyObject *a, PyObject *b) {
   constexpr Operator x = operators[i];
@@ -129,6 +129,19 @@ PyMethodDef functions[] = {{"_record_plans", record_plans, METH_VARARGS, nullptr
                            {}};
 
 } // namespace
+
+PyObject *without_frames(PyObject *result) {
+  if (result) return result;
+  PyObject *type, *value, *traceback;
+  PyErr_Fetch(&type, &value, &traceback);
+  PyErr_NormalizeException(&type, &value, &traceback);
+  if (type && PyObject_HasAttrString(type, "kind")) {
+    Py_CLEAR(traceback);
+    PyException_SetTraceback(value, Py_None);
+  }
+  PyErr_Restore(type, value, traceback);
+  return nullptr;
+}
 
 void init_explain(PyObject *module) {
   if (PyModule_AddFunctions(module, functions) < 0) throw PythonError{};

@@ -223,6 +223,30 @@ def test_gradients_are_what_backward_computes(op, shapes, kwargs):
         np.testing.assert_allclose(got.numpy(), x.grad.numpy(), rtol=1e-10, err_msg=gradient.code)
 
 
+def test_gradients_explain_themselves():
+    for op, *shapes in [p for p in PRODUCTS + ELEMENTWISE[:4] if len(p) == 3]:
+        e = H.explain(op, *tensors(shapes))
+        for gradient in e.gradients:
+            inner = gradient.explain()
+            assert inner.fits and inner.operands[0].shape == e.shape
+            if gradient.multiply_adds and not e.repeated:
+                assert inner.multiply_adds == gradient.multiply_adds
+
+
+def test_names_are_the_users():
+    image, kernel = H.ones(1, 3, 8, 8), H.ones(4, 3, 3, 3)
+    e = H.explain(H.nn.functional.conv2d, image, kernel)
+    assert [x.name for x in e.operands] == ["image", "kernel"]
+    assert e.spellings["torch"] == ["F.conv2d(image, kernel)"] and e.gradients[0].name == "dimage"
+    k, weights = H.ones(2, 3), H.ones(3, 4)
+    e = H.explain(k, "@", weights)  # k is an index here
+    assert [x.name for x in e.operands] == ["a", "b"]
+    e = H.explain("ab,bc->ac", (2, 3), (3, 4))
+    assert [x.name for x in e.operands] == ["A", "B"]
+    e = H.explain(weights, "*", weights)
+    assert [x.name for x in e.operands] == ["a", "b"]
+
+
 def test_gradients_cost_what_they_cost():
     """A product's gradients have the same indices, hence the same multiply-adds."""
     e = H.explain("(10,2,3) @ (3,4)")
@@ -280,6 +304,7 @@ def test_warnings():
     assert kinds("(8,4) @ (4,4)") == ["square"]
     assert kinds("linear((8,4), (4,4))") == ["square"]
     assert kinds("(4,8) float16 @ (8,4) float16") == ["float16"]
+    assert kinds("(8,) * (8,) float64") == ["promotion"]
     for plain in ("(2,3) @ (3,4)", "(2,2) * (2,)", "(5,) + (3,5)", "(4,1) * 2", "linear((8,3), (4,3))", "(3,) * (3,)"):
         assert kinds(plain) == [], plain
 

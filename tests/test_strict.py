@@ -137,6 +137,27 @@ def test_the_operands_are_named_and_the_mends_fit():
             names["prediction"] - names["target"]
 
 
+def test_gradients_that_are_not_finite():
+    x = H.zeros(2, requires_grad=True)
+    with H.strict(), pytest.raises(H.StrictError, match="SqrtBackward0 made a gradient with 2 infinite of 2 numbers"):
+        x.sqrt().sum().backward()
+    with H.strict(), pytest.raises(H.StrictError, match="PowBackward0"):
+        H.autograd.grad((x**0.5).sum(), x)
+    y = H.zeros(2, requires_grad=True)
+    with H.strict(allow="nonfinite"):
+        y.sqrt().sum().backward()
+    assert y.grad.isinf().all()
+    z = H.ones(2, requires_grad=True)
+    with H.strict():
+        (z * z).sum().backward()
+    assert z.grad.tolist() == [2, 2]
+    # The first that went wrong is named, not those behind it.
+    w = H.zeros(2, requires_grad=True)
+    with H.strict(), pytest.raises(H.StrictError, match="SqrtBackward0"):
+        ((w * 3).sqrt() * 2 + 1).sum().backward()
+    assert H._C._run_backward.__name__ == "_run_backward"
+
+
 def test_p8_the_trap():
     a, w = H.ones(20, 10, 1), H.ones(10, 20)
     assert H.einsum("ijk,kl->ijl", a, w).shape == (20, 10, 20)

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 from . import _C
 from ._modes import _Switch
-from ._strict_checks import KINDS, OUTER, after, before, name_of, repetitions, tensors_of
+from ._strict_checks import KINDS, OUTER, after, before, name_of, repetitions, tensors_of, watch_gradients
 
 _lock = threading.Lock()
 _local = threading.local()
@@ -180,6 +180,7 @@ def _watch(change):
         if (before > 0) != (_users > 0):
             _C.Tensor.__init_subclass__ = classmethod(_new_class)
             _C._watch(_watched if _users else None)
+            _C._run_backward = _watched_backward if _users else _run_backward
 
 
 def _new_class(cls, **kwargs):
@@ -216,6 +217,30 @@ def _watched(op, *args, **kwargs):
         return result
     finally:
         _local.inside = False
+
+
+_run_backward = _C._run_backward
+
+
+def _watched_backward(tensors, given, *rest):
+    """Stands in the place of a backward pass: every node of the graph is asked what it made of finite gradients."""
+    stack = _stack()
+    settings = next((s for s in reversed(stack) if isinstance(s, _Settings)), _everywhere)
+    if _local.inside or settings is None or "nonfinite" in settings.allow:
+        return _run_backward(tensors, given, *rest)
+    found: list = []
+    handles = watch_gradients(tensors, found)
+    try:
+        result = _run_backward(tensors, given, *rest)
+    finally:
+        for handle in handles:
+            handle.remove()
+    with aside():
+        for line, gradients in found[:1]:
+            call = _Call(_run_backward, (), {}, sys._getframe(1))
+            call.name = "backward"
+            _report(settings, call, "nonfinite", line, gradients, {"where": ()})
+    return result
 
 
 class _Call:

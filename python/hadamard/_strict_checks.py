@@ -234,6 +234,34 @@ def _first(mask):
     return tuple(where)
 
 
+def watch_gradients(tensors, found) -> list:
+    """Handles of hooks on every node behind the tensors; `found` gets (line, facts) of what is not finite first."""
+    handles, seen, waiting = [], set(), [t.grad_fn for t in tensors if t.grad_fn is not None]
+
+    def check(name):
+        def hook(made, given):
+            if found or not all(_finite(g) for g in given if g is not None):
+                return
+            bad = [g for g in made if g is not None and not _finite(g)]
+            if bad:
+                nan = int((bad[0] != bad[0]).sum())
+                what = f"{nan} NaN" if nan else f"{int((~_C.isfinite(bad[0])).sum())} infinite"
+                numbers = f"{what} of {bad[0].numel()} number{'s' if bad[0].numel() > 1 else ''}"
+                found.append((f"backward: {name} made a gradient with {numbers} of finite ones", _facts([bad[0]])))
+
+        return hook
+
+    while waiting:
+        node = waiting.pop()
+        if node in seen:
+            continue
+        seen.add(node)
+        if node.name() != "AccumulateGrad":
+            handles.append(node.register_hook(check(node.name())))
+        waiting += [n for n, _ in node.next_functions if n is not None]
+    return handles
+
+
 def _wrapped(call, y):
     """The same op in float64: what wrapped is off by a multiple of 2^bits, which no rounding is."""
     args = call.memory.get("before", call.args)

@@ -114,6 +114,14 @@ _CAUSES = {
     "reciprocal": "a division by 0",
     "pow": "a power beyond the range, or a root of a negative number",
 }
+_SLOPES = {
+    "sqrt": "the slope of sqrt at 0 is infinite: sqrt(x + 1e-12) has a finite one",
+    "norm": "the slope of a norm at 0: (x * x).sum() has one",
+    "linalgvectornorm": "the slope of a norm at 0: (x * x).sum() has one",
+    "log": "the slope of log at 0 is infinite",
+    "pow": "the slope of a root at 0 is infinite",
+    "div": "a division by 0, also where where(…) leaves its result out: mend the divisor, where(b == 0, 1, b)",
+}
 _CURES = {
     "div": "a / (b + 1e-8), or where(b != 0, a / b, 0)",
     "log": "torch.log(x.clamp(min=1e-12)), or log_softmax and logsigmoid, which never meet log(0)",
@@ -124,17 +132,16 @@ _CURES = {
 
 @page("strict_nonfinite")
 def _(f):
-    facts = f.raw["strict"]
-    lines = table(f.args)
-    at = ", ".join(map(str, facts["where"]))
-    here = f"the first is at [{at}]" if at else ""
-    cause = _CAUSES.get(f.op)
-    if cause:
-        here = f"{cause}; {here}" if here else cause
-    elif any(a.dtype == "float16" for a in f.args):
-        here = f"float16 ends at 65504; {here}" if here else "float16 ends at 65504"
-    if here:
-        lines.append(here)
     half = any(a.dtype == "float16" for a in f.args)
+    if f.op == "backward":
+        for a in f.args:
+            a.name, a.written = "gradient", ""  # none of the user's tensors
+        node = f.line.removeprefix("backward: ").partition("Backward")[0].lower()
+        slope = _SLOPES.get(node)
+        return [*table(f.args), *([slope] if slope else []), _allowed("nonfinite", True)]
+    at = ", ".join(map(str, f.raw["strict"]["where"]))
+    cause = _CAUSES.get(f.op, "float16 ends at 65504" if half else "")
+    told = "; ".join(words for words in (cause, f"the first is at [{at}]" if at else "") if words)
     cure = _CURES.get(f.op) or ("x.float() before it, or bfloat16" if half else "")
-    return [*lines, *([f"try {cure}"] if cure else []), _allowed("nonfinite", not cure)]
+    lines = [*table(f.args), *([told] if told else []), *([f"try {cure}"] if cure else [])]
+    return [*lines, _allowed("nonfinite", not cure)]

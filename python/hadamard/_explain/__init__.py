@@ -1,5 +1,7 @@
 """explain(): how a product of tensors lines up, what it costs, how it is computed, and what is odd about it."""
 
+import sys
+
 from .explanation import Explanation
 
 __all__ = ["Explanation", "explain"]
@@ -41,7 +43,10 @@ def explain(*args, measure=False, **kwargs):
 
     from . import ask, explanation, model
 
+    frame = sys._getframe(1)
     with aside():
         if args and isinstance(args[0], Module):
             return model.explain_model(args[0], args[1:], kwargs, measure)
-        return explanation.build(ask.request(args, kwargs), measure)
+        request = ask.request(args, kwargs)
+        ask.take_names(request, frame)
+        return explanation.build(request, measure)

@@ -77,6 +77,7 @@ class Operand:
     number: Any = None
     labels: str = ""
     wants_grad: bool = False
+    written: str = ""  # the user's name for it
 
     @property
     def bytes(self) -> int:
@@ -205,6 +206,33 @@ def _call(function, name, args, kwargs) -> Request:
             operands.append(operand(x, "abcdefgh"[len(operands)]))
             positions.append(i)
     return Request(name, operands, dict(kwargs), function=function, positions=positions, args=tuple(args))
+
+
+def take_names(request, frame) -> None:
+    """Notes what the line that called explain() calls its tensors."""
+    from hadamard.errors import source
+
+    node, _ = source.call_node(frame)
+    for argument in getattr(node, "args", ()):
+        if isinstance(argument, ast.Name):
+            value = source.look_up(argument, frame)
+            for x in request.operands:
+                if value is not None and value is x.tensor:
+                    x.written = argument.id
+
+
+def rename(request, letters) -> None:
+    """The operands get the user's names where all have one and none is taken: by another, by an index, by the code."""
+    written = [x.written for x in request.operands if x.number is None]
+    taken = {*letters, "g", "torch", "np", "F"}
+    fine = all(n and n not in taken and len(n) <= 16 for n in written) and len(set(written)) == len(written)
+    for n, x in enumerate(request.operands):
+        if x.number is not None:
+            continue
+        if fine:
+            x.name = x.written
+        elif x.name in letters and len(x.name) == 1:
+            x.name = "ABCDEFGH"[n]
 
 
 # ---- text

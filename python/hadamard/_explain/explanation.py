@@ -91,7 +91,7 @@ class Explanation:
     def __str__(self):
         from . import text
 
-        return text.plain(text.render(self, text.terminal()))
+        return text.plain(text.render(self, text.terminal(), width=text.columns()))
 
     __repr__ = __str__
 
@@ -137,6 +137,7 @@ def build(request, measure=False) -> Explanation:
         e.alignment = indices.align(request)
     except indices.Clash:
         e.alignment = None
+    ask.rename(request, "" if e.alignment is None else [i.letter for i in e.alignment.indices])
     e.bytes = sum(x.bytes for x in e.operands)
     if e.shape is not None:
         e.bytes += prod(e.shape) * ask.itemsize(e.dtype)
@@ -227,7 +228,10 @@ def _route(e):
     if not e.plans:
         if e.alignment is not None:
             e.route = "element-wise loop"
-            e.why = "nothing is summed" if e.alignment.kind == "product" else "number by number"
+            again = list(dict.fromkeys(r.operand for r in e.repeated))
+            e.why = "nothing is summed, one pass over the result"
+            if again:
+                e.why += f", in which {' and '.join(again)} {'is' if len(again) == 1 else 'are'} read with step 0"
         return
     first = max(e.plans, key=lambda p: p["multiply_adds"])
     e.route, e.why, e.sum_dtype, e.order = first["route"], first["why"], first["sum_dtype"], first["order"]

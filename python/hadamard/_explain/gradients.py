@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import hadamard as H
 
-from . import indices
+from . import ask, indices
 
 _C = H._C
 
@@ -18,6 +18,13 @@ class Gradient:
     multiply_adds: int = 0
     route: str = ""
     why: str = ""
+    question: tuple = ()  # what explain() is asked for the product in it
+
+    def explain(self):
+        """The Explanation of the product that makes the gradient, before what was repeated is summed; None without."""
+        from . import explanation
+
+        return explanation.build(ask.request(self.question, {})) if self.question else None
 
 
 def of(e, call) -> list:
@@ -33,6 +40,7 @@ def of(e, call) -> list:
             continue
         gradient = Gradient(f"d{x.name}", code)
         _plan(e, call, at, gradient)
+        gradient.question = _question(e, at)
         result.append(gradient)
     return result
 
@@ -54,6 +62,23 @@ def _plan(e, call, at, gradient):
         first = max(plans, key=lambda p: p["multiply_adds"])
         gradient.route, gradient.why = first["route"], first["why"]
         gradient.multiply_adds = round(sum(p["multiply_adds"] for p in plans))
+
+
+def _question(e, at):
+    """The product in the gradient by one operand, as explain() is asked for it."""
+    others = [o for i, o in enumerate(e.operands) if i != at and o.number is None][:1]
+    if len(e.operands) != 2 and e.op != "linear" or not others or e.alignment.kind == "convolution":
+        return ()
+    g, (other,) = ask.Operand("g", e.shape, e.dtype), others
+    if e.alignment.kind == "elementwise":
+        return (g, "*", other) if e.op == "mul" else ()
+    if e.op == "linear" and at == 2:
+        return ()
+    x = e.operands[at]
+    target = "".join(c for c in x.labels if c in e.alignment.result or c in other.labels)
+    if any(len(set(o.labels)) != len(o.labels) for o in (x, other)):
+        return ()
+    return (f"{e.alignment.result},{other.labels}->{target}", g, other)
 
 
 def _code(e, at):

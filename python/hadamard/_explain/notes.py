@@ -25,7 +25,7 @@ def of(e) -> list:
     if e.alignment is None:
         return []
     found = []
-    for look in (_each_other, _size_one, _column_bias, _overflow, _half, _square, _nothing):
+    for look in (_each_other, _size_one, _promotion, _column_bias, _overflow, _half, _square, _nothing):
         found += look(e)
     return found
 
@@ -125,6 +125,23 @@ def _size_one(e):
                 mends.append(f"if {i.letter} was meant to stand for {where}, which has {i.size}, write it there")
             found.append(Warning("size1", text, mends))
     return found
+
+
+def _promotion(e):
+    """float64 from NumPy, mostly."""
+    whole = [x for x in e.operands if x.number is None and x.shape and x.dtype != H.bool]
+    if e.alignment.kind != "elementwise" or len({x.dtype for x in whole}) < 2 or e.dtype == H.bool:
+        return []
+    lost = [x for x in whole if x.dtype != e.dtype]
+    if e.dtype != H.float64 or not lost[0].dtype.is_floating_point:
+        return []
+    wide = next(x for x in whole if x.dtype == H.float64)
+    text = f"{lost[0].name} is converted to float64, which {wide.name} has, as data from NumPy mostly do"
+    return [
+        Warning(
+            "promotion", text, [f"{wide.name}.to({lost[0].name}.dtype), where the digits of float64 are not wanted"]
+        )
+    ]
 
 
 def _column_bias(e):

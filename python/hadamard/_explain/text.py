@@ -27,8 +27,9 @@ WIDTH = 110
 class Pen:
     """Writes with or without colour."""
 
-    def __init__(self, color):
+    def __init__(self, color, width=WIDTH):
         self.color = color
+        self.width = width
 
     def role(self, text, role):
         return self.code(text, _COLORS.get(role, "0"))
@@ -47,6 +48,13 @@ def terminal() -> bool:
     """Whether what is printed goes where colours are seen."""
     tty = bool(getattr(sys.stdout, "isatty", bool)())
     return tty and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
+
+
+def columns() -> int:
+    """How wide what is printed may be."""
+    from shutil import get_terminal_size
+
+    return max(60, min(WIDTH, get_terminal_size((WIDTH, 24)).columns)) if terminal() else WIDTH
 
 
 def plain(text) -> str:
@@ -103,9 +111,9 @@ def dtype_name(dtype) -> str:
 # ---- the whole
 
 
-def render(e, color=False, times=True) -> str:
-    """The explanation as lines."""
-    pen = Pen(color)
+def render(e, color=False, times=True, width=WIDTH) -> str:
+    """The explanation as lines, folded to a width where they can be."""
+    pen = Pen(color, width)
     if not e.fits:
         return _failed(e, pen)
     lines = [_title(e, pen), ""]
@@ -273,7 +281,7 @@ def _slides(e, index, word):
 
 def _line(name, text, pen):
     """name  text, folded under itself."""
-    first, *rest = wrap(text, WIDTH - 13, break_long_words=False, break_on_hyphens=False) or [""]
+    first, *rest = wrap(text, pen.width - 13, break_long_words=False, break_on_hyphens=False) or [""]
     return [f"  {pen.dim(f'{name:<9}')}  {first}", *(" " * 13 + r for r in rest)]
 
 
@@ -291,7 +299,7 @@ def _facts(e, pen, with_times):
     for g in e.gradients:
         cost = times(g.multiply_adds, "multiply-add") if g.multiply_adds else ""
         text = f"{g.name} = {g.code}"
-        if width + 16 + len(cost) <= WIDTH:
+        if width + 16 + len(cost) <= pen.width:
             text, cost = f"{text:<{width}}   {pen.dim(cost)}", ""
         lines.append(f"  {pen.dim(f'{label:<9}')}  {text}")
         if cost:
@@ -380,9 +388,9 @@ def _step(e, pen):
 
 
 def _warning(warning, pen):
-    first, *rest = wrap(warning.text, WIDTH - 11, break_long_words=False, break_on_hyphens=False)
+    first, *rest = wrap(warning.text, pen.width - 11, break_long_words=False, break_on_hyphens=False)
     lines = [f"  {pen.code('look at', '33;1')}  {first}", *(" " * 11 + r for r in rest)]
     for mend in warning.mends:
-        first, *rest = wrap(mend, WIDTH - 13, break_long_words=False, break_on_hyphens=False)
+        first, *rest = wrap(mend, pen.width - 13, break_long_words=False, break_on_hyphens=False)
         lines += [f"           - {first}", *(" " * 13 + r for r in rest)]
     return lines
