@@ -181,6 +181,7 @@ def _watch(change):
             _C.Tensor.__init_subclass__ = classmethod(_new_class)
             _C._watch(_watched if _users else None)
             _C._run_backward = _watched_backward if _users else _run_backward
+            _C._backward = _watched_plain_backward if _users else _plain_backward
 
 
 def _new_class(cls, **kwargs):
@@ -219,7 +220,12 @@ def _watched(op, *args, **kwargs):
         _local.inside = False
 
 
-_run_backward = _C._run_backward
+_run_backward, _plain_backward = _C._run_backward, _C._backward
+
+
+def _watched_plain_backward(loss):
+    """The short way of loss.backward()."""
+    _watched_backward((loss,), (), (), False, False, True, True)
 
 
 def _watched_backward(tensors, given, *rest):
