@@ -1,5 +1,6 @@
 // Recording, in-place histories, and the engine.
 #include "autograd.h"
+#include "cpu/threads.h"
 
 #include <algorithm>
 #include <cctype>
@@ -633,6 +634,7 @@ Tensors run_backward(const Tensors &outputs, const Tensors &given, const Tensors
     }
   }
   while (!ready.empty()) {
+    poll();
     std::pop_heap(ready.begin(), ready.end(), later);
     State &s = *ready.back();
     ready.pop_back();

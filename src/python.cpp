@@ -2,6 +2,7 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
+#include <thread>
 
 #include "bind_random.h"
 #include "cpu/level.h"
@@ -28,6 +29,14 @@ NB_MODULE(_C, m) {
     return true;
   };
   acquire_host_lock = [] { PyEval_RestoreThread(suspended); };
+  static const auto main_thread = std::this_thread::get_id(); // only there does Python handle signals
+  poll_hook = [] {
+    if (std::this_thread::get_id() != main_thread) return;
+    PyGILState_STATE held = PyGILState_Ensure();
+    int failed = PyErr_CheckSignals();
+    PyGILState_Release(held);
+    if (failed) throw PythonError{};
+  };
   warning_hook = [](const std::string &s) {
     // At the user's line, not at a line of ours that called the op.
     Object module(PyImport_ImportModule("hadamard.errors"));

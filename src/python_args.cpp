@@ -433,11 +433,12 @@ PyObject *named_tuple(Signature &s, const Tensors &ts) {
     kept.back()->push_back({nullptr, nullptr});
     std::string name = std::string("torch.return_types.") + s.def->name;
     PyStructSequence_Desc desc{strdup(name.c_str()), nullptr, kept.back()->data(), int(s.results.size())};
-    s.result_type = reinterpret_cast<PyObject *>(PyStructSequence_NewType(&desc));
-    Object repr(
-        PyObject_GetAttrString(Object(PyImport_ImportModule("hadamard._tensor_str")).get(), "named_tuple_repr"));
-    if (repr) PyObject_SetAttrString(s.result_type, "__repr__", repr.get());
-    else PyErr_Clear();
+    Object type(checked(reinterpret_cast<PyObject *>(PyStructSequence_NewType(&desc))));
+    // An import looks at signals first: it may be here that ctrl-C is noticed.
+    Object module(checked(PyImport_ImportModule("hadamard._tensor_str")));
+    Object repr(checked(PyObject_GetAttrString(module.get(), "named_tuple_repr")));
+    if (PyObject_SetAttrString(type.get(), "__repr__", repr.get()) < 0) throw PythonError{};
+    s.result_type = type.take();
   }
   PyObject *r = checked(PyStructSequence_New(reinterpret_cast<PyTypeObject *>(s.result_type)));
   for (size_t i = 0; i < ts.size(); ++i) PyStructSequence_SET_ITEM(r, Py_ssize_t(i), wrap(ts[i]));

@@ -8,6 +8,8 @@
 // and this file is compiled with -ffp-contract=off so that there are no others and every machine draws the same
 // numbers.
 #include "random.h"
+
+#include "cpu/threads.h"
 #include <algorithm>
 #include <bit>
 #include <cmath>
@@ -42,6 +44,8 @@ uint64_t Generator::seed() {
 }
 
 void Generator::refill() {
+  static thread_local unsigned refills = 0;
+  if (++refills % 256 == 0) poll(); // before anything changes
   auto twist = [](uint32_t u, uint32_t v) {
     return (((u & 0x80000000u) | (v & 0x7fffffffu)) >> 1) ^ (-(v & 1u) & 0x9908b0dfu);
   };

@@ -844,7 +844,10 @@ HD_INLINE bool b_in_place(const Kind &kind, const Gemm &g) {
 
 template <class F> void tasks(long n, int threads, const F &f) {
   if (threads <= 1 || n <= 1) {
-    for (long i = 0; i < n; ++i) f(i);
+    for (long i = 0; i < n; ++i) {
+      f(i);
+      if (n > 1) poll();
+    }
   } else {
     parallel(n, [](void *p, long i) { (*(const F *)p)(i); }, (void *)&f);
   }
@@ -888,6 +891,7 @@ void packed(const Kind &kind, const Job &job, int threads) {
       per_block = ceil_div(m_panels, blocks), blocks = ceil_div(m_panels, per_block);
       long slices = threads > 1 && blocks < 2 * threads ? least(n_panels, ceil_div(2 * threads, blocks)) : 1;
       for (long k = 0; k < g.k; k += block) {
+        if (k | m0 | n0) poll();
         long depth = least(block, g.k - k), packed_depth = ceil_div(depth, kind.unit);
         tasks(n_panels, threads, [&](long p) {
           long j = n0 + p * kind.columns;
@@ -939,6 +943,7 @@ template <bool few_rows> void thin(const Kind &kind, const Job &job, int threads
     const long sums_panel = long(kind.rows) * kind.columns * kind.real;
     char *sums = keep ? (char *)workspace(3, small_panels * sums_panel) : nullptr;
     for (long q = large_panels * t / groups; q < large_panels * (t + 1) / groups; ++q) {
+      if (q % 64 == 63) poll();
       long l = q * large;
       int l_count = int(least(large, large_n - l));
       for (long b = 0; b < blocks; ++b) {
@@ -1000,7 +1005,7 @@ void run(const Kind &kind, const Gemm &g) {
     one(kind, job, threads);
   };
   if (g.threads > 1 && g.batch >= 2 * g.threads) {
-    long pieces = least(g.batch, 8 * g.threads);
+    long pieces = least(g.batch, 32 * g.threads);
     tasks(pieces, g.threads, [&](long p) {
       for (long i = g.batch * p / pieces; i < g.batch * (p + 1) / pieces; ++i) each(i, 1);
     });

@@ -7,6 +7,7 @@
 #include <condition_variable>
 #include <cstdint>
 #include <cstdlib>
+#include <exception>
 #include <mutex>
 #include <new>
 #include <pthread.h>
@@ -27,6 +28,9 @@ void pause() {
 #endif
 }
 
+struct Cancelled {};
+thread_local const std::atomic<bool> *working_for = nullptr; // of a worker: whether its job is cancelled
+
 constexpr auto spin_time = std::chrono::microseconds(50);
 
 // A job is published in `state`: its number, whether it may be entered, and how many workers are inside. Its fields
@@ -39,6 +43,7 @@ struct Pool {
   alignas(64) std::atomic<long> next{0};
   alignas(64) std::atomic<bool> busy{false};
   std::atomic<int> sleepers{0};
+  std::atomic<bool> cancelled{false}; // the caller's poll() has thrown: workers leave the job at theirs
   std::mutex mutex;
   std::condition_variable wake;
   int workers = 0; // threads started; the first `wanted` of them take part
@@ -48,7 +53,10 @@ struct Pool {
   void *context = nullptr;
 
   void take() {
-    for (long i; (i = next.fetch_add(1, std::memory_order_relaxed)) < tasks;) f(context, i);
+    for (long i; (i = next.fetch_add(1, std::memory_order_relaxed)) < tasks;) {
+      f(context, i);
+      poll();
+    }
   }
 
   void work(int id) {
@@ -62,7 +70,9 @@ struct Pool {
         while (s / number == seen && (s & open) && !entered)
           entered = state.compare_exchange_weak(s, s + 1, std::memory_order_acq_rel);
         if (entered) {
-          if (id < wanted) take();
+          try {
+            if (id < wanted) take();
+          } catch (const Cancelled &) {}
           state.fetch_sub(1, std::memory_order_release);
         }
         until = std::chrono::steady_clock::now() + spin_time;
@@ -84,10 +94,14 @@ struct Pool {
     f = function;
     context = argument;
     next.store(0, std::memory_order_relaxed);
+    cancelled.store(false, std::memory_order_relaxed);
     while (workers < threads - 1) {
       // Detached: nothing waits for a worker at exit, and the pool is never destroyed.
       try {
-        std::thread([this, id = workers] { work(id); }).detach();
+        std::thread([this, id = workers] {
+          working_for = &cancelled;
+          work(id);
+        }).detach();
       } catch (const std::system_error &) {
         break; // the machine gives no more threads: the caller does the work
       }
@@ -99,11 +113,22 @@ struct Pool {
       { std::lock_guard<std::mutex> lock(mutex); }
       wake.notify_all();
     }
+    struct Close { // also where poll() throws: nobody may be inside when the job's fields go away
+      Pool &p;
+      int before = std::uncaught_exceptions();
+      ~Close() {
+        if (std::uncaught_exceptions() > before) {
+          p.next.store(p.tasks, std::memory_order_relaxed);
+          p.cancelled.store(true, std::memory_order_relaxed);
+        }
+        p.state.fetch_and(~open, std::memory_order_acq_rel);
+        for (int spins = 0; p.state.load(std::memory_order_acquire) & inside;)
+          if (++spins % 4096) pause();
+          else std::this_thread::yield();
+        p.busy.store(false, std::memory_order_release);
+      }
+    } close{*this};
     take();
-    state.fetch_and(~open, std::memory_order_acq_rel);
-    for (int spins = 0; state.load(std::memory_order_acquire) & inside;)
-      if (++spins % 4096) pause();
-      else std::this_thread::yield();
   }
 };
 
@@ -123,6 +148,8 @@ Pool &pool() {
   delete fresh;
   return *p;
 }
+
+thread_local bool polling = false; // within poll_hook: what runs there must not touch the memory of the work around it
 
 struct Workspace {
   void *data[workspace_slots] = {};
@@ -156,15 +183,37 @@ void parallel(long tasks, void (*f)(void *, long), void *context) {
     Pool &p = pool();
     if (!p.busy.exchange(true, std::memory_order_acquire)) {
       p.run(tasks, f, context, threads);
-      p.busy.store(false, std::memory_order_release);
       return;
     }
   }
-  for (long i = 0; i < tasks; ++i) f(context, i);
+  for (long i = 0; i < tasks; ++i) {
+    f(context, i);
+    if (tasks > 1) poll();
+  }
+}
+
+void (*poll_hook)() = nullptr;
+
+void poll() {
+  static thread_local std::chrono::steady_clock::time_point next{};
+  if (working_for) {
+    if (working_for->load(std::memory_order_relaxed)) throw Cancelled{};
+    return;
+  }
+  if (!poll_hook || polling) return;
+  auto now = std::chrono::steady_clock::now();
+  if (now < next) return;
+  next = now + std::chrono::milliseconds(50);
+  struct Mark {
+    Mark() { polling = true; }
+    ~Mark() { polling = false; }
+  } mark;
+  poll_hook();
 }
 
 void *workspace(int slot, long bytes) {
-  static thread_local Workspace w;
+  static thread_local Workspace of_work, of_poll;
+  Workspace &w = polling ? of_poll : of_work;
   if (w.size[slot] < bytes) {
     // A fresh page costs more than anything done with it, so large buffers ask for huge ones.
     constexpr long page = 2 << 20;

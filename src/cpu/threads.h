@@ -6,7 +6,13 @@ namespace hadamard {
 int num_threads();           // HADAMARD_NUM_THREADS, or the machine's cores
 void set_num_threads(int n); // throws std::invalid_argument below 1
 
-// Runs f(context, i) for i in [0, tasks) on the pool and the caller; returns when all are done. f must not throw.
+// Long work calls this now and then. What the host hooks in is called every 50 ms at most, and may throw to end the
+// work.
+void poll();
+extern void (*poll_hook)();
+
+// Runs f(context, i) for i in [0, tasks) on the pool and the caller; returns when all are done. f must not throw but
+// by poll(), which is also called between tasks: then all leave the job at their next poll().
 // Nested calls and calls from several Python threads at once are safe: a pool that is busy runs the tasks on the
 // caller.
 void parallel(long tasks, void (*f)(void *context, long i), void *context);
@@ -17,8 +23,10 @@ void *workspace(int slot, long bytes);
 
 // f(begin, end) over [0, n) in pieces of at least `grain`.
 template <class F> void parallel_for(long n, long grain, const F &f) {
-  long pieces = n / (grain < 1 ? 1 : grain);
-  if (pieces > num_threads()) pieces = num_threads();
+  long pieces = n / (grain < 1 ? 1 : grain), most = num_threads();
+  // Of long work each thread gets several pieces, so that poll() is reached in between.
+  if (pieces > 256 * most) most *= 16;
+  if (pieces > most) pieces = most;
   if (pieces <= 1) {
     if (n > 0) f(0L, n);
     return;

@@ -64,7 +64,9 @@ template <class E> void sort_items(E *items, E *spare, int64_t n) {
       c[b] = sum;
       sum += here;
     }
-    for (int64_t i = 0; i < n; ++i) to[c[digit(from[i], d)]++] = from[i];
+    for (int64_t begin = 0; begin < n; begin += 1 << 20, poll())
+      for (int64_t i = begin, end = std::min<int64_t>(n, begin + (1 << 20)); i < end; ++i)
+        to[c[digit(from[i], d)]++] = from[i];
     std::swap(from, to);
   }
   if (from != items) std::memcpy(static_cast<void *>(items), from, size_t(n) * sizeof(E));
