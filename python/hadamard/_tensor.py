@@ -278,14 +278,14 @@ def split(self, split_size, dim=0):
 
 @_method
 def __deepcopy__(self, memo):
-    from .serialization import _deepcopy_tensor
+    from .serialization.storages import _deepcopy_tensor
 
     return _deepcopy_tensor(self, memo)
 
 
 @_method
 def __reduce_ex__(self, protocol):
-    from .serialization import _reduce_tensor
+    from .serialization.storages import _reduce_tensor
 
     return _reduce_tensor(self)
 
@@ -293,7 +293,7 @@ def __reduce_ex__(self, protocol):
 @_method
 def untyped_storage(self):
     """The bytes that this tensor's views share: data_ptr(), nbytes(), device."""
-    from .serialization import _storage_of
+    from .serialization.storages import _storage_of
 
     return _storage_of(self)
 
