@@ -229,6 +229,49 @@ MODULES["GELU-tanh"] = (lambda nn: nn.GELU("tanh"), [X345])
 MODULES["Softmax2d"] = (lambda nn: nn.Softmax2d(), [X3456])
 MODULES["RReLU-eval"] = (lambda nn: nn.RReLU().eval(), [X345])
 
+MODULES.update(
+    {
+        "SyncBatchNorm": (lambda nn: nn.SyncBatchNorm(4, momentum=0.3), [X3456]),
+        "FractionalMaxPool2d": (lambda nn: nn.FractionalMaxPool2d((3, 2), output_size=(2, 4)), [X3456]),
+        "FractionalMaxPool2d-ratio": (lambda nn: nn.FractionalMaxPool2d(2, output_ratio=(0.7, 0.5)), [X3456[0]]),
+        "FractionalMaxPool2d-one": (lambda nn: nn.FractionalMaxPool2d(2, 1, return_indices=True), [X3456]),
+        "FractionalMaxPool3d": (
+            lambda nn: nn.FractionalMaxPool3d((2, 3, 2), output_ratio=0.5, return_indices=True),
+            [randn(2, 2, 6, 7, 5)],
+        ),
+        "AdaptiveLogSoftmaxWithLoss": (
+            lambda nn: nn.AdaptiveLogSoftmaxWithLoss(6, 20, [5, 10], div_value=2.0, head_bias=True),
+            [randn(7, 6), np.array([0, 4, 5, 9, 10, 19, 3])],
+        ),
+        "AdaptiveLogSoftmaxWithLoss-1d": (
+            lambda nn: nn.AdaptiveLogSoftmaxWithLoss(6, 20, [5], div_value=2.0),
+            [randn(6), np.array(12)],
+        ),
+    }
+)
+LOG_PROBS = np.log(np.exp(X := randn(9, 4, 5)) / np.exp(X).sum(2, keepdims=True))
+LABELS = np.array([[1, 2, 2], [1, 4, 0], [3, 3, 3], [2, 0, 0]])
+SHORT, LONG = np.array([3, 2, 3, 0]), np.array([9, 5, 7, 8])
+for _how in ("mean", "sum", "none"):
+    MODULES[f"CTCLoss-{_how}"] = (
+        lambda nn, h=_how: nn.CTCLoss(reduction=h),
+        [LOG_PROBS, LABELS, LONG, SHORT],
+    )
+MODULES.update(
+    {
+        "CTCLoss-joined": (
+            lambda nn: nn.CTCLoss(blank=4),
+            [LOG_PROBS, np.array([1, 2, 2, 1, 3, 3, 3, 0]), LONG, SHORT],
+        ),
+        "CTCLoss-too-short": (lambda nn: nn.CTCLoss(), [LOG_PROBS, LABELS, np.array([9, 1, 3, 0]), SHORT]),
+        "CTCLoss-zero": (
+            lambda nn: nn.CTCLoss(zero_infinity=True),
+            [LOG_PROBS, LABELS, np.array([9, 1, 3, 0]), SHORT],
+        ),
+        "CTCLoss-single": (lambda nn: nn.CTCLoss(), [LOG_PROBS[:, 0], LABELS[0], np.array(9), np.array(3)]),
+    }
+)
+
 LOSSES = {
     "MSELoss": [X34, randn(3, 4)],
     "L1Loss": [X34, randn(3, 4)],

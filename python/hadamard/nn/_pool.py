@@ -176,3 +176,89 @@ def adaptive_max_pool2d_with_indices(input, output_size, return_indices=False):
 def adaptive_max_pool3d_with_indices(input, output_size, return_indices=False):
     """`adaptive_max_pool3d` with `return_indices`."""
     return adaptive_max_pool3d(input, output_size, True)
+
+
+def _fractional(n, name, input, kernel_size, output_size, output_ratio, samples):
+    """Windows of fixed size at places that a random number shifts: Graham, "Fractional Max-Pooling"."""
+    if output_size is None and output_ratio is None:
+        raise ValueError(f"{name} requires specifying either an output_size or an output_ratio")
+    many, sizes = _ntuple(n), input.shape[-n:]
+    kernel = many(kernel_size)
+    if output_size is None:
+        if isinstance(output_ratio, tuple) and len(output_ratio) > n:
+            raise ValueError(f"{name} requires output_ratio to either be a single Int or tuple of Ints.")
+        output_size = tuple(int(s * r) for s, r in zip(sizes, many(output_ratio), strict=True))
+    output = many(output_size)
+    batched = input.dim() == n + 2
+    x = input if batched else input.unsqueeze(0)
+    for s, o, k, which in zip(sizes, output, kernel, ("time", "height", "width")[3 - n :], strict=True):
+        if o + k - 1 > s:
+            raise RuntimeError(f"{name}(): pool {which} {k} too large relative to input {which} {s}")
+    if samples is None:
+        samples = _C.rand(x.size(0), x.size(1), n, dtype=x.dtype)
+    # In two dimensions torch takes the first number for the last one.
+    order = range(n) if n == 3 else reversed(range(n))
+    where = None
+    for d, i in enumerate(order):
+        u = samples[..., i].unsqueeze(-1)
+        o, s, k = output[d], sizes[d], kernel[d]
+        steps = _C.arange(o, dtype=x.dtype)
+        if o > 1:
+            alpha = (s - k) / (o - 1)
+            start = ((steps + u) * alpha).long() - (u * alpha).long()
+            start[..., -1] = s - k
+        else:
+            start = _C.full((*u.shape[:-1], 1), s - k)
+        place = start.unsqueeze(-1) + _C.arange(k)  # (N, C, outputs, kernel)
+        for _ in range(d):
+            place = place.unsqueeze(2).unsqueeze(-2)
+        if where is None:
+            where = place
+        else:
+            where = where.unsqueeze(2 + d).unsqueeze(-1) * s + place
+    flat = x.flatten(2)
+    windows = where.flatten(2 + n).flatten(2, 1 + n)  # (N, C, all outputs, all of the kernel)
+    seen = flat.unsqueeze(2).expand(*windows.shape[:3], -1).gather(3, windows)
+    best = seen.argmax(3, keepdim=True)
+    indices = windows.gather(3, best).squeeze(3)
+    result = flat.gather(2, indices).view(*x.shape[:2], *output), indices.view(*x.shape[:2], *output)
+    return result if batched else tuple(t.squeeze(0) for t in result)
+
+
+def fractional_max_pool2d_with_indices(
+    input, kernel_size, output_size=None, output_ratio=None, return_indices=False, _random_samples=None
+):
+    """`fractional_max_pool2d` with where in H · W each maximum is."""
+    return _fractional(2, "fractional_max_pool2d", input, kernel_size, output_size, output_ratio, _random_samples)
+
+
+def fractional_max_pool2d(
+    input, kernel_size, output_size=None, output_ratio=None, return_indices=False, _random_samples=None
+):
+    """Maxima of windows at random places, as many as output_size, or output_ratio times the size, asks for.
+
+    >>> import hadamard as H
+    >>> F.fractional_max_pool2d(H.rand(1, 2, 9, 9), 2, output_ratio=0.5).shape
+    torch.Size([1, 2, 4, 4])
+    """
+    both = fractional_max_pool2d_with_indices(
+        input, kernel_size, output_size, output_ratio, _random_samples=_random_samples
+    )
+    return both if return_indices else both[0]
+
+
+def fractional_max_pool3d_with_indices(
+    input, kernel_size, output_size=None, output_ratio=None, return_indices=False, _random_samples=None
+):
+    """`fractional_max_pool3d` with where in D · H · W each maximum is."""
+    return _fractional(3, "fractional_max_pool3d", input, kernel_size, output_size, output_ratio, _random_samples)
+
+
+def fractional_max_pool3d(
+    input, kernel_size, output_size=None, output_ratio=None, return_indices=False, _random_samples=None
+):
+    """`fractional_max_pool2d` of (N, C, D, H, W)."""
+    both = fractional_max_pool3d_with_indices(
+        input, kernel_size, output_size, output_ratio, _random_samples=_random_samples
+    )
+    return both if return_indices else both[0]

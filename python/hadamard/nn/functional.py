@@ -6,7 +6,7 @@ import warnings
 import hadamard as H
 from hadamard import _C, errors
 
-from . import _attention, _grid, _pool, _reduction, _resize
+from . import _attention, _ctc, _grid, _pool, _reduction, _resize
 from ._tuples import _pair
 
 # Products with weights
@@ -693,6 +693,9 @@ def binary_cross_entropy_with_logits(
     return _C.binary_cross_entropy_with_logits(input, target, weight, pos_weight, _reduction.get_enum(reduction))
 
 
+ctc_loss = _ctc.ctc_loss
+
+
 def kl_div(input, target, size_average=None, reduce=None, reduction="mean", log_target=False):
     """y · (log(y) - x) for log-probabilities x; `reduction` may also be "batchmean"."""
     if size_average is not None or reduce is not None:
@@ -914,6 +917,10 @@ avg_pool3d = _pool.avg_pool3d
 max_pool1d = _pool.max_pool1d
 max_pool2d = _pool.max_pool2d
 max_pool3d = _pool.max_pool3d
+fractional_max_pool2d = _pool.fractional_max_pool2d
+fractional_max_pool2d_with_indices = _pool.fractional_max_pool2d_with_indices
+fractional_max_pool3d = _pool.fractional_max_pool3d
+fractional_max_pool3d_with_indices = _pool.fractional_max_pool3d_with_indices
 max_pool1d_with_indices = _pool.max_pool1d_with_indices
 max_pool2d_with_indices = _pool.max_pool2d_with_indices
 max_pool3d_with_indices = _pool.max_pool3d_with_indices

@@ -10,6 +10,7 @@ from .module import Module
 __all__ = [
     "BCELoss",
     "BCEWithLogitsLoss",
+    "CTCLoss",
     "CosineEmbeddingLoss",
     "CrossEntropyLoss",
     "GaussianNLLLoss",
@@ -339,4 +340,24 @@ class TripletMarginWithDistanceLoss(_Loss):
             margin=self.margin,
             swap=self.swap,
             reduction=self.reduction,
+        )
+
+
+class CTCLoss(_Loss):
+    """-log of the probability that the outputs spell the labels, over all alignments; see functional.ctc_loss.
+
+    >>> import hadamard as H
+    >>> log_probs = H.zeros(5, 2, 4).log_softmax(2)
+    >>> H.nn.CTCLoss()(log_probs, H.tensor([[1, 2], [3, 3]]), (5, 5), (2, 2))
+    tensor(1.8999)
+    """
+
+    def __init__(self, blank=0, reduction="mean", zero_infinity=False):
+        super().__init__(reduction=reduction)
+        self.blank = blank
+        self.zero_infinity = zero_infinity
+
+    def forward(self, log_probs, targets, input_lengths, target_lengths):
+        return F.ctc_loss(
+            log_probs, targets, input_lengths, target_lengths, self.blank, self.reduction, self.zero_infinity
         )
