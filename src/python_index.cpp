@@ -169,54 +169,70 @@ static Object taken_over(PyObject *key, const char *name) {
   return {};
 }
 
+static PyObject *read(PyObject *self, PyObject *key) {
+  if (Object f = taken_over(key, "_get_at")) return PyObject_CallFunctionObjArgs(f.get(), self, key, nullptr);
+  const Tensor &t = unwrap(self);
+  Tensors indices;
+  Tensor x = walk(t, key, indices);
+  if (!indices.empty()) return wrap_like(subclass_of(self), ops::index(x, indices));
+  if (x.is(t)) { // x[...] and x[:] are new views of all
+    x = make_view(t, t.shape(), t.strides(), t->offset, "AliasBackward0",
+                  [](const Backward &b) -> TensorList { return {b.grad()}; });
+  }
+  return wrap_like(subclass_of(self), x);
+}
+
 PyObject *get_item(PyObject *self, PyObject *key) {
-  return guarded([&]() -> PyObject * {
-    if (Object f = taken_over(key, "_get_at")) return PyObject_CallFunctionObjArgs(f.get(), self, key, nullptr);
-    const Tensor &t = unwrap(self);
-    Tensors indices;
-    Tensor x = walk(t, key, indices);
-    if (!indices.empty()) return wrap_like(subclass_of(self), ops::index(x, indices));
-    if (x.is(t)) { // x[...] and x[:] are new views of all
-      x = make_view(t, t.shape(), t.strides(), t->offset, "AliasBackward0",
-                    [](const Backward &b) -> TensorList { return {b.grad()}; });
-    }
-    return wrap_like(subclass_of(self), x);
-  });
+  try {
+    return read(self, key);
+  } catch (...) {
+    set_error("getitem", {{"x", self}, {"index", key}});
+    return nullptr;
+  }
+}
+
+static void write(PyObject *self, PyObject *key, PyObject *value) {
+  const Tensor &t = unwrap(self);
+  if (!value) throw Error(Raises::type, "Tensor does not support deleting items");
+  if (Object f = taken_over(key, "_set_at")) {
+    Object done(checked(PyObject_CallFunctionObjArgs(f.get(), self, key, value, nullptr)));
+    return;
+  }
+  if (grad_enabled() && t.requires_grad() && !grad_fn(t))
+    throw Error(Raises::runtime, "a view of a leaf Variable that requires grad is being used in an in-place operation.",
+                "leaf");
+  Tensor v;
+  if (!as_operand(value, v)) {
+    if (PyUnicode_Check(value) || !PySequence_Check(value))
+      throw Error(Raises::type,
+                  std::string("can't assign a ") + Py_TYPE(value)->tp_name + " to a torch." + info(t.dtype()).legacy);
+    Object made(from_data(value, t.dtype(), std::nullopt, true));
+    v = unwrap(made.get());
+  }
+  Tensors indices;
+  Tensor x = walk(t, key, indices);
+  if (!(v.device() == x.device()) && v.dim() == 0) v = to(v, x.device());
+  if (indices.empty()) {
+    v = drop_leading_ones(v, x.dim());
+    copy_(x, v.dim() ? ops::expand(v, x.shape()) : v);
+  } else {
+    if (v->wrapped || v.dim() == 0) v = to(v, x.dtype());
+    HD_CHECK(v.dtype() == x.dtype(), runtime,
+             "Index put requires the source and destination dtypes match, got %s for the destination and %s for the "
+             "source.",
+             info(x.dtype()).scalar, info(v.dtype()).scalar);
+    ops::index_put_(x, indices, v, false);
+  }
 }
 
 int set_item(PyObject *self, PyObject *key, PyObject *value) {
-  Object done(guarded([&]() -> PyObject * {
-    const Tensor &t = unwrap(self);
-    if (!value) throw Error(Raises::type, "Tensor does not support deleting items");
-    if (Object f = taken_over(key, "_set_at")) return PyObject_CallFunctionObjArgs(f.get(), self, key, value, nullptr);
-    if (grad_enabled() && t.requires_grad() && !grad_fn(t))
-      throw Error(Raises::runtime,
-                  "a view of a leaf Variable that requires grad is being used in an in-place operation.", "leaf");
-    Tensor v;
-    if (!as_operand(value, v)) {
-      if (PyUnicode_Check(value) || !PySequence_Check(value))
-        throw Error(Raises::type,
-                    std::string("can't assign a ") + Py_TYPE(value)->tp_name + " to a torch." + info(t.dtype()).legacy);
-      Object made(from_data(value, t.dtype(), std::nullopt, true));
-      v = unwrap(made.get());
-    }
-    Tensors indices;
-    Tensor x = walk(t, key, indices);
-    if (!(v.device() == x.device()) && v.dim() == 0) v = to(v, x.device());
-    if (indices.empty()) {
-      v = drop_leading_ones(v, x.dim());
-      copy_(x, v.dim() ? ops::expand(v, x.shape()) : v);
-    } else {
-      if (v->wrapped || v.dim() == 0) v = to(v, x.dtype());
-      HD_CHECK(v.dtype() == x.dtype(), runtime,
-               "Index put requires the source and destination dtypes match, got %s for the destination and %s for the "
-               "source.",
-               info(x.dtype()).scalar, info(v.dtype()).scalar);
-      ops::index_put_(x, indices, v, false);
-    }
-    Py_RETURN_NONE;
-  }));
-  return done ? 0 : -1;
+  try {
+    write(self, key, value);
+    return 0;
+  } catch (...) {
+    set_error("setitem", {{"x", self}, {"index", key}, {"value", value ? value : Py_None}});
+    return -1;
+  }
 }
 
 } // namespace hadamard::python

@@ -186,7 +186,7 @@ def numpy(self, *, force=False):
         from .errors import error
 
         raise error(
-            RuntimeError, "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead."
+            RuntimeError, "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.", x=t
         )
     name = repr(t.dtype)[6:]
     if t.is_meta:

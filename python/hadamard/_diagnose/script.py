@@ -6,6 +6,7 @@ import sys
 import hadamard as H
 from hadamard import Tensor
 
+from ..errors.text import coloured, in_colour
 from .findings import Finding
 
 _LOSSES = (
@@ -147,6 +148,7 @@ class Watch:
     def report(self, file=None):
         """Print the verdicts."""
         file = file or sys.stderr
+        colour = coloured if in_colour(file) else str
         for training in self.trainings.values():
             if training.steps > 1:
                 self._look(training, f"after {training.steps} steps")
@@ -170,7 +172,7 @@ class Watch:
                     continue
                 known |= {(f.kind, f.where) for f in found.findings}
                 found.findings = new
-                print(f"\ndiagnosis {when}\n{found}", file=file)
+                print(f"\ndiagnosis {when}\n{colour(str(found))}", file=file)
             if not training.seen:
                 name = type(training.optimizer).__name__
                 print(f"\ndiagnosis: {training.steps} steps of {name}, {_UNPAIRED}", file=file)

@@ -95,14 +95,10 @@ def warn(message: str, category=UserWarning) -> None:
 
 def _colour_in_terminal():
     """From the first explained error on, uncaught ones are printed in colour, if that is a terminal's wish."""
-    import os
+    from .text import in_colour
 
-    stream = sys.stderr
-    if sys.excepthook is not sys.__excepthook__ or not getattr(stream, "isatty", bool)():
-        return
-    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
-        return
-    sys.excepthook = _print_coloured
+    if sys.excepthook is sys.__excepthook__ and in_colour(sys.stderr):
+        sys.excepthook = _print_coloured
 
 
 def _print_coloured(kind, value, traceback):

@@ -38,6 +38,23 @@ def _(f):
     )
 
 
+@page("grad_input", "One of the differentiated Tensors does not require grad")
+def _(f):
+    names = []
+    node = source.call_node(f.frame)[0] if f.frame is not None else None
+    if isinstance(node, ast.Call):
+        given = next(
+            (k.value for k in node.keywords if k.arg == "inputs"), node.args[1] if len(node.args) > 1 else None
+        )
+        parts = given.elts if isinstance(given, (ast.Tuple, ast.List)) else [given] if given is not None else []
+        for part in parts:
+            if getattr(source.look_up(part, f.frame), "requires_grad", True) is False:
+                names.append(ast.unparse(part))
+    told = [f"{', '.join(names)} does not require grad"] if names else []
+    x = names[0] if names else "x"
+    return told + f.tries([], f"{x}.requires_grad_() before computing with it", f"{x} = {x}.detach().requires_grad_()")
+
+
 @page("no_grad", "does not require grad and does not have a grad_fn", "does not require grad")
 def _(f):
     lines = table(f.args[:1])
@@ -187,7 +204,8 @@ def _writes(frame, saved, version):
         if scope is not None:
             for node, target in _in_place(scope.body):
                 value = source.look_up(target, frame) if target is not None else None
-                score = 1
+                # What is not known to be a tensor counts in the failing function only, other things never.
+                score = 1 if value is None and depth == 0 else 0
                 if isinstance(value, Tensor) and saved is not None:
                     same = tuple(value.shape) == saved.shape and str(value.dtype)[6:] == saved.dtype
                     score = 3 if same and value._version == version else 2 if same or value._version == version else 0

@@ -138,6 +138,20 @@ def _(f):
     if f.op in ("linear", "addmm", "baddbmm", "addmv") and len(f.args) == 3:
         bias = next(a for a in f.args if a.shape == shape)
         return [*table(f.args), f"{bias.label} is added to the result, {show(target)}: its sizes are those, or 1"]
+    if f.op == "setitem":
+        part, value = Arg("part", target), Arg("value", shape)
+        bad = next(
+            (i for i in range(-1, -len(shape) - 1, -1) if len(target) < -i or shape[i] not in (1, target[i])), -1
+        )
+        return [
+            *table(f.args[:1]),
+            *table([part, value], {1: bad}, "the part that is written to has other sizes"),
+            *f.tries(
+                [part, value],
+                Mend("value.T", "value", f"value.expand{target}"),
+                Mend("value[:, None]", "value", f"value.expand{target}"),
+            ),
+        ]
     a, b = Arg("target", target), Arg("tensor", shape, *(x.dtype for x in f.args[:1]))
     b.written = f.args[0].written if f.args else ""
     bad = [i for i in range(-1, -len(shape) - 1, -1) if len(target) < -i or shape[i] not in (1, target[i])]

@@ -60,12 +60,19 @@ def attribute(owner, name):
 # ---- how the arguments of the failing call are written
 
 
+def _positions(frame):
+    """(line, last line, column, last column) of what the frame runs; None where Python does not keep them (3.10)."""
+    positions = getattr(frame.f_code, "co_positions", None)
+    return positions and next(p for i, p in enumerate(positions()) if i == frame.f_lasti // 2)
+
+
 def call_node(frame):
     """(node, segment) of the operation that the frame is in: a BinOp, Call, AugAssign, … with its source text."""
     try:
-        if not hasattr(frame.f_code, "co_positions"):
+        positions = _positions(frame)
+        if positions is None:
             return _call_on_line(frame)
-        first, last, begin, end = next(p for i, p in enumerate(frame.f_code.co_positions()) if i == frame.f_lasti // 2)
+        first, last, begin, end = positions
         if None in (first, last, begin, end) or last - first > 30:
             return None, ""
         lines = [
@@ -81,10 +88,10 @@ def call_node(frame):
 
 def call_in(scope, frame):
     """The same as a node of the frame's Scope, whose lines and columns are the file's."""
-    positions = getattr(frame.f_code, "co_positions", None)
+    positions = _positions(frame)
     nodes = [n for s in scope.body for n in ast.walk(s) if isinstance(n, ast.Call)]
     if positions is not None:
-        first, last, begin, end = next(p for i, p in enumerate(positions()) if i == frame.f_lasti // 2)
+        first, last, begin, end = positions
         wanted = (first - scope.offset, last - scope.offset, begin - scope.margin, end - scope.margin)
         return next((n for n in nodes if (n.lineno, n.end_lineno, n.col_offset, n.end_col_offset) == wanted), None)
     here = [n for n in nodes if n.lineno <= frame.f_lineno - scope.offset <= n.end_lineno]

@@ -65,19 +65,28 @@ def pointed(text, begin, end, note, line=0):
     return [head + text, " " * (len(head) + begin) + "^" * max(min(end, len(text)) - begin, 1) + f"  {note}"]
 
 
-_RED, _GREEN, _DIM, _BOLD, _PLAIN = "\033[31m", "\033[32m", "\033[2m", "\033[1m", "\033[0m"
+_RED, _GREEN, _BOLD, _PLAIN = "\033[31m", "\033[32m", "\033[1m", "\033[0m"
+
+
+def in_colour(stream):
+    """Whether a stream is a terminal that wants colours."""
+    import os
+
+    quiet = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    return getattr(stream, "isatty", bool)() and not quiet
 
 
 def coloured(message):
-    """The message with the marks red, the mends green and the facts dim, for a terminal."""
+    """The message with its first line bold, the marks red and the mends green, for a terminal."""
     first, *rest = message.split("\n")
-    lines = [f"{_BOLD}{first}{_PLAIN}"]
-    for line in rest:
-        word = line.split(None, 1)[0] if line.strip() else ""
-        if word and set(word) == {"^"}:
-            lines.append(f"{_RED}{line}{_PLAIN}")
-        elif line.startswith(("  try ", "  or  ")):
-            lines.append(f"  {_GREEN}{line[2:5]}{_PLAIN} {_BOLD}{line[6:]}{_PLAIN}")
-        else:
-            lines.append(line)
-    return "\n".join(lines)
+    return "\n".join([f"{_BOLD}{first}{_PLAIN}", *map(_coloured_line, rest)])
+
+
+def _coloured_line(line):
+    text = line.lstrip()
+    margin = line[: len(line) - len(text)]
+    if text.startswith("^"):
+        return f"{_RED}{line}{_PLAIN}"
+    if margin and text.startswith(("try ", "or  ")):
+        return f"{margin}{_GREEN}{text[:3]}{_PLAIN} {_BOLD}{text[4:]}{_PLAIN}"
+    return line

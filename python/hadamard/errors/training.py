@@ -259,6 +259,15 @@ def _(f):
     )
 
 
+@page("optimizer_state", "loaded state dict has a different number", "loaded state dict contains a parameter group")
+def _(f):
+    return ["the state was saved by an optimiser of other parameters: another model, or other groups"] + f.tries(
+        [],
+        "the same model and the same groups as when it was saved, in the same order",
+        "leaving the optimiser's state out: only momenta are lost",
+    )
+
+
 @page("loader_type", "default_collate: batch must contain", "batch must contain tensors")
 def _(f):
     found = f.line.rpartition("found ")[2]

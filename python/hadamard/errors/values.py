@@ -273,7 +273,13 @@ def _(f):
         size = int(words[-1])
         lines.append(f"valid are 0 to {size - 1}, and from the end -1 to -{size}" if size else "it has no elements")
         index = words[1] if words[0] == "index" else ""
-        if f.args and index == str(size) and size and f.op in ("", "getitem", "select") and "dimension 0" in f.line:
+        if (
+            len(f.args) == 1
+            and index == str(size)
+            and size
+            and f.op in ("", "getitem", "select")
+            and "dimension 0" in f.line
+        ):
             lines += f.tries(f.args[:1], Mend(f"{f.args[0].name}[-1]", note="for the last"))
     elif "embedding" in f.op or "index out of range in self" in f.line:
         weight = next((a for a in f.args if a.name == "weight"), f.args[0] if f.args else None)

@@ -1,7 +1,6 @@
 """What all optimisers share: groups of parameters with their options, the state of each, saving and loading."""
 
 import functools
-import warnings
 from collections import OrderedDict, defaultdict
 from copy import deepcopy
 from itertools import chain
@@ -9,7 +8,7 @@ from itertools import chain
 import hadamard as H
 from hadamard import Tensor
 
-from ..errors import error
+from ..errors import error, warn
 from ..nn.modules.module import _typename
 from ..utils.hooks import RemovableHandle
 
@@ -210,10 +209,11 @@ class Optimizer:
         groups = self.param_groups
         saved = deepcopy(state_dict["param_groups"])
         if len(groups) != len(saved):
-            raise ValueError("loaded state dict has a different number of parameter groups")
+            raise error(ValueError, "loaded state dict has a different number of parameter groups")
         if any(len(g["params"]) != len(s["params"]) for g, s in zip(groups, saved, strict=True)):
-            raise ValueError(
-                "loaded state dict contains a parameter group that doesn't match the size of optimizer's group"
+            raise error(
+                ValueError,
+                "loaded state dict contains a parameter group that doesn't match the size of optimizer's group",
             )
         owner = {}
         for group, old in zip(groups, saved, strict=True):
@@ -290,10 +290,9 @@ class Optimizer:
                 raise ValueError(f"parameter group didn't specify a value of required optimization parameter {name}")
             param_group.setdefault(name, default)
         if len(params) != len({id(param) for param in params}):
-            warnings.warn(
+            warn(
                 "optimizer contains a parameter group with duplicate parameters; in future, this will cause an error; "
                 "see github.com/pytorch/pytorch/issues/40967 for more information",
-                stacklevel=3,
             )
         if self.param_groups and ("param_names" in param_group) != ("param_names" in self.param_groups[0]):
             current = "with names" if "param_names" in param_group else "without names"
@@ -317,11 +316,10 @@ class Optimizer:
         ]
         if len(frozen) > 5:
             told.append(f"{len(frozen) - 5} more")
-        warnings.warn(
+        warn(
             f"{type(self).__name__} got parameters that do not require gradients and will never change: "
             + ", ".join(told)
             + ". Call requires_grad_() on them, or leave them out.",
-            stacklevel=4,
         )
 
 
