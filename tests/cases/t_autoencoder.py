@@ -75,7 +75,7 @@ print(missing.missing_keys[:2], missing.unexpected_keys[:2])
 try:
     model.load_state_dict({**state, "excite.0.weight": torch.zeros(3, 8), "extra": torch.zeros(1)})
 except RuntimeError as error:
-    print(error)
+    print(*str(error).splitlines()[:3], sep="\n")  # what follows there is Hadamard's own
 for p in model.layer1.parameters():
     p.requires_grad = False
 print(sum(p.requires_grad for p in model.parameters()))
