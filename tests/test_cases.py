@@ -30,7 +30,7 @@ def run(command, folder):
     done = subprocess.run(
         [sys.executable, "-W", "ignore", *command],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": paths},
+        env={**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1"},  # threads that wait by spinning starve others
         capture_output=True,
         text=True,
         timeout=300,
