@@ -64,10 +64,12 @@ TensorList Accumulate::apply(const TensorList &grads) {
   Tensor g = grads[0];
   AutogradMeta &m = meta(variable);
   if (!g) return {};
-  TensorList list{g};
-  for (auto &h : m.hooks) h.call(list, {});
-  g = list[0];
-  if (!g) return {};
+  if (!m.hooks.empty()) {
+    TensorList list{g};
+    for (auto &h : m.hooks) h.call(list, {});
+    g = list[0];
+    if (!g) return {};
+  }
   if (!m.grad) {
     bool owned = !grad_enabled() && g->refs.load() <= 2 && g->storage->refs.load() == 1 && !g->base &&
                  !overlaps_itself(g.shape(), g.strides()) && g.strides() == variable.strides();
@@ -538,7 +540,7 @@ Tensors run_backward(const Tensors &outputs, const Tensors &given, const Tensors
         HD_CHECK(!y.is_complex(), runtime,
                  "grad can be implicitly created only for real scalar outputs but got torch.%s", info(y.dtype()).name);
       }
-      g = full(y.shape(), Scalar(1), y.dtype(), y.device());
+      g = y.dim() || y.is_meta() ? full(y.shape(), Scalar(1), y.dtype(), y.device()) : scalar(Scalar(1), y.dtype());
     } else if (!(g.shape() == y.shape())) {
       auto size = [](const Tensor &t) { return "torch.Size(" + brackets(t.shape()) + ")"; };
       throw Error(Raises::runtime,

@@ -121,7 +121,10 @@ Tensor sum(const Tensor &x, const OptDims &dims, bool keepdim, std::optional<DTy
   DType source = x.dtype();
   return record(y, !dims || dims->empty() ? "SumBackward0" : "SumBackward1", {x}, {},
                 [=](const Backward &b) -> TensorList {
-                  return {to(expand(restore(b.grad(), shape, mask, keepdim), shape), source)};
+                  const Tensor &g = b.grad();
+                  if (g.dim() == 0 && !grad_enabled()) // one number, repeated
+                    return {to(alias(g, shape, Dims(shape.size(), 0), g->offset), source)};
+                  return {to(expand(restore(g, shape, mask, keepdim), shape), source)};
                 });
 }
 
