@@ -302,6 +302,9 @@ torch.autograd.grad((x * y).sum(), [y, x])
 
 weights = r(3).requires_grad_()
 weights.numpy()
+
+table = r(4, 3)
+table[:, 0] = r(1, 4).T
 """
 
 
@@ -409,18 +412,18 @@ def test_explain_never_raises():
 @pytest.mark.skipif(not OURS, reason="the messages are Hadamard's")
 @pytest.mark.parametrize("program", PROGRAMS.strip().split("\n\n"), ids=lambda p: p.splitlines()[-1])
 def test_takes_under_ten_milliseconds(program, monkeypatch):
-    from hadamard import errors
+    from hadamard.errors import catalogue
 
     took = []
-    explain = errors.explain
+    lines = catalogue.lines
 
-    def timed(facts):
+    def timed(facts, caller):
         begun = time.process_time()
-        help = explain(facts)
+        found = lines(facts, caller)
         took.append(time.process_time() - begun)
-        return help
+        return found
 
-    monkeypatch.setattr(errors, "explain", timed)
+    monkeypatch.setattr(catalogue, "lines", timed)
     for _ in range(4):
         message(program, H)
     assert took and min(took) < 0.01

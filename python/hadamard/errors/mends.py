@@ -18,7 +18,9 @@ def run(code, args, replace="", by=""):
     """The shape of `code` on meta tensors like `args`, None where it raises."""
     import hadamard
 
-    names = {"torch": hadamard, "F": hadamard.nn.functional, "nn": hadamard.nn}
+    names = {"torch": hadamard}
+    if "F." in code + by or "nn." in code + by:
+        names |= {"F": hadamard.nn.functional, "nn": hadamard.nn}
     for name in ("einsum", "tensordot", "bmm", "matmul", "cat", "stack", "dot", "broadcast_tensors"):
         names[name] = getattr(hadamard, name)
     try:

@@ -1,8 +1,10 @@
 """Pages on products and broadcasting: shapes that do not meet."""
 
+import ast
 from itertools import combinations, permutations
 from math import prod
 
+from . import source
 from .catalogue import page
 from .mends import Mend
 from .text import Arg, show, table
@@ -134,24 +136,22 @@ def _(f):
     sizes = [tuple(map(int, part.split("]")[0].split(", "))) for part in f.line.split("[")[1:] if part[0] != "]"]
     if len(sizes) != 2:
         return table(f.args)
-    target, shape = sizes
+    target, shape = reversed(sizes) if f.line.startswith("expand(") else sizes
     if f.op in ("linear", "addmm", "baddbmm", "addmv") and len(f.args) == 3:
         bias = next(a for a in f.args if a.shape == shape)
         return [*table(f.args), f"{bias.label} is added to the result, {show(target)}: its sizes are those, or 1"]
-    if f.op == "setitem":
+    if _is_write(f):
         part, value = Arg("part", target), Arg("value", shape)
         bad = next(
             (i for i in range(-1, -len(shape) - 1, -1) if len(target) < -i or shape[i] not in (1, target[i])), -1
         )
-        return [
-            *table(f.args[:1]),
-            *table([part, value], {1: bad}, "the part that is written to has other sizes"),
-            *f.tries(
-                [part, value],
-                Mend("value.T", "value", f"value.expand{target}"),
-                Mend("value[:, None]", "value", f"value.expand{target}"),
-            ),
-        ]
+        call = f"value.expand{target}"
+        return table([part, value], {1: bad}, "the part that is written to has other sizes") + f.tries(
+            [part, value],
+            Mend("value.squeeze(-1)", "value", call),
+            Mend("value[:, None]", "value", call),
+            Mend("value.T", "value", call),
+        )
     a, b = Arg("target", target), Arg("tensor", shape, *(x.dtype for x in f.args[:1]))
     b.written = f.args[0].written if f.args else ""
     bad = [i for i in range(-1, -len(shape) - 1, -1) if len(target) < -i or shape[i] not in (1, target[i])]
@@ -166,6 +166,12 @@ def _(f):
         times = ", ".join(str(t // n) for t, n in zip(target, whole, strict=True))
         mends.append(Mend(f"tensor.repeat({times})", note="which copies"))
     return lines + f.tries([b], *mends)
+
+
+def _is_write(f):
+    """Whether the user's line assigns to x[…]."""
+    node = source.call_node(f.frame)[0] if f.frame is not None and f.frame is f.caller else None
+    return isinstance(node, ast.Subscript)
 
 
 @page("matmul", "shapes cannot be multiplied")
