@@ -39,14 +39,16 @@ def explain(*args, measure=False, **kwargs):
     ...
     """
     from hadamard._strict import aside
-    from hadamard.nn import Module
 
-    from . import ask, explanation, model
+    from . import ask, explanation
 
+    modules = sys.modules.get("hadamard.nn.modules.module")
     frame = sys._getframe(1)
     with aside():
-        if args and isinstance(args[0], Module):
-            return model.explain_model(args[0], args[1:], kwargs, measure)
+        if args and modules is not None and isinstance(args[0], modules.Module):
+            from .model import explain_model
+
+            return explain_model(args[0], args[1:], kwargs, measure)
         request = ask.request(args, kwargs)
         ask.take_names(request, frame)
         return explanation.build(request, measure)
