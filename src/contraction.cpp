@@ -103,7 +103,7 @@ constexpr Use uses[] = {
     {of_batch, bias, &Gemm::bias_batch}, {of_row, bias, &Gemm::bias_m},  {of_column, bias, &Gemm::bias_n}};
 
 // Several indices in one role: merged into one stride where memory allows, else into a table of offsets.
-void merge(const Index *indices, int count, Gemm &g, std::unique_ptr<long[]> &tables) {
+void merge(const Index *indices, int count, Gemm &g, std::unique_ptr<long[]> &tables, bool to_run) {
   Group groups[4];
   for (int i = 0; i < count; ++i) groups[int(indices[i].role)].add(indices[i]);
   // Rows follow the result; k follows the left operand.
@@ -116,11 +116,14 @@ void merge(const Index *indices, int count, Gemm &g, std::unique_ptr<long[]> &ta
     if (!groups[u.role].single(u.slot, axis.stride)) table += groups[u.role].size;
   }
   if (!table) return;
-  tables.reset(new long[size_t(table)]);
+  static const long nowhere = 0;
+  if (to_run) tables.reset(new long[size_t(table)]);
   long *next = tables.get();
   for (const Use &u : uses) {
     const Group &group = groups[u.role];
     if (long ignored; group.single(u.slot, ignored)) continue;
+    (g.*u.axis).offsets = &nowhere;
+    if (!to_run) continue;
     group.offsets(u.slot, next);
     (g.*u.axis).offsets = next;
     next += group.size;
@@ -129,7 +132,7 @@ void merge(const Index *indices, int count, Gemm &g, std::unique_ptr<long[]> &ta
 
 } // namespace
 
-Contraction::Contraction(DType dtype, DType result_dtype, const Index *indices, int count) {
+Contraction::Contraction(DType dtype, DType result_dtype, const Index *indices, int count, bool to_run) {
   Index kept[max_dims];
   int kept_count = 0, in_role[4] = {};
   const Index *one[4] = {};
@@ -156,7 +159,7 @@ Contraction::Contraction(DType dtype, DType result_dtype, const Index *indices, 
     for (const Use &u : uses)
       if (one[u.role]) (gemm_.*u.axis).stride = stride(*one[u.role], u.slot);
   } else {
-    merge(kept, kept_count, gemm_, tables_);
+    merge(kept, kept_count, gemm_, tables_, to_run);
   }
   // A result stored by columns is the transpose of one stored by rows.
   auto unit = [](const Axis &x) { return !x.offsets && x.stride == 1; };

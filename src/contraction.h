@@ -25,7 +25,8 @@ struct Epilogue {
 class Contraction {
 public:
   // `result` is `dtype`, or I32 for I8 and U8. At most max_dims indices.
-  Contraction(DType dtype, DType result, const Index *indices, int count);
+  // A plan that is only looked at, as on the meta device, does not fill the tables that running would need.
+  Contraction(DType dtype, DType result, const Index *indices, int count, bool to_run = true);
 
   void run(const char *a, const char *b, char *c, const Epilogue &epilogue = {}) const;
 

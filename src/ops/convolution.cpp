@@ -47,7 +47,7 @@ struct Indices {
     if (c.is_meta() && !plan_hook) return;
     HD_CHECK(a.dtype() == b.dtype() && b.dtype() == c.dtype(), runtime, "expected scalar type %s but found %s",
              info(a.dtype()).scalar, info(b.dtype()).scalar);
-    Contraction plan(a.dtype(), c.dtype(), all.begin(), int(all.size()));
+    Contraction plan(a.dtype(), c.dtype(), all.begin(), int(all.size()), !c.is_meta());
     if (plan_hook) plan_hook(plan);
     if (c.is_meta()) return;
     LongWork unlocked(int64_t(plan.multiply_adds() / 16 + plan.bytes() / 8));

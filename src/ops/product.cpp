@@ -175,7 +175,7 @@ void contract(const Form &f, const Tensor &a, const Tensor &b, const Tensor &out
     if (find(f.c, label) < 0) add(index_of(f, label, a, b));
   for (uint8_t label : f.b)
     if (find(f.c, label) < 0 && find(f.a, label) < 0) add(index_of(f, label, a, b));
-  Contraction plan(a.dtype(), out.dtype(), indices.begin(), int(indices.size()));
+  Contraction plan(a.dtype(), out.dtype(), indices.begin(), int(indices.size()), !out.is_meta());
   if (plan_hook) plan_hook(plan);
   if (out.is_meta()) return;
   LongWork unlocked(int64_t(plan.multiply_adds() / 16 + plan.bytes() / 8));
