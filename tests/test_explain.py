@@ -573,8 +573,10 @@ def test_plot(tmp_path):
     assert (tmp_path / "p.svg").read_text() == e.svg()
     page = (tmp_path / "p.html").read_text()
     assert page.startswith("<!doctype html>") and e.svg() in page and "multiply-adds" in page
-    with pytest.raises(ValueError, match="svg and .html"):
+    with pytest.raises(ValueError, match="writes .html and"):
         e.plot(tmp_path / "p.png")
+    H.explain(H.nn.Linear(2, 3), (4, 2)).plot(tmp_path / "m.html")
+    assert "multiply-adds" in (tmp_path / "m.html").read_text()
 
 
 def test_html_is_escaped():

@@ -32,6 +32,8 @@ _PRODUCTS = frozenset(
 )
 _WRAPS = _PRODUCTS | frozenset("add sub mul pow square prod cumprod sum cumsum addcmul".split())
 _UNSET = ("empty", "empty_like", "empty_strided", "new_empty", "new_empty_strided", "resize", "resize_as", "set")
+JOINS = frozenset("cat concat concatenate stack hstack vstack dstack column_stack".split())
+_PROMOTING = (LOSSES | _ARITHMETIC | JOINS) - {"where"}
 # Ops that modules call with their own arguments: checked there too.
 OUTER = LOSSES | _PRODUCTS
 
@@ -120,8 +122,10 @@ def before(call) -> list:
         return []
     found = []
     if call.name in BROADCASTING:
-        found += _expand(call) + _promote(call)
-    elif call.name in ("einsum", "tensordot"):
+        found += _expand(call)
+    if call.name in _PROMOTING:
+        found += _promote(call)
+    if call.name in ("einsum", "tensordot"):
         found += _size1(call)
     if call.op.__name__.endswith("_") or call.op.__name__.startswith("__i"):
         call.memory["finite"] = all(_finite(x) for x in call.tensors)
@@ -144,8 +148,6 @@ def _expand(call):
 
 
 def _promote(call):
-    if call.name in _COMPARISONS or call.name == "where":
-        return []
     whole = [x for x in call.tensors if len(x.shape) and _dtype(x) != "bool"]
     names = list(dict.fromkeys(_dtype(x) for x in whole))
     if len(names) < 2:
@@ -159,13 +161,11 @@ def _size1(call):
     if call.name == "einsum":
         left, arrow, right = call.args[0].replace(" ", "").partition("->")
         terms = left.split(",")
-        if len(terms) != len(tensors) or "." in left:
+        if len(terms) != len(tensors):
             return []
         kept = set(right) if arrow else {c for c in left if left.count(c) == 1}
-        pairs = [
-            (c, [(n, t.index(c)) for n, t in enumerate(terms) if c in t]) for c in dict.fromkeys(left.replace(",", ""))
-        ]
-        places = [(c, where) for c, where in pairs if c not in kept]
+        summed = [c for c in dict.fromkeys(left) if c.isalpha() and c not in kept]
+        places = [(c, [(n, _dim_of(c, t)) for n, t in enumerate(terms) if c in t]) for c in summed]
     else:
         a, b = tensors[:2]
         places = [
@@ -183,6 +183,12 @@ def _size1(call):
             facts = {"one": one, "many": many, "equation": call.args[0] if call.name == "einsum" else ""}
             return [("size1", line, _facts(tensors), facts)]
     return []
+
+
+def _dim_of(letter, term):
+    """Its dimension; behind an ellipsis it is counted from the end."""
+    at, dots = term.index(letter), term.find("...")
+    return at if dots < 0 or at < dots else at - len(term)
 
 
 # ---- after the op

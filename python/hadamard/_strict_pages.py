@@ -4,7 +4,7 @@ from math import prod
 
 from ._explain.ask import SYMBOL_OF
 from ._explain.notes import each_other
-from ._strict_checks import LOSSES
+from ._strict_checks import JOINS, LOSSES
 from .errors.catalogue import page
 from .errors.mends import Mend
 from .errors.text import table
@@ -12,6 +12,8 @@ from .errors.text import table
 
 def _code(op, *names):
     symbol = SYMBOL_OF.get(op)
+    if op in JOINS:
+        return f"torch.{op}([{', '.join(names)}])"
     if symbol and len(names) == 2:
         return f"{names[0]} {symbol} {names[1]}"
     return f"{'F' if op in LOSSES else 'torch'}.{op}({', '.join(names)})"
@@ -53,7 +55,7 @@ def _(f):
         f"the one number of {one.label} meets all {size} of {many.label}, which is only summed along that index"
     )
     lines.append(f"try {many.written or many.name}.sum({e}, keepdim=True), the same said aloud")
-    if facts["equation"]:
+    if facts["equation"] and "." not in facts["equation"]:
         term = facts["equation"].replace(" ", "").split("->")[0].split(",")[n]
         for i, k in enumerate(one.shape):
             if k == size and i != d:

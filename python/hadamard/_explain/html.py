@@ -24,30 +24,39 @@ def _pre(e):
     )
 
 
-def page(e, title) -> str:
-    """A whole document."""
+def page(body, title) -> str:
+    """A whole document around a fragment."""
     return (
         f"<!doctype html>\n<html lang='en'><head><meta charset='utf-8'><title>{escape(title)}</title></head>"
-        f"<body style='margin:24px;font-family:system-ui,sans-serif;background:#fff'>{fragment(e)}</body></html>\n"
+        f"<body style='margin:24px;font-family:system-ui,sans-serif;background:#fff'>{body}</body></html>\n"
     )
 
 
-def plot(e, file=None):
-    """Show the picture: in a browser, or written to `file`."""
+def write(body, title, file=None) -> str:
+    """Show a fragment in a browser, or write it to an .html file; the file's name."""
     from pathlib import Path
-
-    from .text import heading
 
     if file is None:
         import tempfile
         import webbrowser
 
         with tempfile.NamedTemporaryFile("w", suffix=".html", delete=False, encoding="utf-8") as made:
-            made.write(page(e, heading(e)))
+            made.write(page(body, title))
         webbrowser.open(Path(made.name).as_uri())
         return made.name
-    path = Path(file)
-    if path.suffix not in (".svg", ".html"):
-        raise ValueError(f"plot() writes .svg and .html, not {path.name!r}")
-    path.write_text(e.svg() if path.suffix == ".svg" else page(e, heading(e)), encoding="utf-8")
-    return str(path)
+    if Path(file).suffix != ".html":
+        raise ValueError(f"plot() writes .html and, for a single product, .svg, not {Path(file).name!r}")
+    Path(file).write_text(page(body, title), encoding="utf-8")
+    return str(file)
+
+
+def plot(e, file=None) -> str:
+    """Show an explanation in a browser, or write it to an .svg or .html file."""
+    from pathlib import Path
+
+    from .text import heading
+
+    if file is not None and Path(file).suffix == ".svg":
+        Path(file).write_text(e.svg(), encoding="utf-8")
+        return str(file)
+    return write(fragment(e), heading(e), file)

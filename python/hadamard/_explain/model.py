@@ -39,7 +39,8 @@ class ModelExplanation:
     """What `explain(model, x)` found: `layers`, and their sums; `fits` and `error` as of a single product.
 
     parameters, trained: how many numbers, and how many of them want gradients
-    multiply_adds: of one forward pass; backward_multiply_adds: of its gradients, None where they could not be had
+    multiply_adds: of the products in one forward pass; backward_multiply_adds: of those that its gradients take, None
+    where they could not be had
     bytes: of the results that the layers hand on; parameter_bytes: of the parameters
     """
 
@@ -68,6 +69,12 @@ class ModelExplanation:
 
     def _repr_html_(self) -> str:
         return _html(self)
+
+    def plot(self, file=None):
+        """The table in a browser window, or written to `file` (.html)."""
+        from . import html
+
+        return html.write(self._repr_html_(), self.name, file)
 
 
 def explain_model(model, inputs, kwargs, measure=False) -> ModelExplanation:
