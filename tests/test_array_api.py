@@ -86,6 +86,8 @@ def test_edges_of_division():
     x //= y
     assert x.tolist() == want
     assert math.isnan(xp.sign(xp.asarray(math.nan)))
+    z = xp.expm1(xp.asarray([complex(-0.0, 0.0), complex(inf, 0.0), complex(-inf, math.nan)]))
+    assert [str(v) for v in z.tolist()] == ["0j", "(inf+0j)", "(-1+0j)"]
 
 
 def test_reductions_and_sets():

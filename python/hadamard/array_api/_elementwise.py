@@ -97,7 +97,10 @@ def remainder(x1, x2, /):
 def expm1(x, /):
     """exp(x) - 1, exact near zero."""
     y = _C.expm1(x)
-    if not x.is_complex() or bool(_C.isfinite(x).all()):
+    if not x.is_complex():
+        return y
+    y = _C.complex(y.real + 0.0, y.imag)  # +0 where the real part is -0
+    if bool(_C.isfinite(x).all()):
         return y
     # C99's limits where a part is not finite: the modulus decides first, an angle of zero stays one.
     a, b = x.real, x.imag
