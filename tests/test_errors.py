@@ -297,6 +297,69 @@ count *= 1.5
 x = r(4, 4)
 x.item()
 
+model = torch.nn.Linear(4, 3)
+_, guess = torch.max(model(r(5, 4)), 1)
+guess.float().mean().backward()
+
+class Trainer:
+    def __init__(self):
+        self.model = torch.nn.Linear(4, 3)
+    def compute(self):
+        with torch.no_grad():
+            self.out = self.model(r(5, 4))
+        self.loss = self.out.pow(2).mean()
+    def step(self):
+        self.compute()
+        self.loss.backward()
+Trainer().step()
+
+class Decorated(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = torch.nn.Linear(4, 3)
+    @torch.no_grad()
+    def forward(self, x):
+        return self.fc(x)
+model = Decorated()
+model(r(5, 4)).sum().backward()
+
+class Cutter(torch.nn.Module):
+    def forward(self, x):
+        return torch.tensor(x.tolist())
+model = torch.nn.Sequential(torch.nn.Linear(4, 3), Cutter(), torch.nn.ReLU())
+out = model(r(5, 4))
+out.mean().backward()
+
+w = r(3).requires_grad_()
+torch.set_grad_enabled(False)
+try:
+    loss = (w * w).sum()
+    loss.backward()
+finally:
+    torch.set_grad_enabled(True)
+
+class Net(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc, self.act = torch.nn.Linear(4, 4), torch.nn.ReLU(inplace=True)
+    def forward(self, x):
+        h = torch.tanh(self.fc(x))
+        return self.act(h) + h
+model = Net()
+model(r(3, 4)).sum().backward()
+
+w = torch.ones(3, requires_grad=True)
+optimizer = torch.optim.SGD([w], lr=0.1)
+loss = (w * w).sum()
+loss.backward(retain_graph=True)
+optimizer.step()
+loss.backward()
+
+h = torch.tanh(r(3).requires_grad_())
+loss1, loss2 = h.sum(), (h * h).sum()
+loss1.backward()
+loss2.backward()
+
 x, y = r(3), r(3).requires_grad_()
 torch.autograd.grad((x * y).sum(), [y, x])
 

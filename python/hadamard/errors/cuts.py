@@ -7,7 +7,7 @@ requiring grad before it and nothing after it.
 
 import ast
 
-from .source import attribute, call_in, is_ours, look_up, operands, scope_of, scope_of_code
+from .source import attribute, call_in, is_ours, look_up, operands, scope_of, scope_of_code, switch
 
 _METHODS = {
     "detach": "detach",
@@ -93,7 +93,19 @@ def find(frame, target=None):
     cut = search.cut(target, scope, frame.f_lineno, 0)
     if cut is not None:
         return cut
+    if _Search().live(target, scope, frame.f_lineno, 0):
+        return _switched_off(scope, frame.f_lineno)
     return ("leaves", search.leaves[:4]) if search.leaves else None
+
+
+def _switched_off(scope, line):
+    """The statement set_grad_enabled(False) above a line, as a Cut."""
+    for statement in scope.body:
+        for node in ast.walk(statement):
+            if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call) and scope.line(node) < line:
+                if switch(node.value) == "no_grad":
+                    return Cut("switched", scope, node.value)
+    return None
 
 
 class _Search:
@@ -165,11 +177,15 @@ class _Search:
             return None
         name = ast.unparse(node)
         known = scope.before(name, line)
+        if known is None and name.startswith("self.") and scope.frame is not None:
+            found = self.cut_of_member(name, scope, depth)
+            if found is not None:
+                return found
         if known is None:
             if isinstance(node, ast.Attribute):
                 return self.cut(node.value, scope, line, depth + 1)
             if value is not None and hasattr(value, "requires_grad") and not value.requires_grad:
-                self.leaves.append(name)
+                self.leaves.append(name)  # the data, more often than what is learned
             return self.cut_of_argument(name, scope, depth)
         made, _, expression, cut, _ = known
         if cut and self.live(expression, scope, made, depth + 1):
@@ -180,8 +196,30 @@ class _Search:
                 isinstance(n, (ast.Name, ast.Attribute)) and scope.before(ast.unparse(n), made)
                 for n in ast.walk(expression)
             ):
-                self.leaves.append(name)
+                self.leaves.insert(0, name)
         return found
+
+    def cut_of_member(self, name, scope, depth):
+        """self.loss that another method has set."""
+        owner = scope.frame.f_locals.get("self")
+        for function in vars(type(owner)).values():
+            function = getattr(function, "__wrapped__", function)
+            code = getattr(function, "__code__", None)
+            if code is None or code is scope.frame.f_code:
+                continue
+            other = scope_of_code(code, getattr(function, "__globals__", None))
+            if other is None:
+                continue
+            other.owner = owner
+            for made, target, expression, cut, _ in reversed(other.defs):
+                if target != name:
+                    continue
+                if cut and self.live(expression, other, made, depth + 1):
+                    return Cut(cut, other, None, made)
+                found = self.cut(expression, other, made, depth + 1)
+                if found is not None:
+                    return found
+        return None
 
     def cut_of_argument(self, name, scope, depth):
         """The argument of a function: look where it was called."""

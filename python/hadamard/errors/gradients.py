@@ -10,6 +10,7 @@ from .text import Arg, pointed, table
 
 _CUTS = {
     "no_grad": ("this ran under no_grad(), so nothing was recorded", "this line outside of the no_grad() block"),
+    "switched": ("nothing is recorded from here on", "torch.set_grad_enabled(True) before computing the loss"),
     "inference": ("this ran under inference_mode()", "this line outside of the block, or under no_grad()"),
     "detach": ("detach() and .data cut off what came before", "leave it out on the way to the loss"),
     "argmax": ("an index has no derivative", "the values or softmax instead, and argmax only to count what is right"),
@@ -185,12 +186,45 @@ def _(f):
             mends.append(better)
         elif isinstance(node, ast.Assign):
             mends.append(f"{name} = {name}.clone() before that line")
+    if not writes and f.frame is not None:
+        told, better = _other_writes(f)
+        lines += told
+        mends += better
     if not mends:
         mends = [
             "y = y + 1 instead of y += 1 (or add instead of add_, relu(inplace=False))",
             "y = y.clone() before the write",
         ]
     return lines + f.tries([], *mends)
+
+
+def _other_writes(f):
+    """(lines, mends) for writes that are no expression of the user's: a step of an optimiser, modules made inplace."""
+    scope = source.scope_of(f.frame)
+    if scope is None:
+        return [], []
+    if "which is output" not in f.line:  # a leaf
+        for node in _calls(scope, "step"):
+            if hasattr(source.look_up(node.func.value, f.frame), "param_groups"):
+                line = scope.line(node)
+                text = scope.text(line)
+                told = pointed(text, len(text) - len(text.lstrip()), len(text.rstrip()), "changes the parameters", line)
+                return told, ["a new forward pass after step(), or both backward() before it"]
+    for module in [m for m in (*f.frame.f_locals.values(), *_globals(f.frame)) if hasattr(m, "_modules")]:
+        for path, part in module.named_modules():
+            if getattr(part, "inplace", False) is True:
+                kind = type(part).__name__
+                return [f"{path or kind} ({kind}) of {type(module).__name__} writes in place"], [
+                    f"nn.{kind}() instead of nn.{kind}(inplace=True)"
+                ]
+    return [], []
+
+
+def _calls(scope, name):
+    """The calls of methods of a name in a scope, in the order of the text."""
+    nodes = [n for s in scope.body for n in ast.walk(s)]
+    found = [n for n in nodes if isinstance(n, ast.Call) and getattr(n.func, "attr", "") == name]
+    return sorted(found, key=lambda n: n.lineno)
 
 
 def _writes(frame, saved, version):
@@ -244,22 +278,28 @@ def _writes_of_module(module):
 
 def _in_place(body):
     """(node, what it writes to) of every in-place operation."""
-    for statement in body:
-        for node in ast.walk(statement):
-            if isinstance(node, ast.AugAssign):
-                yield node, node.target.value if isinstance(node.target, ast.Subscript) else node.target
-            elif isinstance(node, ast.Assign):
-                for target in node.targets:
-                    if isinstance(target, ast.Subscript):
-                        yield node, target.value
-            elif isinstance(node, ast.Call):
-                name = getattr(node.func, "attr", "")
-                if name.endswith("_") and not name.endswith("__") and name not in ("requires_grad_", "zero_grad_"):
-                    yield node, node.func.value
-                elif any(k.arg == "inplace" and getattr(k.value, "value", False) is True for k in node.keywords):
-                    yield node, node.args[0] if node.args else None
-                elif out := next((k.value for k in node.keywords if k.arg == "out"), None):
-                    yield node, out
+    waiting = list(body)
+    while waiting:
+        node = waiting.pop(0)
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)):
+            continue  # not run here
+        waiting += ast.iter_child_nodes(node)
+        if isinstance(node, ast.AugAssign):
+            yield node, node.target.value if isinstance(node.target, ast.Subscript) else node.target
+        elif isinstance(node, ast.Assign):
+            for target in node.targets:
+                if isinstance(target, ast.Subscript):
+                    yield node, target.value
+        elif isinstance(node, ast.Call):
+            name = getattr(node.func, "attr", "")
+            if name.endswith("_") and not name.endswith("__") and name not in ("requires_grad_", "zero_grad_"):
+                yield node, node.func.value
+            elif not name[:1].isupper() and any(
+                k.arg == "inplace" and getattr(k.value, "value", False) is True for k in node.keywords
+            ):
+                yield node, node.args[0] if node.args else None
+            elif out := next((k.value for k in node.keywords if k.arg == "out"), None):
+                yield node, out
 
 
 def _not_in_place(node):
@@ -293,13 +333,32 @@ def _(f):
     for line, name, text in carried[:1]:
         lines += pointed(text, 0, len(text), f"{name} comes from the step before, with its graph", line)
     first = [f"{carried[0][1]} = {carried[0][1]}.detach() at the start of each step"] if carried else []
+    if not carried and f.frame is not None:
+        told, first = _before(f.frame)
+        lines += told
     return lines + f.tries(
         [],
         *first,
         "loss.backward(retain_graph=True), if the same graph is meant to be used again",
         *([] if first else ["state = state.detach(), where a value is carried from one step of training to the next"]),
-        "one backward() of the sum, loss1 + loss2, where two losses share a part",
+        *([] if first else ["one backward() of the sum, loss1 + loss2, where two losses share a part"]),
     )
+
+
+def _before(frame):
+    """(lines, mends) where another backward() above has freed the graph."""
+    scope = source.scope_of(frame)
+    calls = [n for n in _calls(scope, "backward") if not n.keywords] if scope is not None else []
+    here = next((n for n in calls if scope.line(n) == frame.f_lineno), None)
+    above = [n for n in calls if scope.line(n) < frame.f_lineno]
+    if here is None or not above:
+        return [], []
+    text = scope.text(scope.line(above[-1]))
+    told = pointed(
+        text, len(text) - len(text.lstrip()), len(text.rstrip()), "freed what it went through", scope.line(above[-1])
+    )
+    one, two = ast.unparse(above[-1].func.value), ast.unparse(here.func.value)
+    return told, [f"({one} + {two}).backward() in place of the two" if one != two else f"one {one}.backward()"]
 
 
 def _carried(frame):

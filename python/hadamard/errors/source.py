@@ -268,7 +268,7 @@ class Scope:
             inner = cut
             if isinstance(s, (ast.With, ast.AsyncWith)):
                 for item in s.items:
-                    inner = _switch(item.context_expr) or inner
+                    inner = switch(item.context_expr) or inner
             looped = (*loops, s) if isinstance(s, (ast.For, ast.AsyncFor, ast.While)) else loops
             for field in ("body", "orelse", "finalbody"):
                 self._walk(getattr(s, field, []), inner, looped)
@@ -279,12 +279,13 @@ class Scope:
 
     def _define(self, target, value, statement, cut, loops):
         if isinstance(target, (ast.Tuple, ast.List)):
-            pairs = (
-                zip(target.elts, value.elts, strict=False)
-                if isinstance(value, ast.Tuple)
-                else ((t, value) for t in target.elts)
-            )
-            for t, v in pairs:
+            for i, t in enumerate(target.elts):
+                if isinstance(value, ast.Tuple) and i < len(value.elts):
+                    v = value.elts[i]
+                elif isinstance(value, ast.Call):  # values, indices = x.max(1)
+                    v = ast.copy_location(ast.Subscript(value, ast.Constant(i), ast.Load()), value)
+                else:
+                    v = value
                 self._define(t, v, statement, cut, loops)
         elif isinstance(target, (ast.Name, ast.Attribute)):
             self.defs.append((self.line(statement), ast.unparse(target), value, cut, loops))
@@ -298,7 +299,7 @@ class Scope:
         return below[-1] if below else None
 
 
-def _switch(expression):
+def switch(expression):
     """ "no_grad" or "inference" for what switches recording off."""
     call = expression.func if isinstance(expression, ast.Call) else expression
     name = call.attr if isinstance(call, ast.Attribute) else getattr(call, "id", "")
@@ -317,7 +318,12 @@ def scope_of_code(code, names=None, frame=None):
     if code.co_name == "<module>":
         # From the start of a statement to the end of the one that runs, and no more than can be parsed quickly.
         now = frame.f_lineno if frame else len(lines)
-        tops = [n for n, line in enumerate(lines, 1) if line[:1].isalpha() or line[:1] == "@"]
+        inner = ("else", "elif", "except", "finally")  # parts of the statement above them
+        tops = [
+            n
+            for n, line in enumerate(lines, 1)
+            if (line[:1].isalpha() or line[:1] == "@") and not line.startswith(inner)
+        ]
         first = next((n for n in tops if n > now - _MOST_LINES), now)
         last = next((n - 1 for n in tops if n > now), len(lines))
     else:
@@ -336,7 +342,7 @@ def scope_of_code(code, names=None, frame=None):
             return None
         body = function.body
         arguments = [a.arg for a in (*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs)]
-        cut = next(filter(None, map(_switch, function.decorator_list)), "")
+        cut = next(filter(None, map(switch, function.decorator_list)), "")
     scope = Scope(body, first - 1, code.co_filename, frame, arguments)
     scope.margin = _indent(chunk[0])
     if cut:
