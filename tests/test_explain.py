@@ -243,6 +243,7 @@ def test_names_are_the_users():
     assert [x.name for x in e.operands] == ["a", "b"]
     e = H.explain("ab,bc->ac", (2, 3), (3, 4))
     assert [x.name for x in e.operands] == ["A", "B"]
+    assert [x.name for x in H.explain("bi,ij,bj->b", (3, 2), (2, 4), (3, 4)).operands] == ["A", "B", "C"]
     e = H.explain(weights, "*", weights)
     assert [x.name for x in e.operands] == ["a", "b"]
 
@@ -542,6 +543,37 @@ def test_pictures(text, wanted):
     for letter in {i.letter for i in e.indices if e.alignment.kind != "convolution"}:
         size = next(i.size for i in e.indices if i.letter == letter)
         assert f"{letter} = {size}" in words
+
+
+def test_formulas_of_convolutions():
+    """The line below the picture, computed as it stands."""
+    for text in ("conv2d((1,4,7,7), (6,2,3,3), groups=2, stride=2, padding=1)", "conv1d((2,3,8), (4,3,3), dilation=2)"):
+        e = H.explain(text)
+        words = ["".join(t.itertext()) for t in ElementTree.fromstring(e.svg()).iter() if t.tag.endswith("}text")]
+        left, right = next(w for w in words if w.startswith("result[")).split(" = Σ over ")
+        over, _, term = right.partition(" of ")
+        term = re.sub(r"(\w+)\[", r"at(\1)[", term.replace("·", "*").replace("−", "-"))
+        left = left.replace("·", "*").replace("result", "at(result)")
+        x, w = tensors([o.shape for o in e.operands])
+        names = {"input": x.numpy(), "weight": w.numpy(), "result": np.zeros(e.shape)}
+
+        class Padded:
+            """Zeros outside, as far as the padding goes."""
+
+            def __init__(self, array):
+                self.array = array
+
+            def __getitem__(self, key):
+                return self.array[key] if all(0 <= k < n for k, n in zip(key, self.array.shape, strict=True)) else 0.0
+
+        sizes = {i.letter: i.size for i in e.indices}
+        code = compile(term, "formula", "eval")
+        target = compile(left[left.index("[") + 1 : -1], "place", "eval")
+        for place in itertools.product(*(range(n) for n in sizes.values())):
+            at = {**dict(zip(sizes, place, strict=True)), **names, "at": Padded}
+            names["result"][eval(target, at)] += eval(code, at)
+        real = call(e.op)(x, w, **e.request.kwargs)
+        np.testing.assert_allclose(names["result"], real.numpy(), rtol=1e-12, err_msg=over)
 
 
 def test_pictures_show_the_numbers():

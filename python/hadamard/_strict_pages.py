@@ -125,10 +125,10 @@ _SLOPES = {
     "div": "a division by 0, also where where(…) leaves its result out: mend the divisor, where(b == 0, 1, b)",
 }
 _CURES = {
-    "div": "a / (b + 1e-8), or where(b != 0, a / b, 0)",
-    "log": "torch.log(x.clamp(min=1e-12)), or log_softmax and logsigmoid, which never meet log(0)",
-    "sqrt": "torch.sqrt(x.clamp(min=0))",
-    "exp": "x - x.max() before it, or logsumexp and softmax, which do that",
+    "div": "dividing by {}.where({} != 0, 1), which is never 0, or by {} + 1e-8",
+    "log": "torch.log({}.clamp(min=1e-12)), or log_softmax and logsigmoid, which never meet log(0)",
+    "sqrt": "torch.sqrt({}.clamp(min=0))",
+    "exp": "{} - {}.max() before it, or logsumexp and softmax, which do that",
 }
 
 
@@ -144,6 +144,7 @@ def _(f):
     at = ", ".join(map(str, f.raw["strict"]["where"]))
     cause = _CAUSES.get(f.op, "float16 ends at 65504" if half else "")
     told = "; ".join(words for words in (cause, f"the first is at [{at}]" if at else "") if words)
-    cure = _CURES.get(f.op) or ("x.float() before it, or bfloat16" if half else "")
+    last = f.args[-1].written or f.args[-1].name
+    cure = (_CURES.get(f.op) or ("{}.float() before it, or bfloat16" if half else "")).replace("{}", last)
     lines = [*table(f.args), *([told] if told else []), *([f"try {cure}"] if cure else [])]
     return [*lines, _allowed("nonfinite", not cure)]

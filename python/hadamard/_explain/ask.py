@@ -226,12 +226,13 @@ def rename(request, letters) -> None:
     written = [x.written for x in request.operands if x.number is None]
     taken = {*letters, "g", "torch", "np", "F"}
     fine = all(n and n not in taken and len(n) <= 16 for n in written) and len(set(written)) == len(written)
+    clash = any(x.name in letters for x in request.operands)
     for n, x in enumerate(request.operands):
         if x.number is not None:
             continue
         if fine:
             x.name = x.written
-        elif x.name in letters and len(x.name) == 1:
+        elif clash:
             x.name = "ABCDEFGH"[n]
 
 

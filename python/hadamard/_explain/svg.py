@@ -253,7 +253,7 @@ def _blocks(e):
                 continue
             block.hatched = lambda at, again=again: any(at.get(c) for c in again)
             block.back_hatched = bool(again & set(block.behind))
-            block.marked = lambda at: all(at.get(c, chosen[c]) == chosen[c] for c in (*at,) if c)
+            block.marked = lambda at: not result or all(n == chosen[c] for c, n in at.items() if c)
             if again:
                 block.note = f"{show(x.shape)}, repeated"
             else:
@@ -300,7 +300,10 @@ def _formula(e):
 
     if e.alignment.kind == "convolution":
         taps = "qrs"[-int(e.op[4]) :]
-        left = place("result", list(result.replace("g", "")))
+        sizes = {i.letter: i.size for i in e.indices}
+        grouped = "g" in sizes
+        out, channel = (f"{sizes['o']}·g + o", f"{sizes['c']}·g + c") if grouped else ("o", "c")
+        left = place("result", [out if c == "o" else c for c in result if c != "g"])
         stride, padding, dilation, _ = indices.geometry(e.request)
         at = []
         for d, (p, t) in enumerate(zip("zyx"[-len(taps) :], taps, strict=True)):
@@ -313,7 +316,7 @@ def _formula(e):
             )
             at.append(words + (f" - {padding[d]}" if padding[d] else ""))
         batch = ["n"] if "n" in result else []
-        right = f"{place(names[0], [*batch, 'c', *at])} · {place(names[1], ['o', 'c', *taps])}"
+        right = f"{place(names[0], [*batch, channel, *at])} · {place(names[1], [out, 'c', *taps])}"
         return f"{left} = Σ over c, {', '.join(taps)} of {right}"
     terms = []
     for at, x in enumerate(e.operands):
