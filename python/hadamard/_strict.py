@@ -178,7 +178,10 @@ def _watch(change):
     with _lock:
         before, _users = _users, _users + change
         if (before > 0) != (_users > 0):
-            _C.Tensor.__init_subclass__ = classmethod(_new_class)
+            if "__init_subclass__" not in vars(
+                _C.Tensor
+            ):  # once: every change to a type empties Python's caches for it
+                _C.Tensor.__init_subclass__ = classmethod(_new_class)
             _C._watch(_watched if _users else None)
             _C._run_backward = _watched_backward if _users else _run_backward
             _C._backward = _watched_plain_backward if _users else _plain_backward
