@@ -103,6 +103,10 @@ def _(f):
     lines = table(args, {len(args) - 1: column}, f"{one} and {two} are not equal, and neither is 1")
     call = f"broadcast_tensors({', '.join(x.name for x in args)})"
     mends = _shape_mends(a, b, call)
+    direct = f.caller is not None and f.frame is f.caller
+    if f.op.endswith("_") or (direct and source.writes_in_place(f.frame)):
+        note = "an in-place op keeps the shape of the tensor that it writes to"
+        return [*lines, note, *f.tries(args, *(m for m in mends if m.of != args[0].name), want=args[0].shape)]
     if len(args) == 2:
         if f.op not in ("where", "copy_", "masked_fill", "mse_loss", "l1_loss"):
             mends.append(Mend(f"{a.name} @ {b.name}", note="the matrix product"))
@@ -355,6 +359,9 @@ def _(f):
     x, w = f.args[0].named("input"), f.args[1].named("weight")
     rank = len(w.shape)
     lines = table([x, w])
+    dims = next((int(c) for c in f.op if c.isdigit()), rank - 2)
+    if rank != dims + 2:
+        return [*lines, f"{f.op} wants a weight of {dims + 2} dimensions: (out, channels / groups, …)"]
     if rank < 3 or len(x.shape) not in (rank, rank - 1):
         return lines
     lines.append(f"input is (N, channels, …), weight (out, channels / groups, …): {w.shape[1]} channels are expected")
@@ -383,6 +390,9 @@ def _(f):
     lines = table([x, *f.args[1:2]])
     rank = len(f.args[1].shape) if len(f.args) > 1 else 4
     channels = f.args[1].shape[1] if len(f.args) > 1 and rank > 2 else 1
+    dims = next((int(c) for c in f.op if c.isdigit()), rank - 2)
+    if rank != dims + 2:
+        return [*lines, f"{f.op} wants a weight of {dims + 2} dimensions: (out, channels / groups, …)"]
     lines.append(f"input is (N, {channels} channels, …), {rank} dimensions, or {rank - 1} without the batch")
     if len(f.args) < 2:
         return lines

@@ -86,6 +86,15 @@ def call_node(frame):
         return None, ""
 
 
+def writes_in_place(frame):
+    """Whether the frame is in x += y or the like."""
+    import opcode
+
+    code, at = frame.f_code.co_code, frame.f_lasti
+    name = opcode.opname[code[at]] if 0 <= at < len(code) else ""
+    return name.startswith("INPLACE") or (name == "BINARY_OP" and code[at + 1] >= 13)
+
+
 def call_in(scope, frame):
     """The same as a node of the frame's Scope, whose lines and columns are the file's."""
     positions = _positions(frame)
@@ -163,7 +172,7 @@ def name_arguments(args, frame, direct=True):
         chosen = [t for t in tensors if t[0] == arg.name]
         if not chosen and len(tensors) == len(args):
             chosen = tensors[i : i + 1]
-        elif not chosen and not direct:
+        elif not chosen:
             chosen = [t for t in tensors if fits(arg, t[2])]
         if len(chosen) != 1:
             continue
