@@ -127,7 +127,8 @@ def before(call) -> list:
         found += _promote(call)
     if call.name in ("einsum", "tensordot"):
         found += _size1(call)
-    if call.op.__name__.endswith("_") or call.op.__name__.startswith("__i"):
+    name = call.op.__name__
+    if name.startswith("__i") or name.endswith("_") and not name.startswith("__"):  # in place
         call.memory["finite"] = all(_finite(x) for x in call.tensors)
         if any(_is_integer(x) for x in call.tensors) and call.name in _WRAPS:
             call.memory["before"] = [x.clone() if isinstance(x, _C.Tensor) else x for x in call.args]
@@ -135,6 +136,8 @@ def before(call) -> list:
 
 
 def _expand(call):
+    if len(call.tensors) < 2 or all(x.shape == call.tensors[0].shape for x in call.tensors):
+        return []
     tensors = [x for x in call.tensors[:3] if prod(x.shape) > 1]
     for i, x in enumerate(tensors):
         for y in tensors[i + 1 :]:
@@ -148,6 +151,8 @@ def _expand(call):
 
 
 def _promote(call):
+    if len({str(x.dtype) for x in call.tensors}) < 2:
+        return []
     whole = [x for x in call.tensors if len(x.shape) and _dtype(x) != "bool"]
     names = list(dict.fromkeys(_dtype(x) for x in whole))
     if len(names) < 2:
@@ -206,16 +211,20 @@ def after(call, result) -> list:
     return _infinite(call, results) if call.tensors and call.name not in _UNSET else []
 
 
+_INTEGERS = frozenset([_C.uint8, _C.int8, _C.int16, _C.int32, _C.int64])
+_isfinite, _all = _C.isfinite, _C.all
+
+
 def _is_integer(x) -> bool:
-    return _dtype(x) in ("uint8", "int8", "int16", "int32", "int64")
+    return x.dtype in _INTEGERS
 
 
 def _finite(x) -> bool:
     if not isinstance(x, _C.Tensor):
         return True
-    if not (x.is_floating_point() or x.is_complex()) or x.is_meta:
+    if not (x.dtype.is_floating_point or x.dtype.is_complex) or x.is_meta:
         return True
-    return bool(_C.isfinite(x.detach()).all())
+    return bool(_C._unwatched(_all, _C._unwatched(_isfinite, x)))
 
 
 def _infinite(call, results):
