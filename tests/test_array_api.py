@@ -3,7 +3,9 @@
 data-apis/array-api-tests is the whole check; CONTRIBUTING.md says how to run it.
 """
 
+import copy
 import math
+import pickle
 
 import numpy as np
 import pytest
@@ -137,6 +139,15 @@ def test_arrays_are_tensors():
     assert isinstance(x, H.Tensor) and layer(x).shape == (2, 4)
     assert H.nn.functional.softmax(x, -1).sum().item() == pytest.approx(2)
     assert x.to_device("cpu").shape == (2, 3) and type(x.to_device(x.device)) is xp.Array
+
+
+def test_copies_and_files(tmp_path):
+    x = xp.asarray([1.0, 2.0])
+    for y in (copy.copy(x), copy.deepcopy(x), pickle.loads(pickle.dumps(x))):
+        assert type(y) is xp.Array and y.tolist() == [1, 2]
+    H.save({"x": x}, tmp_path / "x.pt")
+    y = H.load(tmp_path / "x.pt")["x"]
+    assert type(y) is H.Tensor and y.tolist() == [1, 2]
 
 
 def test_against_the_strict_namespace():

@@ -58,6 +58,8 @@ class Array(Tensor):
     3
     """
 
+    _tensor_in_files = True  # which PyTorch reads too
+
     @property
     def size(self):
         """The number of elements."""

@@ -98,7 +98,7 @@ class _Pickler(pickle._Pickler):
             rebuild = _global("torch._utils", "_rebuild_tensor_v2")
             place = x.storage_offset(), tuple(x.shape), tuple(x.stride())
             args = _Reference(_storage_of(x), x.dtype), *place, x.requires_grad, OrderedDict()
-        if type(x) is not H.Tensor or state:
+        if state or not (type(x) is H.Tensor or getattr(type(x), "_tensor_in_files", False)):
             return _global("torch._tensor", "_rebuild_from_type_v2"), (rebuild, type(x), args, state)
         return rebuild, args
 
