@@ -528,6 +528,22 @@ def test_leaves_everything_as_it_was():
     assert type(H.Tensor.__mul__).__name__ == "wrapper_descriptor" and type(H.relu) is type(H._C.exp)
 
 
+def test_several_inputs_and_outputs():
+    class Two(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a, self.b = nn.Linear(8, 4), nn.Linear(3, 4)
+
+        def forward(self, x, y):
+            h = H.tanh(self.a(x) + self.b(y))
+            return {"mean": h.mean(1), "all": h}
+
+    verdict = H.diagnose(Two(), (H.randn(32, 8), H.randn(32, 3)), loss=lambda out: (out["mean"] ** 2).mean())
+    assert verdict.healthy and verdict.record.value > 0, str(verdict)
+    long = H.diagnose(mlp(), H.randn(5000, 8), H.randint(0, 3, (5000,)))
+    assert long.record.out.shape == (1024, 3)
+
+
 def test_the_text():
     verdict = H.diagnose(*saturated_output(False))
     text = str(verdict)

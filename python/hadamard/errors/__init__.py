@@ -15,8 +15,9 @@ All of this is loaded when the first error is explained.
 """
 
 import sys
+from _thread import _local
 
-_busy = False
+_thread = _local()  # busy: a message is being made
 
 
 def explain(facts: dict) -> str:
@@ -40,16 +41,15 @@ def explain(facts: dict) -> str:
 
 def _quietly(page, *args):
     """The lines of a page, [] where it fails: that must not hide the error that it explains."""
-    global _busy
-    if _busy:  # a mend that is tried fails in its turn: nobody reads that message
+    if getattr(_thread, "busy", False):  # a mend that is tried fails in its turn: nobody reads that message
         return []
-    _busy = True
+    _thread.busy = True
     try:
         return page(*args)
     except Exception:
         return []
     finally:
-        _busy = False
+        _thread.busy = False
 
 
 def explain_message(text: str) -> str:

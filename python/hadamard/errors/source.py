@@ -92,7 +92,7 @@ def writes_in_place(frame):
 
     code, at = frame.f_code.co_code, frame.f_lasti
     name = opcode.opname[code[at]] if 0 <= at < len(code) else ""
-    return name.startswith("INPLACE") or (name == "BINARY_OP" and code[at + 1] >= 13)
+    return name.startswith("INPLACE") or (name == "BINARY_OP" and 13 <= code[at + 1] < 26)
 
 
 def call_in(scope, frame):
