@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cctype>
 #include <mutex>
+#include <new>
+#include <pthread.h>
 
 #include "call.h"
 #include "ops/all.h"
@@ -487,6 +489,9 @@ uint64_t last_task = 0;
 
 struct EngineGuard {
   EngineGuard() {
+    // A thread that held the lock at a fork is not in the child.
+    static const int once = pthread_atfork(nullptr, nullptr, [] { new (&engine_lock) std::recursive_mutex; });
+    (void)once;
     if (engine_lock.try_lock()) return;
     bool held = release_host_lock && release_host_lock();
     engine_lock.lock();

@@ -1,6 +1,8 @@
 // The Python class Generator. What it shares with tensors and devices is added by hadamard/random.py.
 #include "bind_random.h"
 
+#include "patient_lock.h"
+
 #include <cstring>
 #include <string>
 
@@ -25,7 +27,7 @@ uint64_t seed_from(nb::handle value) {
 } // namespace
 
 void bind_random(nb::module_ &m) {
-  using Lock = std::lock_guard<std::mutex>;
+  using Lock = PatientLock;
   nb::class_<Generator>(m, "Generator", nb::is_weak_referenceable(),
                         "Generator(device='cpu')\n\n"
                         "A stream of random numbers with torch's mt19937: the same seed gives the same numbers.\n\n"

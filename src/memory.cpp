@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstdlib>
 #include <mutex>
+#include <pthread.h>
 #ifdef __linux__
 #include <sys/mman.h>
 #endif
@@ -41,7 +42,11 @@ struct LargeLists {
   size_t cached = 0;
 };
 LargeLists &large() { // never destroyed: tensors may outlive static destruction
-  static LargeLists *l = new LargeLists;
+  static LargeLists *l = [] {
+    // A child forked while another thread is at the lists must find them whole and unlocked.
+    pthread_atfork([] { large().lock.lock(); }, [] { large().lock.unlock(); }, [] { large().lock.unlock(); });
+    return new LargeLists;
+  }();
   return *l;
 }
 std::atomic<int64_t> allocated{0}, peak{0}, reserved{0};

@@ -1,4 +1,5 @@
 // The module hadamard._C: types, ops from the tables, and switches of the core. No logic lives here.
+#include <chrono>
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
@@ -28,7 +29,14 @@ NB_MODULE(_C, m) {
     suspended = PyEval_SaveThread();
     return true;
   };
-  acquire_host_lock = [] { PyEval_RestoreThread(suspended); };
+  acquire_host_lock = [] {
+    try {
+      PyEval_RestoreThread(suspended);
+    } catch (...) {
+      // The interpreter is ending and unwinds this thread. The frames above must not be: wait for the process to end.
+      for (;;) std::this_thread::sleep_for(std::chrono::hours(1));
+    }
+  };
   static const auto main_thread = std::this_thread::get_id(); // only there does Python handle signals
   poll_hook = [] {
     if (std::this_thread::get_id() != main_thread) return;

@@ -10,11 +10,14 @@
 #include "random.h"
 
 #include "cpu/threads.h"
+#include "patient_lock.h"
 #include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <new>
+#include <pthread.h>
 #include <random>
 #include <type_traits>
 #include <utility>
@@ -143,6 +146,8 @@ Generator &default_generator() {
   static Generator *g = [] {
     auto *made = new Generator; // never destroyed: threads may still draw at exit
     made->seed();
+    // A thread that was drawing at a fork is not in the child.
+    pthread_atfork(nullptr, nullptr, [] { new (&default_generator().mutex) std::mutex; });
     return made;
   }();
   return *g;
@@ -152,7 +157,7 @@ Generator &default_generator() {
 namespace {
 
 constexpr int max_walk_dims = 65; // the most a tensor has, and one for the parts of complex numbers
-using Lock = std::lock_guard<std::mutex>;
+using Lock = PatientLock;
 
 // The dimensions of y, those of size 1 dropped, innermost in memory first, merged where they run on. A second array of
 // the same shape is walked along.

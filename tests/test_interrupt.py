@@ -1,4 +1,4 @@
-"""Ctrl-C ends kernels, backward and data loading at once, with the library as usable as before."""
+"""Ctrl-C ends kernels, backward and data loading at once; forks and ends of the process find no lock held."""
 
 import os
 import signal
@@ -97,3 +97,32 @@ def test_a_handler_of_ones_own_runs_and_the_work_goes_on():
         "assert seen == [True] and H.equal(b, a)\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True, timeout=120)
+
+
+def test_a_fork_while_other_threads_work():
+    """The child's draws, gradients and memory wait for no lock that a thread left behind in the parent holds."""
+    program = """
+import os, signal, threading
+import hadamard as H
+def busy(kind):
+    x = H.ones(200, 200, requires_grad=True)
+    while True:
+        if kind == 0: (x @ x).exp().sum().backward()
+        elif kind == 1: H.randn(200000)
+        else: [H.empty(n * 1000) for n in range(40, 60)]
+for kind in range(3): threading.Thread(target=busy, args=(kind,), daemon=True).start()
+for i in range(20):
+    child = os.fork()
+    if not child:
+        signal.alarm(20)
+        H.randn(100000)
+        x = H.ones(200, 200, requires_grad=True)
+        (x @ x).sum().backward()
+        assert x.grad.sum() == 2 * 200**3 and H.ones(10**6).exp().isfinite().all()
+        [H.empty(n * 1000) for n in range(40, 60)]
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0, i
+"""
+    # The threads are in the middle of their work when the process ends: that must not abort it.
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0 and not done.stderr, done.stderr
