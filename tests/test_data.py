@@ -3,6 +3,11 @@
 import doctest
 import importlib
 import inspect
+import os
+import random
+import subprocess
+import sys
+import time
 import warnings
 from collections import OrderedDict, namedtuple
 
@@ -131,6 +136,21 @@ def test_collate_is_torchs(name):
     assert plain(made[0]) == plain(made[1])
     if hasattr(made[0], "dtype"):
         assert str(made[0].dtype) == str(made[1].dtype)
+
+
+@pytest.mark.parametrize("drop_last", [True, False])
+@pytest.mark.parametrize("shuffle", [True, False])
+def test_each_process_gets_its_part(shuffle, drop_last):
+    torch = oracle()
+    parts = []
+    for lib in (H, torch):
+        for rank in range(3):
+            sampler = lib.utils.data.DistributedSampler(range(11), 3, rank, shuffle, seed=5, drop_last=drop_last)
+            sampler.set_epoch(2)
+            parts.append((list(sampler), len(sampler)))
+    assert parts[:3] == parts[3:]
+    with pytest.raises(ValueError, match="process group has not been initialized"):
+        data.DistributedSampler(range(3))
 
 
 def test_convert():
@@ -274,6 +294,57 @@ def dies(worker):
     import os
 
     os._exit(3)
+
+
+class Draws(data.Dataset):
+    """What each random generator of a worker says first."""
+
+    def __init__(self, lib):
+        self.lib = lib.__name__
+
+    def __len__(self):
+        return 3
+
+    def __getitem__(self, i):
+        lib = importlib.import_module(self.lib)
+        return float(np.random.rand()), random.random(), lib.initial_seed(), lib.rand(1).item(), i
+
+
+def test_seeds_of_workers_are_torchs():
+    torch = oracle()
+    both = []
+    for lib in (H, torch):
+        lib.manual_seed(4)
+        batches = list(lib.utils.data.DataLoader(Draws(lib), num_workers=3))
+        both.append([[x.item() for x in batch] for batch in batches])
+    assert both[0] == both[1]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+def test_workers_do_not_outlive_a_killed_process():
+    program = """
+import os, signal, time
+import hadamard as H
+loader = H.utils.data.DataLoader(range(100), num_workers=2, persistent_workers=True)
+rows = iter(loader)
+next(rows)
+print(*[process.pid for process in rows._pool.processes], flush=True)
+time.sleep(60)
+"""
+    child = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+    workers = [int(pid) for pid in child.stdout.readline().split()]
+    assert len(workers) == 2
+    child.kill()
+    child.wait()
+    until = time.time() + 30
+    while any(os.path.exists(f"/proc/{pid}") and not zombie(pid) for pid in workers):
+        assert time.time() < until, "workers outlive their process"
+        time.sleep(0.2)
+
+
+def zombie(pid):
+    with open(f"/proc/{pid}/stat") as file:
+        return file.read().rpartition(")")[2].split()[0] == "Z"
 
 
 def test_dead_worker_is_reported():

@@ -61,12 +61,33 @@ class _Ended:
     """A worker's iterable dataset has no more samples."""
 
 
-def _words(seed, worker):
-    """Four words for NumPy's generator, different for each worker: the digest of both numbers."""
-    import hashlib
+def _seed_numpy(seed, worker):
+    # Only where NumPy is in use; the same stream as under torch.
+    numpy = sys.modules.get("numpy")
+    if numpy is not None:
+        sequence = numpy.random.SeedSequence([worker, seed & 0xFFFFFFFF, seed >> 32, 0])
+        numpy.random.seed(sequence.generate_state(4))
 
-    digest = hashlib.sha256(f"{seed}:{worker}".encode()).digest()
-    return [int.from_bytes(digest[i : i + 4], "little") for i in range(0, 16, 4)]
+
+def _next_task(tasks):
+    """The next task; None where the process that started this one is gone."""
+    import multiprocessing
+    import queue
+
+    parent = multiprocessing.parent_process()
+    while True:
+        try:
+            return tasks.get(timeout=5.0)
+        except queue.Empty:
+            if parent is not None and not parent.is_alive():
+                return None
+
+
+def _run(settings, worker, tasks, results):
+    try:
+        _work(settings, worker, tasks, results)
+    except KeyboardInterrupt:  # the loader's process raises it
+        results.cancel_join_thread()
 
 
 def _work(settings, worker, tasks, results):
@@ -82,8 +103,7 @@ def _work(settings, worker, tasks, results):
         seed = base_seed + worker
         random.seed(seed)
         H.manual_seed(seed)
-        if "numpy" in sys.modules:
-            sys.modules["numpy"].random.seed(_words(base_seed, worker))
+        _seed_numpy(base_seed, worker)
         _worker_info = WorkerInfo(id=worker, num_workers=num_workers, seed=seed, dataset=dataset)
         if init_fn is not None:
             init_fn(worker)
@@ -91,10 +111,7 @@ def _work(settings, worker, tasks, results):
     except Exception:
         failure = _Failure(worker)
     ended = False
-    while True:
-        task = tasks.get()
-        if task is None:
-            return
+    while (task := _next_task(tasks)) is not None:
         number, index = task
         if number is None:
             # A new pass over the data.
@@ -113,6 +130,8 @@ def _work(settings, worker, tasks, results):
             else:
                 batch = _Failure(worker)
         results.put((number, worker, batch))
+    # Batches that nobody fetched must not keep the process.
+    results.cancel_join_thread()
 
 
 class Pool:
@@ -147,7 +166,7 @@ class Pool:
         for worker in range(loader.num_workers):
             tasks = context.Queue()
             tasks.cancel_join_thread()
-            process = context.Process(target=_work, args=(settings, worker, tasks, self.results), daemon=True)
+            process = context.Process(target=_run, args=(settings, worker, tasks, self.results), daemon=True)
             process.start()
             self.tasks.append(tasks)
             self.processes.append(process)
