@@ -45,7 +45,7 @@ preserve_format = memory_format("preserve_format")
 channels_last = memory_format("channels_last")
 
 
-def is_tensor(obj):
+def is_tensor(obj, /):
     """Whether obj is a Tensor."""
     return isinstance(obj, Tensor)
 

@@ -7,7 +7,7 @@ again. vmap runs the function once, on samples that carry their batch (`_vmap.py
 from . import _C, _vmap
 from ._C import Tensor
 from ._modes import enable_grad
-from .nn.utils.stateless import functional_call
+from .nn.utils import stateless
 from .utils._pytree import tree_flatten, tree_map, tree_unflatten
 
 __all__ = [
@@ -24,6 +24,18 @@ __all__ = [
     "vjp",
     "vmap",
 ]
+
+
+def functional_call(module, parameter_and_buffer_dicts, args=None, kwargs=None, *, tie_weights=True, strict=False):
+    """`module(*args, **kwargs)` with tensors, by dotted name, in place of its own; from one dict or several.
+
+    >>> import hadamard as H
+    >>> functional_call(H.nn.Linear(2, 1), [{"weight": H.ones(1, 2)}, {"bias": H.zeros(1)}], H.ones(2))
+    tensor([2.])
+    """
+    return stateless.functional_call(
+        module, parameter_and_buffer_dicts, args, kwargs, tie_weights=tie_weights, strict=strict
+    )
 
 
 def _positions(argnums, n):

@@ -111,6 +111,9 @@ class _DetectAnomaly:
 class set_detect_anomaly(_DetectAnomaly):
     """Switches the search for NaN in gradients on or off; as a context manager, until the end of the block."""
 
+    def __init__(self, mode, check_nan=True):
+        super().__init__(mode, check_nan)
+
 
 class detect_anomaly(_DetectAnomaly):
     """Within the block, a gradient that is NaN raises RuntimeError and names the op that made it."""

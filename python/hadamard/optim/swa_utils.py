@@ -9,7 +9,15 @@ import hadamard as H
 from ..nn.modules.module import Module
 from .lr_scheduler import LRScheduler, _per_group
 
-__all__ = ["AveragedModel", "SWALR", "get_ema_avg_fn", "get_swa_avg_fn", "update_bn"]
+__all__ = [
+    "AveragedModel",
+    "SWALR",
+    "get_ema_avg_fn",
+    "get_ema_multi_avg_fn",
+    "get_swa_avg_fn",
+    "get_swa_multi_avg_fn",
+    "update_bn",
+]
 
 
 def get_ema_avg_fn(decay=0.999):
@@ -28,6 +36,36 @@ def get_swa_avg_fn():
 
     def swa_update(averaged_param, current_param, num_averaged):
         return averaged_param + (current_param - averaged_param) / (num_averaged + 1)
+
+    return swa_update
+
+
+def get_ema_multi_avg_fn(decay=0.999):
+    """The exponential moving average of all parameters at once, in place: `multi_avg_fn` of AveragedModel."""
+    if decay < 0.0 or decay > 1.0:
+        raise ValueError(f"Invalid decay value {decay} provided. Please provide a value in [0,1] range.")
+
+    def ema_update(ema_param_list, current_param_list, _):
+        with H.no_grad():
+            for mean, current in zip(ema_param_list, current_param_list, strict=True):
+                if mean.is_floating_point() or mean.is_complex():
+                    mean.lerp_(current, 1 - decay)
+                else:
+                    mean.copy_(mean * decay + current * (1 - decay))
+
+    return ema_update
+
+
+def get_swa_multi_avg_fn():
+    """The plain average of all parameters at once, in place: `multi_avg_fn` of AveragedModel."""
+
+    def swa_update(averaged_param_list, current_param_list, num_averaged):
+        with H.no_grad():
+            for mean, current in zip(averaged_param_list, current_param_list, strict=True):
+                if mean.is_floating_point() or mean.is_complex():
+                    mean.lerp_(current, 1 / (float(num_averaged) + 1))
+                else:
+                    mean.copy_(mean + (current - mean) / (num_averaged + 1))
 
     return swa_update
 

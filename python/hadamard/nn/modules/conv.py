@@ -1,12 +1,13 @@
 """Convolutions and their transposes."""
 
 import math
+from collections.abc import Callable
 
 import hadamard as H
 
 from .. import functional as F
 from .. import init
-from .._tuples import _ntuple, _pair, _reverse_repeat_tuple, _single, _triple
+from .._tuples import _ntuple, _reverse_repeat_tuple
 from ..parameter import Parameter, UninitializedParameter
 from .lazy import LazyModuleMixin
 from .module import Module
@@ -104,13 +105,6 @@ class _ConvNd(Module):
                 bound = 1 / math.sqrt(fan_in)
                 init.uniform_(self.bias, -bound, bound)
 
-    def _conv(self, function, input, weight, bias):
-        padding = self.padding
-        if self.padding_mode != "zeros":
-            input = F.pad(input, self._reversed_padding_repeated_twice, mode=self.padding_mode)
-            padding = 0
-        return function(input, weight, bias, self.stride, padding, self.dilation, self.groups)
-
     def extra_repr(self):
         n = len(self.kernel_size)
         text = f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}"
@@ -129,7 +123,53 @@ class _ConvNd(Module):
         return text
 
 
-class Conv1d(_ConvNd):
+class _ForwardConv(_ConvNd):
+    _dims = 0
+    _function: Callable
+
+    def __init__(
+        self,
+        in_channels,
+        out_channels,
+        kernel_size,
+        stride=1,
+        padding=0,
+        dilation=1,
+        groups=1,
+        bias=True,
+        padding_mode="zeros",
+        device=None,
+        dtype=None,
+    ):
+        many = _ntuple(self._dims)
+        super().__init__(
+            in_channels,
+            out_channels,
+            many(kernel_size),
+            many(stride),
+            padding if isinstance(padding, str) else many(padding),
+            many(dilation),
+            False,
+            many(0),
+            groups,
+            bias,
+            padding_mode,
+            device,
+            dtype,
+        )
+
+    def _conv_forward(self, input, weight, bias):
+        padding = self.padding
+        if self.padding_mode != "zeros":
+            input = F.pad(input, self._reversed_padding_repeated_twice, mode=self.padding_mode)
+            padding = 0
+        return self._function(input, weight, bias, self.stride, padding, self.dilation, self.groups)
+
+    def forward(self, input):
+        return self._conv_forward(input, self.weight, self.bias)
+
+
+class Conv1d(_ForwardConv):
     """Convolution of (N, in_channels, L) or (in_channels, L); weight is (out_channels, in_channels / groups, K).
 
     `padding` is a number or "same" or "valid", `padding_mode` what to fill it with.
@@ -139,44 +179,11 @@ class Conv1d(_ConvNd):
     torch.Size([1, 3, 8])
     """
 
-    def __init__(
-        self,
-        in_channels,
-        out_channels,
-        kernel_size,
-        stride=1,
-        padding=0,
-        dilation=1,
-        groups=1,
-        bias=True,
-        padding_mode="zeros",
-        device=None,
-        dtype=None,
-    ):
-        super().__init__(
-            in_channels,
-            out_channels,
-            _single(kernel_size),
-            _single(stride),
-            padding if isinstance(padding, str) else _single(padding),
-            _single(dilation),
-            False,
-            _single(0),
-            groups,
-            bias,
-            padding_mode,
-            device,
-            dtype,
-        )
-
-    def _conv_forward(self, input, weight, bias):
-        return self._conv(F.conv1d, input, weight, bias)
-
-    def forward(self, input):
-        return self._conv_forward(input, self.weight, self.bias)
+    _dims = 1
+    _function = staticmethod(F.conv1d)
 
 
-class Conv2d(_ConvNd):
+class Conv2d(_ForwardConv):
     """Convolution of (N, in_channels, H, W) or (in_channels, H, W); weight is
     (out_channels, in_channels / groups, K, K). The arguments are those of Conv1d, or pairs of them.
 
@@ -185,44 +192,11 @@ class Conv2d(_ConvNd):
     torch.Size([5, 8, 28, 28])
     """
 
-    def __init__(
-        self,
-        in_channels,
-        out_channels,
-        kernel_size,
-        stride=1,
-        padding=0,
-        dilation=1,
-        groups=1,
-        bias=True,
-        padding_mode="zeros",
-        device=None,
-        dtype=None,
-    ):
-        super().__init__(
-            in_channels,
-            out_channels,
-            _pair(kernel_size),
-            _pair(stride),
-            padding if isinstance(padding, str) else _pair(padding),
-            _pair(dilation),
-            False,
-            _pair(0),
-            groups,
-            bias,
-            padding_mode,
-            device,
-            dtype,
-        )
-
-    def _conv_forward(self, input, weight, bias):
-        return self._conv(F.conv2d, input, weight, bias)
-
-    def forward(self, input):
-        return self._conv_forward(input, self.weight, self.bias)
+    _dims = 2
+    _function = staticmethod(F.conv2d)
 
 
-class Conv3d(_ConvNd):
+class Conv3d(_ForwardConv):
     """Convolution of (N, in_channels, D, H, W) or (in_channels, D, H, W); arguments as in Conv1d, or triples.
 
     >>> import hadamard as H
@@ -230,6 +204,14 @@ class Conv3d(_ConvNd):
     torch.Size([1, 2, 3, 3, 3])
     """
 
+    _dims = 3
+    _function = staticmethod(F.conv3d)
+
+
+class _ConvTransposeNd(_ConvNd):
+    _dims = 0
+    _function: Callable
+
     def __init__(
         self,
         in_channels,
@@ -237,51 +219,26 @@ class Conv3d(_ConvNd):
         kernel_size,
         stride=1,
         padding=0,
-        dilation=1,
+        output_padding=0,
         groups=1,
         bias=True,
+        dilation=1,
         padding_mode="zeros",
         device=None,
         dtype=None,
     ):
-        super().__init__(
-            in_channels,
-            out_channels,
-            _triple(kernel_size),
-            _triple(stride),
-            padding if isinstance(padding, str) else _triple(padding),
-            _triple(dilation),
-            False,
-            _triple(0),
-            groups,
-            bias,
-            padding_mode,
-            device,
-            dtype,
-        )
-
-    def _conv_forward(self, input, weight, bias):
-        return self._conv(F.conv3d, input, weight, bias)
-
-    def forward(self, input):
-        return self._conv_forward(input, self.weight, self.bias)
-
-
-class _ConvTransposeNd(_ConvNd):
-    def __init__(self, n, in_channels, out_channels, kernel_size, options, groups, bias, padding_mode, device, dtype):
         if padding_mode != "zeros":
             raise ValueError(f'Only "zeros" padding mode is supported for {type(self).__name__}')
-        many = _ntuple(n)
-        stride, padding, dilation, output_padding = (many(v) for v in options)
+        many = _ntuple(self._dims)
         super().__init__(
             in_channels,
             out_channels,
             many(kernel_size),
-            stride,
-            padding,
-            dilation,
+            many(stride),
+            many(padding),
+            many(dilation),
             True,
-            output_padding,
+            many(output_padding),
             groups,
             bias,
             padding_mode,
@@ -317,8 +274,8 @@ class _ConvTransposeNd(_ConvNd):
             )
         return [w - low for w, low in zip(wanted, lows, strict=True)]
 
-    def _transposed(self, function, input, output_size):
-        return function(
+    def forward(self, input, output_size=None):
+        return self._function(
             input,
             self.weight,
             self.bias,
@@ -338,26 +295,8 @@ class ConvTranspose1d(_ConvTransposeNd):
     torch.Size([1, 3, 12])
     """
 
-    def __init__(
-        self,
-        in_channels,
-        out_channels,
-        kernel_size,
-        stride=1,
-        padding=0,
-        output_padding=0,
-        groups=1,
-        bias=True,
-        dilation=1,
-        padding_mode="zeros",
-        device=None,
-        dtype=None,
-    ):
-        options = (stride, padding, dilation, output_padding)
-        super().__init__(1, in_channels, out_channels, kernel_size, options, groups, bias, padding_mode, device, dtype)
-
-    def forward(self, input, output_size=None):
-        return self._transposed(F.conv_transpose1d, input, output_size)
+    _dims = 1
+    _function = staticmethod(F.conv_transpose1d)
 
 
 class ConvTranspose2d(_ConvTransposeNd):
@@ -369,51 +308,15 @@ class ConvTranspose2d(_ConvTransposeNd):
     torch.Size([1, 3, 10, 10])
     """
 
-    def __init__(
-        self,
-        in_channels,
-        out_channels,
-        kernel_size,
-        stride=1,
-        padding=0,
-        output_padding=0,
-        groups=1,
-        bias=True,
-        dilation=1,
-        padding_mode="zeros",
-        device=None,
-        dtype=None,
-    ):
-        options = (stride, padding, dilation, output_padding)
-        super().__init__(2, in_channels, out_channels, kernel_size, options, groups, bias, padding_mode, device, dtype)
-
-    def forward(self, input, output_size=None):
-        return self._transposed(F.conv_transpose2d, input, output_size)
+    _dims = 2
+    _function = staticmethod(F.conv_transpose2d)
 
 
 class ConvTranspose3d(_ConvTransposeNd):
     """The gradient of Conv3d as a layer: (N, in_channels, D, H, W) to (N, out_channels, …)."""
 
-    def __init__(
-        self,
-        in_channels,
-        out_channels,
-        kernel_size,
-        stride=1,
-        padding=0,
-        output_padding=0,
-        groups=1,
-        bias=True,
-        dilation=1,
-        padding_mode="zeros",
-        device=None,
-        dtype=None,
-    ):
-        options = (stride, padding, dilation, output_padding)
-        super().__init__(3, in_channels, out_channels, kernel_size, options, groups, bias, padding_mode, device, dtype)
-
-    def forward(self, input, output_size=None):
-        return self._transposed(F.conv_transpose3d, input, output_size)
+    _dims = 3
+    _function = staticmethod(F.conv_transpose3d)
 
 
 class _LazyConv(LazyModuleMixin):
@@ -455,11 +358,7 @@ class _LazyConv(LazyModuleMixin):
         self.reset_parameters()
 
 
-class LazyConv1d(_LazyConv, Conv1d):
-    """A Conv1d that learns `in_channels` from its first input."""
-
-    cls_to_become = Conv1d
-
+class _LazyForwardConv(_LazyConv):
     def __init__(
         self,
         out_channels,
@@ -477,7 +376,32 @@ class LazyConv1d(_LazyConv, Conv1d):
         self._begin_lazy(out_channels, bias, device, dtype)
 
 
-class LazyConv2d(_LazyConv, Conv2d):
+class _LazyConvTranspose(_LazyConv):
+    def __init__(
+        self,
+        out_channels,
+        kernel_size,
+        stride=1,
+        padding=0,
+        output_padding=0,
+        groups=1,
+        bias=True,
+        dilation=1,
+        padding_mode="zeros",
+        device=None,
+        dtype=None,
+    ):
+        super().__init__(0, 0, kernel_size, stride, padding, output_padding, groups, False, dilation, padding_mode)
+        self._begin_lazy(out_channels, bias, device, dtype)
+
+
+class LazyConv1d(_LazyForwardConv, Conv1d):
+    """A Conv1d that learns `in_channels` from its first input."""
+
+    cls_to_become = Conv1d
+
+
+class LazyConv2d(_LazyForwardConv, Conv2d):
     """A Conv2d that learns `in_channels` from its first input.
 
     >>> import hadamard as H
@@ -489,109 +413,26 @@ class LazyConv2d(_LazyConv, Conv2d):
 
     cls_to_become = Conv2d
 
-    def __init__(
-        self,
-        out_channels,
-        kernel_size,
-        stride=1,
-        padding=0,
-        dilation=1,
-        groups=1,
-        bias=True,
-        padding_mode="zeros",
-        device=None,
-        dtype=None,
-    ):
-        super().__init__(0, 0, kernel_size, stride, padding, dilation, groups, False, padding_mode)
-        self._begin_lazy(out_channels, bias, device, dtype)
 
-
-class LazyConv3d(_LazyConv, Conv3d):
+class LazyConv3d(_LazyForwardConv, Conv3d):
     """A Conv3d that learns `in_channels` from its first input."""
 
     cls_to_become = Conv3d
 
-    def __init__(
-        self,
-        out_channels,
-        kernel_size,
-        stride=1,
-        padding=0,
-        dilation=1,
-        groups=1,
-        bias=True,
-        padding_mode="zeros",
-        device=None,
-        dtype=None,
-    ):
-        super().__init__(0, 0, kernel_size, stride, padding, dilation, groups, False, padding_mode)
-        self._begin_lazy(out_channels, bias, device, dtype)
 
-
-class LazyConvTranspose1d(_LazyConv, ConvTranspose1d):
+class LazyConvTranspose1d(_LazyConvTranspose, ConvTranspose1d):
     """A ConvTranspose1d that learns `in_channels` from its first input."""
 
     cls_to_become = ConvTranspose1d
 
-    def __init__(
-        self,
-        out_channels,
-        kernel_size,
-        stride=1,
-        padding=0,
-        output_padding=0,
-        groups=1,
-        bias=True,
-        dilation=1,
-        padding_mode="zeros",
-        device=None,
-        dtype=None,
-    ):
-        super().__init__(0, 0, kernel_size, stride, padding, output_padding, groups, False, dilation, padding_mode)
-        self._begin_lazy(out_channels, bias, device, dtype)
 
-
-class LazyConvTranspose2d(_LazyConv, ConvTranspose2d):
+class LazyConvTranspose2d(_LazyConvTranspose, ConvTranspose2d):
     """A ConvTranspose2d that learns `in_channels` from its first input."""
 
     cls_to_become = ConvTranspose2d
 
-    def __init__(
-        self,
-        out_channels,
-        kernel_size,
-        stride=1,
-        padding=0,
-        output_padding=0,
-        groups=1,
-        bias=True,
-        dilation=1,
-        padding_mode="zeros",
-        device=None,
-        dtype=None,
-    ):
-        super().__init__(0, 0, kernel_size, stride, padding, output_padding, groups, False, dilation, padding_mode)
-        self._begin_lazy(out_channels, bias, device, dtype)
 
-
-class LazyConvTranspose3d(_LazyConv, ConvTranspose3d):
+class LazyConvTranspose3d(_LazyConvTranspose, ConvTranspose3d):
     """A ConvTranspose3d that learns `in_channels` from its first input."""
 
     cls_to_become = ConvTranspose3d
-
-    def __init__(
-        self,
-        out_channels,
-        kernel_size,
-        stride=1,
-        padding=0,
-        output_padding=0,
-        groups=1,
-        bias=True,
-        dilation=1,
-        padding_mode="zeros",
-        device=None,
-        dtype=None,
-    ):
-        super().__init__(0, 0, kernel_size, stride, padding, output_padding, groups, False, dilation, padding_mode)
-        self._begin_lazy(out_channels, bias, device, dtype)

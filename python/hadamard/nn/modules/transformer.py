@@ -51,16 +51,9 @@ def _is_causal(mask, hint, length):
     return bool((mask == causal).all())
 
 
-class TransformerEncoderLayer(Module):
-    """Self-attention and a feed-forward network of two layers, each with a residual and a LayerNorm.
-
-    (L, N, d_model), with `batch_first` (N, L, d_model), or without N, to the same. With `norm_first` the norms come
-    before attention and network.
-
-    >>> import hadamard as H
-    >>> H.nn.TransformerEncoderLayer(8, 2, batch_first=True)(H.randn(3, 5, 8)).shape
-    torch.Size([3, 5, 8])
-    """
+class _Layer(Module):
+    # The attentions by name; behind them come as many residuals with norms, and one of the feed-forward network.
+    _attentions: tuple = ("self_attn",)
 
     def __init__(
         self,
@@ -78,18 +71,53 @@ class TransformerEncoderLayer(Module):
     ):
         kwargs = {"device": device, "dtype": dtype}
         super().__init__()
-        self.self_attn = MultiheadAttention(
-            d_model, nhead, dropout=dropout, bias=bias, batch_first=batch_first, **kwargs
-        )
+        for name in self._attentions:
+            attention = MultiheadAttention(
+                d_model, nhead, dropout=dropout, bias=bias, batch_first=batch_first, **kwargs
+            )
+            setattr(self, name, attention)
         self.linear1 = Linear(d_model, dim_feedforward, bias=bias, **kwargs)
         self.dropout = Dropout(dropout)
         self.linear2 = Linear(dim_feedforward, d_model, bias=bias, **kwargs)
         self.norm_first = norm_first
-        self.norm1 = LayerNorm(d_model, eps=layer_norm_eps, bias=bias, **kwargs)
-        self.norm2 = LayerNorm(d_model, eps=layer_norm_eps, bias=bias, **kwargs)
-        self.dropout1 = Dropout(dropout)
-        self.dropout2 = Dropout(dropout)
+        residuals = range(1, len(self._attentions) + 2)
+        for n in residuals:
+            setattr(self, f"norm{n}", LayerNorm(d_model, eps=layer_norm_eps, bias=bias, **kwargs))
+        for n in residuals:
+            setattr(self, f"dropout{n}", Dropout(dropout))
+        self._last_dropout = f"dropout{residuals[-1]}"
         self.activation = _activation(activation) if isinstance(activation, str) else activation
+
+    @staticmethod
+    def _attend(attention, x, memory, mask, padding_mask, is_causal):
+        return attention(
+            x,
+            memory,
+            memory,
+            attn_mask=mask,
+            key_padding_mask=padding_mask,
+            need_weights=False,
+            is_causal=is_causal,
+        )[0]
+
+    def _sa_block(self, x, attn_mask, key_padding_mask, is_causal=False):
+        return self.dropout1(self._attend(self.self_attn, x, x, attn_mask, key_padding_mask, is_causal))
+
+    def _ff_block(self, x):
+        x = self.linear2(self.dropout(self.activation(self.linear1(x))))
+        return getattr(self, self._last_dropout)(x)
+
+
+class TransformerEncoderLayer(_Layer):
+    """Self-attention and a feed-forward network of two layers, each with a residual and a LayerNorm.
+
+    (L, N, d_model), with `batch_first` (N, L, d_model), or without N, to the same. With `norm_first` the norms come
+    before attention and network.
+
+    >>> import hadamard as H
+    >>> H.nn.TransformerEncoderLayer(8, 2, batch_first=True)(H.randn(3, 5, 8)).shape
+    torch.Size([3, 5, 8])
+    """
 
     def forward(self, src, src_mask=None, src_key_padding_mask=None, is_causal=False):
         src_key_padding_mask = _additive(src_key_padding_mask, src.dtype)
@@ -101,23 +129,8 @@ class TransformerEncoderLayer(Module):
         x = self.norm1(x + self._sa_block(x, src_mask, src_key_padding_mask, is_causal))
         return self.norm2(x + self._ff_block(x))
 
-    def _sa_block(self, x, attn_mask, key_padding_mask, is_causal=False):
-        x = self.self_attn(
-            x,
-            x,
-            x,
-            attn_mask=attn_mask,
-            key_padding_mask=key_padding_mask,
-            need_weights=False,
-            is_causal=is_causal,
-        )[0]
-        return self.dropout1(x)
 
-    def _ff_block(self, x):
-        return self.dropout2(self.linear2(self.dropout(self.activation(self.linear1(x)))))
-
-
-class TransformerDecoderLayer(Module):
+class TransformerDecoderLayer(_Layer):
     """Self-attention, attention to the encoder's output and a feed-forward network, each with a residual and a
     LayerNorm: `forward(tgt, memory)`, shapes as in TransformerEncoderLayer.
 
@@ -127,39 +140,7 @@ class TransformerDecoderLayer(Module):
     torch.Size([3, 4, 8])
     """
 
-    def __init__(
-        self,
-        d_model,
-        nhead,
-        dim_feedforward=2048,
-        dropout=0.1,
-        activation=F.relu,
-        layer_norm_eps=1e-5,
-        batch_first=False,
-        norm_first=False,
-        bias=True,
-        device=None,
-        dtype=None,
-    ):
-        kwargs = {"device": device, "dtype": dtype}
-        super().__init__()
-        self.self_attn = MultiheadAttention(
-            d_model, nhead, dropout=dropout, batch_first=batch_first, bias=bias, **kwargs
-        )
-        self.multihead_attn = MultiheadAttention(
-            d_model, nhead, dropout=dropout, batch_first=batch_first, bias=bias, **kwargs
-        )
-        self.linear1 = Linear(d_model, dim_feedforward, bias=bias, **kwargs)
-        self.dropout = Dropout(dropout)
-        self.linear2 = Linear(dim_feedforward, d_model, bias=bias, **kwargs)
-        self.norm_first = norm_first
-        self.norm1 = LayerNorm(d_model, eps=layer_norm_eps, bias=bias, **kwargs)
-        self.norm2 = LayerNorm(d_model, eps=layer_norm_eps, bias=bias, **kwargs)
-        self.norm3 = LayerNorm(d_model, eps=layer_norm_eps, bias=bias, **kwargs)
-        self.dropout1 = Dropout(dropout)
-        self.dropout2 = Dropout(dropout)
-        self.dropout3 = Dropout(dropout)
-        self.activation = _activation(activation) if isinstance(activation, str) else activation
+    _attentions = ("self_attn", "multihead_attn")
 
     def forward(
         self,
@@ -183,32 +164,8 @@ class TransformerDecoderLayer(Module):
         x = self.norm2(x + self._mha_block(x, memory, *other))
         return self.norm3(x + self._ff_block(x))
 
-    def _sa_block(self, x, attn_mask, key_padding_mask, is_causal=False):
-        x = self.self_attn(
-            x,
-            x,
-            x,
-            attn_mask=attn_mask,
-            key_padding_mask=key_padding_mask,
-            is_causal=is_causal,
-            need_weights=False,
-        )[0]
-        return self.dropout1(x)
-
     def _mha_block(self, x, mem, attn_mask, key_padding_mask, is_causal=False):
-        x = self.multihead_attn(
-            x,
-            mem,
-            mem,
-            attn_mask=attn_mask,
-            key_padding_mask=key_padding_mask,
-            is_causal=is_causal,
-            need_weights=False,
-        )[0]
-        return self.dropout2(x)
-
-    def _ff_block(self, x):
-        return self.dropout3(self.linear2(self.dropout(self.activation(self.linear1(x)))))
+        return self.dropout2(self._attend(self.multihead_attn, x, mem, attn_mask, key_padding_mask, is_causal))
 
 
 class TransformerEncoder(Module):
