@@ -200,7 +200,7 @@ Tensor new_result(const Tensor *in, int n, const Dims &shape, DType t, Device d)
   int64_t step = 1;
   for (size_t k = order.size(); k-- > 0;) {
     strides[order[k]] = step;
-    step *= shape[order[k]] > 1 ? shape[order[k]] : 1;
+    step = next_stride(step, shape[order[k]]);
   }
   return empty_strided(shape, strides, t, d);
 }

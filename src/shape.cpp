@@ -29,7 +29,7 @@ Dims contiguous_strides(const Dims &shape) {
   int64_t step = 1;
   for (size_t i = shape.size(); i-- > 0;) {
     r[i] = step;
-    step *= shape[i] > 1 ? shape[i] : 1;
+    step = next_stride(step, shape[i]);
   }
   return r;
 }
@@ -44,7 +44,7 @@ bool is_contiguous(const Dims &shape, const Dims &strides) {
           if (s == 0) return true;
         return false;
       }
-      step *= shape[i];
+      step = next_stride(step, shape[i]);
     }
   }
   return true;
@@ -60,7 +60,7 @@ bool is_dense(const Dims &shape, const Dims &strides) {
   int64_t step = 1;
   for (int i : order) {
     if (strides[i] != step) return false;
-    step *= shape[i];
+    step = next_stride(step, shape[i]);
   }
   return true;
 }

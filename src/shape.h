@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <cstring>
 #include <initializer_list>
+#include <new>
 #include <optional>
 #include <string>
 #include <utility>
@@ -15,12 +16,13 @@ template <class T, int N> class SmallVec {
   uint32_t size_ = 0, capacity_ = N;
   T inline_[N];
 
-  void grow(uint32_t n) {
+  void grow(size_t n) {
+    if (n > size_t(1) << 31) throw std::bad_alloc();
     T *p = static_cast<T *>(::operator new(n * sizeof(T)));
     std::memcpy(static_cast<void *>(p), data_, size_ * sizeof(T));
     if (data_ != inline_) ::operator delete(data_);
     data_ = p;
-    capacity_ = n;
+    capacity_ = uint32_t(n);
   }
 
 public:
@@ -51,12 +53,12 @@ public:
     for (; begin != end; ++begin) push_back(*begin);
   }
   void push_back(T v) {
-    if (size_ == capacity_) grow(capacity_ * 2);
+    if (size_ == capacity_) grow(size_t(capacity_) * 2);
     data_[size_++] = v;
   }
   void pop_back() { --size_; }
   void resize(size_t n, T value = T()) {
-    if (n > capacity_) grow(uint32_t(n));
+    if (n > capacity_) grow(n);
     for (size_t i = size_; i < n; ++i) data_[i] = value;
     size_ = uint32_t(n);
   }
@@ -102,6 +104,11 @@ private:
     o.size_ = 0;
   }
 };
+
+// The next stride: it may overflow only where there are no elements.
+inline int64_t next_stride(int64_t step, int64_t size) {
+  return int64_t(uint64_t(step) * uint64_t(size > 1 ? size : 1));
+}
 
 using Dims = SmallVec<int64_t, 5>; // a shape, strides, or a list of dimensions
 using OptDims = std::optional<Dims>;

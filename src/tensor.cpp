@@ -231,7 +231,7 @@ Tensor empty(const Dims &shape, DType t, Device d) {
   int64_t step = 1;
   for (size_t i = shape.size(); i-- > 0;) {
     p->strides[i] = step;
-    step *= shape[i] > 1 ? shape[i] : 1;
+    step = next_stride(step, shape[i]);
   }
   p->inference = inference_enabled();
   return Tensor(Ref<TensorImpl>::adopt(p));
@@ -251,7 +251,7 @@ Tensor empty_like(const Tensor &x, DType t) {
   int64_t step = 1;
   for (size_t k = order.size(); k-- > 0;) {
     strides[order[k]] = step;
-    step *= x.shape()[order[k]] > 1 ? x.shape()[order[k]] : 1;
+    step = next_stride(step, x.shape()[order[k]]);
   }
   return empty_strided(x.shape(), strides, t, x.device());
 }

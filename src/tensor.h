@@ -87,9 +87,9 @@ struct Scalar {
   double re = 0, im = 0;
   Scalar() = default;
   Scalar(bool b) : kind(boolean), i(b), re(b) {}
-  Scalar(int v) : Scalar(int64_t(v)) {}
-  Scalar(int64_t v) : kind(integer), i(v), re(double(v)) {}
-  Scalar(long long v) : Scalar(int64_t(v)) {}
+  Scalar(int v) : Scalar((long long)v) {}
+  Scalar(long v) : Scalar((long long)v) {} // int64_t is one or the other
+  Scalar(long long v) : kind(integer), i(v), re(double(v)) {}
   Scalar(double v) : kind(floating), i(0), re(v) {}
   Scalar(std::complex<double> v) : kind(complex_), re(v.real()), im(v.imag()) {}
   bool is_zero() const { return kind <= integer ? i == 0 : re == 0 && im == 0; }

@@ -542,6 +542,21 @@ def test_sizes_that_cannot_be():
         H.zeros(2.5)
     with pytest.raises((TypeError, RuntimeError, OverflowError)):
         H.zeros(2**70)
+    x = H.ones(2, 3)
+    for wrong in (
+        lambda: x.repeat(2**62, 4),
+        lambda: x.tile((2**63 - 1, 5)),
+        lambda: x.new_empty(2, 2**62, 3),
+        lambda: x.split([2**62, 2**62, 2**62, 2**62 + 3], 1),
+        lambda: H.nn.functional.adaptive_avg_pool1d(x, 2**50),
+        lambda: H.nn.functional.adaptive_max_pool2d(x[None], 2**31),
+        lambda: H.zeros(0, 3).chunk(2**33),
+    ):
+        with pytest.raises((RuntimeError, MemoryError)):
+            wrong()
+    assert [len(part) for part in x.chunk(2**63 - 1)] == [1, 1]
+    assert [len(part) for part in x.split(2**63 - 1)] == [2]
+    assert H.empty(0, 2**62, 8).contiguous().shape == (0, 2**62, 8)
     assert H.zeros(2).tolist() == [0, 0]
 
 

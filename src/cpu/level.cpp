@@ -4,8 +4,8 @@
 #include <cstring>
 
 namespace hadamard {
-#if defined(HADAMARD_LEVELS)
-#define LEVELS(X) HADAMARD_LEVELS
+#if defined(HADAMARD_NO_V4)
+#define LEVELS(X) X(v2) X(v3)
 #elif defined(__x86_64__)
 #define LEVELS(X) X(v2) X(v3) X(v4)
 #else

@@ -281,7 +281,7 @@ Dims result_strides(const Tensor &x, const Tensors &full, const Plan &p) {
   int64_t step = 1;
   for (int d : order) {
     r[d] = step;
-    step *= std::max<int64_t>(1, p.shape[d]);
+    step = next_stride(step, p.shape[d]);
   }
   return r;
 }

@@ -127,6 +127,8 @@ Windows adaptive(const Tensor &x, int dims, const char *op, const Dims &output_s
              op, brackets(x.shape()).c_str(), long(d));
   auto plan = std::make_shared<Plan>();
   plan->dims = dims;
+  for (int64_t n : size)
+    if (n > 1 << 20) empty(size, x.dtype(), x.device()); // what has no room must fail before it is planned
   for (int d = 0; d < dims; ++d) {
     HD_CHECK(size[d] >= 0, runtime, "%s: elements of output_size must be greater than or equal to 0 but received {%s}",
              op, brackets(size).substr(1, brackets(size).size() - 2).c_str());

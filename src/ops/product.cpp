@@ -443,6 +443,7 @@ Tensor bmm_into(const Tensor &a, const Tensor &b, const Tensor &out) {
 }
 Tensor baddbmm(const Tensor &c, const Tensor &a, const Tensor &b, const Scalar &beta, const Scalar &alpha,
                const Tensor &out) {
+  (void)a.size(1), (void)b.size(2); // torch reads them first, to expand the addend
   if (c.dtype() != a.dtype())
     throw product_error("baddbmm", "dtype",
                         text("Input dtypes must be the same, got: input %s, batch1: %s, batch2: %s",
@@ -455,6 +456,7 @@ Tensor baddbmm(const Tensor &c, const Tensor &a, const Tensor &b, const Scalar &
 }
 Tensor addbmm(const Tensor &c, const Tensor &a, const Tensor &b, const Scalar &beta, const Scalar &alpha,
               const Tensor &out) {
+  (void)a.size(1), (void)b.size(2); // torch reads them first, to expand the addend
   if (a.dim() != 3) throw product_error("addbmm", "bmm", "batch1 must be a 3D tensor", "batch1", a, "batch2", b);
   if (b.dim() != 3) throw product_error("addbmm", "bmm", "batch2 must be a 3D tensor", "batch1", a, "batch2", b);
   HD_CHECK(a.shape()[0] == b.shape()[0], runtime, "batch1 and batch2 must have same number of batches, got %ld and %ld",
@@ -652,7 +654,9 @@ Tensor kron(const Tensor &a, const Tensor &b) {
     wide_b.push_back(1), wide_b.push_back(nb);
     shape.push_back(na * nb);
   }
-  return reshape(mul(reshape(a, wide_a), reshape(b, wide_b)), shape);
+  Tensor y = reshape(mul(reshape(a, wide_a), reshape(b, wide_b)), shape);
+  if (Node *fn = y->meta ? grad_fn(y) : nullptr) fn->label = "UnsafeViewBackward0";
+  return y;
 }
 
 // The cheapest order of a chain of matrices, by the textbook's recurrence.

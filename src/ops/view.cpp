@@ -294,7 +294,7 @@ Tensors split(const Tensor &x, const Dims &sizes, int64_t dim) {
     HD_CHECK(s >= 0, runtime,
              "split_with_sizes expects split_sizes have only non-negative entries, but got split_sizes=%s",
              brackets(sizes).c_str());
-    total += s;
+    if (__builtin_add_overflow(total, s, &total)) total = -1;
   }
   HD_CHECK(total == x.shape()[d], runtime,
            "split_with_sizes expects split_sizes to sum exactly to %ld (input tensor's size at dimension %ld), but got "
@@ -599,7 +599,10 @@ Tensor repeat(const Tensor &x, const Dims &repeats) {
   for (size_t i = 0; i < repeats.size(); ++i) {
     HD_CHECK(repeats[i] >= 0, runtime, "Trying to create tensor with negative dimension %ld: %s", long(repeats[i]),
              brackets(repeats).c_str());
-    target.push_back(padded[i] * repeats[i]);
+    int64_t size;
+    HD_CHECK(!__builtin_mul_overflow(padded[i], repeats[i], &size), runtime,
+             "Storage size calculation overflowed with sizes=%s", brackets(repeats).c_str());
+    target.push_back(size);
   }
   Tensor y = empty(target, x.dtype(), x.device());
   for (size_t i = 0; i < repeats.size(); ++i) { // y as (repeat, size) pairs takes x expanded
@@ -637,14 +640,14 @@ Tensors split_op(const Tensor &x, int64_t split_size, int64_t dim) {
   HD_CHECK(split_size > 0 || n == 0, runtime,
            "split_size can only be 0 if dimension size is 0, but got dimension size of %ld", long(n));
   Dims sizes;
-  for (int64_t at = 0; at < n; at += split_size) sizes.push_back(std::min(split_size, n - at));
+  for (int64_t left = n; left > 0; left -= sizes.back()) sizes.push_back(std::min(split_size, left));
   if (sizes.empty()) sizes.push_back(0);
   return split_views(x, sizes, wrap_dim(dim, x.dim()), "SplitBackward0");
 }
 Tensors chunk(const Tensor &x, int64_t chunks, int64_t dim) {
   HD_CHECK(x.dim(), runtime, "chunk expects at least a 1-dimensional tensor");
   HD_CHECK(chunks > 0, runtime, "chunk expects `chunks` to be greater than 0, got: %ld", long(chunks));
-  int64_t n = x.size(dim), size = (n + chunks - 1) / chunks;
+  int64_t n = x.size(dim), size = n / chunks + (n % chunks != 0);
   if (size == 0) return split(x, Dims(size_t(chunks), 0), dim);
   return split_op(x, size, dim);
 }
@@ -652,6 +655,7 @@ Tensors tensor_split(const Tensor &x, int64_t sections, int64_t dim) {
   HD_CHECK(x.dim(), runtime, "tensor_split expected at least a 1-dimensional tensor, but got a tensor with 0 dims");
   HD_CHECK(sections > 0, runtime, "number of sections must be larger than 0, got %ld", long(sections));
   int64_t n = x.size(dim);
+  HD_CHECK(sections < int64_t(1) << 31, runtime, "tensor_split: %ld sections are too many", long(sections));
   Dims sizes;
   for (int64_t i = 0; i < sections; ++i) sizes.push_back(n / sections + (i < n % sections));
   return split(x, sizes, dim);

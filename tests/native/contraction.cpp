@@ -10,25 +10,6 @@
 #include <vector>
 
 using namespace hadamard;
-namespace hadamard {
-#ifdef __x86_64__
-namespace v3 {
-void gemm(const Gemm &);
-}
-const Level &level() {
-  static Level l = {"v3", 32, nullptr, nullptr, nullptr, nullptr, nullptr, v3::gemm};
-  return l;
-}
-#else
-namespace neon {
-void gemm(const Gemm &);
-}
-const Level &level() {
-  static Level l = {"neon", 16, nullptr, nullptr, nullptr, nullptr, nullptr, neon::gemm};
-  return l;
-}
-#endif
-} // namespace hadamard
 
 static std::mt19937 engine(7);
 static long pick(long low, long high) { return low + long(engine() % unsigned(high - low + 1)); }

@@ -12,20 +12,6 @@
 #include <vector>
 
 using namespace hadamard;
-namespace hadamard {
-namespace v2 {
-void gemm(const Gemm &);
-}
-namespace v3 {
-void gemm(const Gemm &);
-}
-namespace v4 {
-void gemm(const Gemm &);
-}
-namespace neon {
-void gemm(const Gemm &);
-}
-} // namespace hadamard
 
 namespace {
 using Real = std::complex<long double>;
@@ -247,21 +233,10 @@ void one(void (*gemm)(const Gemm &), const char *level, DType dtype, long batch,
 int main(int argc, char **argv) {
   int rounds = argc > 1 ? std::atoi(argv[1]) : 30;
   set_num_threads(3);
-  struct {
-    const char *name;
-    void (*gemm)(const Gemm &);
-  } levels[] = {
-#ifdef __x86_64__
-      {"v2", v2::gemm},
-      {"v3", v3::gemm},
-#ifdef TEST_V4
-      {"v4", v4::gemm},
-#endif
-#else
-      {"neon", neon::gemm},
-#endif
-  };
-  for (auto &level : levels)
+  for (const char *name : {"v2", "v3", "v4", "neon"}) {
+    const Level *found = find_level(name);
+    if (!found) continue;
+    const Level &level = *found;
     for (int t = 1; t < dtype_count; ++t) {
       for (int r = 0; r < rounds; ++r) {
         bool plain = chance(40);
@@ -277,6 +252,7 @@ int main(int argc, char **argv) {
       one(level.gemm, level.name, DType(t), 1, 1, 700, 600, true);
       one(level.gemm, level.name, DType(t), 1, 1, 1, pick(8000, 20000), false);
     }
+  }
   std::printf("%d products, %d failures\n", runs, failures);
   return failures != 0;
 }
