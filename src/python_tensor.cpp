@@ -1002,6 +1002,14 @@ PyObject *from_data(PyObject *o, std::optional<DType> t, std::optional<Device> d
       r = empty(x.shape(), x.dtype());
       copy_data(r, x);
     }
+  } else if (PyObject_HasAttrString(o, "__dlpack__")) { // another library's tensor
+    Object dlpack(checked(PyImport_ImportModule("hadamard.utils.dlpack")));
+    Object f(checked(PyObject_GetAttrString(dlpack.get(), "from_dlpack")));
+    Object args(checked(PyTuple_Pack(1, o)));
+    Object options(checked(share ? PyDict_New() : Py_BuildValue("{s:O}", "copy", Py_True)));
+    Object x(checked(PyObject_Call(f.get(), args.get(), options.get())));
+    r = unwrap(x.get());
+    if (t && *t != r.dtype()) r = to(r, *t);
   } else {
     Dims shape;
     if (PySequence_Check(o)) measure(o, shape);

@@ -249,6 +249,31 @@ def test_dlpack_versions():
         H.from_dlpack(capsule)
 
 
+def test_tensors_of_others_as_data():
+    """tensor() and as_tensor() of what has __dlpack__: a copy of it, or its memory."""
+
+    class Theirs:
+        def __init__(self, array):
+            self.array = array
+
+        def __dlpack__(self, **options):
+            return self.array.__dlpack__(**options)
+
+        def __dlpack_device__(self):
+            return self.array.__dlpack_device__()
+
+    a = np.arange(6.0).reshape(2, 3)
+    assert H.as_tensor(Theirs(a)).data_ptr() == a.ctypes.data != H.tensor(Theirs(a)).data_ptr()
+    assert H.tensor(Theirs(a), dtype=H.float32).dtype == H.float32 and H.tensor(Theirs(a)).tolist() == a.tolist()
+    assert H.as_tensor(Theirs(np.array(2.5))).item() == 2.5
+    torch = pytest.importorskip("torch")
+    x = torch.arange(3.0)
+    assert H.as_tensor(x).data_ptr() == x.data_ptr() and H.tensor(x, dtype=H.int64).tolist() == [0, 1, 2]
+    assert torch.as_tensor(H.as_tensor(x)).data_ptr() == x.data_ptr()
+    with pytest.raises(BufferError, match="detach"):
+        H.tensor(torch.ones(2, requires_grad=True))
+
+
 # einops, opt_einsum, safetensors, scikit-learn -----------------------------------------------------------------------
 def test_einops():
     einops = pytest.importorskip("einops")
