@@ -7,14 +7,18 @@ from harness import OURS, H
 
 # By how often real code uses them; the third list is what was chosen of the rest.
 MUST = {
-    "": """tensor Tensor zeros randn cat no_grad ones arange Size device manual_seed stack float32 float64 rand linspace long
-    save load eye exp zeros_like mean from_numpy max matmul softmax abs empty argmax sqrt is_tensor log as_tensor sum pow
-    einsum randint sigmoid tanh where equal full allclose mm ones_like norm clamp min dot bmm mul add addmm tensordot outer
+    "": """tensor Tensor zeros randn cat no_grad ones arange Size device manual_seed stack float32 float64 rand
+    linspace long
+    save load eye exp zeros_like mean from_numpy max matmul softmax abs empty argmax sqrt is_tensor log as_tensor sum
+    pow
+    einsum randint sigmoid tanh where equal full allclose mm ones_like norm clamp min dot bmm mul add addmm tensordot
+    outer
     mv baddbmm inner result_type promote_types broadcast_shapes broadcast_tensors get_default_dtype set_default_dtype
     set_num_threads get_num_threads FloatTensor LongTensor DoubleTensor IntTensor BoolTensor ByteTensor HalfTensor bool
     uint8 int8 int16 int32 int64 float16 bfloat16 complex64 complex128 half float double int short cfloat cdouble
     int pi inf nan e""",
-    "Tensor": """shape device sum mean item size backward to unsqueeze view cuda reshape numpy squeeze data transpose dtype
+    "Tensor": """shape device sum mean item size backward to unsqueeze view cuda reshape numpy squeeze data transpose
+    dtype
     max min detach float cpu expand long dim matmul norm argmax grad split numel contiguous flatten tolist clamp clone
     requires_grad requires_grad_ permute repeat chunk std var t T mT mul prod normal_ uniform_ masked_fill copy_ fill_
     zero_ gather mul_ add_ type_as all any is_leaf grad_fn retain_grad register_hook unfold __add__ __radd__ __sub__
@@ -25,22 +29,26 @@ MUST = {
     "nn": """Module Linear Sequential Parameter ReLU Dropout Conv2d ModuleList Embedding LayerNorm CrossEntropyLoss GELU
     Softmax Identity BatchNorm2d MSELoss Tanh Sigmoid LeakyReLU MaxPool2d Flatten BatchNorm1d BCELoss BCEWithLogitsLoss
     L1Loss""",
-    "nn.functional": """relu cross_entropy softplus softmax pad log_softmax mse_loss max_pool2d normalize sigmoid gelu conv2d
+    "nn.functional": """relu cross_entropy softplus softmax pad log_softmax mse_loss max_pool2d normalize sigmoid
+    gelu conv2d
     one_hot linear dropout binary_cross_entropy binary_cross_entropy_with_logits nll_loss l1_loss batch_norm unfold fold
     cosine_similarity embedding layer_norm""",
     "optim": "Adam SGD AdamW Optimizer RMSprop",
     "autograd": "grad Variable Function backward set_detect_anomaly",
-    "nn.init": """constant_ normal_ orthogonal_ zeros_ xavier_uniform_ xavier_normal_ kaiming_uniform_ kaiming_normal_ uniform_
+    "nn.init": """constant_ normal_ orthogonal_ zeros_ xavier_uniform_ xavier_normal_ kaiming_uniform_
+    kaiming_normal_ uniform_
     ones_ calculate_gain""",
     "utils.data": "DataLoader Dataset TensorDataset",
     "cuda": "is_available synchronize",
     "nn.utils": "clip_grad_norm_",
 }
 SHOULD = {
-    "": """triu tril randn_like meshgrid randperm finfo iinfo rsqrt topk inference_mode logsumexp multinomial cumsum sort
+    "": """triu tril randn_like meshgrid randperm finfo iinfo rsqrt topk inference_mode logsumexp multinomial cumsum
+    sort
     diag sign isnan isfinite vdot kron chain_matmul set_grad_enabled Generator""",
     "testing": "assert_close",
-    "Tensor": """new_zeros scatter scatter_ repeat_interleave masked_fill_ unbind index_select nonzero unique flip addmm_
+    "Tensor": """new_zeros scatter scatter_ repeat_interleave masked_fill_ unbind index_select nonzero unique flip
+    addmm_
     baddbmm_""",
     "nn": """LazyLinear ConvTranspose2d AdaptiveAvgPool2d AvgPool2d Conv1d NLLLoss LogSoftmax Softplus SiLU RMSNorm
     GroupNorm MultiheadAttention TransformerEncoderLayer ModuleDict ParameterList SmoothL1Loss""",
@@ -59,7 +67,8 @@ COULD = {
     TransformerDecoder TransformerDecoderLayer DataParallel""",
     "nn.functional": "interpolate ctc_loss fractional_max_pool2d grid_sample affine_grid embedding_bag gumbel_softmax",
     "nn.utils": "parametrize parametrizations rnn clip_grad_value_ parameters_to_vector vector_to_parameters",
-    "nn.utils.parametrize": "register_parametrization remove_parametrizations is_parametrized cached ParametrizationList",
+    "nn.utils.parametrize": """register_parametrization remove_parametrizations is_parametrized cached
+    ParametrizationList""",
     "nn.utils.parametrizations": "orthogonal spectral_norm weight_norm",
     "nn.utils.prune": "l1_unstructured ln_structured random_unstructured global_unstructured custom_from_mask remove",
     "nn.utils.rnn": """PackedSequence pack_padded_sequence pad_packed_sequence pack_sequence pad_sequence unpad_sequence

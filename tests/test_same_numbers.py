@@ -1,4 +1,4 @@
-"""From one seed to the same losses, step by step, as on torch: initial weights, shuffles, dropout, gradients, updates."""
+"""From one seed to the same losses, step by step, as on torch: weights, shuffles, dropout, gradients, updates."""
 
 import math
 from itertools import cycle

@@ -51,6 +51,7 @@ X(acos)
 X(atan)
 X(atan2)
 X(cosh)
-X(sinh) X(tanh) X(asinh) X(acosh) X(atanh) X(erf) X(erfc) X(erfinv) X(trigamma) X(digamma) X(lgamma) X(sigmoid) X(silu) X(gelu)
+X(sinh)
+X(tanh) X(asinh) X(acosh) X(atanh) X(erf) X(erfc) X(erfinv) X(trigamma) X(digamma) X(lgamma) X(sigmoid) X(silu) X(gelu)
 #undef X
 } // namespace hadamard::math
