@@ -161,6 +161,25 @@ Contraction::Contraction(DType dtype, DType result_dtype, const Index *indices, 
   } else {
     merge(kept, kept_count, gemm_, tables_, to_run);
   }
+  bytes_ =
+      (elements[left] + elements[right]) * double(size_of(dtype)) + elements[result] * double(size_of(result_dtype));
+  decide();
+}
+
+Contraction::Contraction(DType dtype, DType result_dtype, const Matrices &s) {
+  gemm_ = {};
+  gemm_.dtype = dtype, gemm_.result = result_dtype;
+  gemm_.batch = 1, gemm_.m = s.m, gemm_.n = s.n, gemm_.k = s.k;
+  if (s.m != 1) gemm_.a_m.stride = s.a_m, gemm_.c_m.stride = s.c_m, gemm_.bias_m.stride = s.bias_m;
+  if (s.n != 1) gemm_.b_n.stride = s.b_n, gemm_.c_n.stride = s.c_n, gemm_.bias_n.stride = s.bias_n;
+  if (s.k != 1) gemm_.a_k.stride = s.a_k, gemm_.b_k.stride = s.b_k;
+  auto once = [](long stride, long size) { return stride ? double(size) : 1.0; };
+  bytes_ = (once(s.a_m, s.m) * once(s.a_k, s.k) + once(s.b_k, s.k) * once(s.b_n, s.n)) * double(size_of(dtype)) +
+           double(s.m) * double(s.n) * double(size_of(result_dtype));
+  decide();
+}
+
+void Contraction::decide() {
   // A result stored by columns is the transpose of one stored by rows.
   auto unit = [](const Axis &x) { return !x.offsets && x.stride == 1; };
   swapped_ = gemm_.n != 1 && gemm_.m != 1 && unit(gemm_.c_m) && !unit(gemm_.c_n);
@@ -174,8 +193,6 @@ Contraction::Contraction(DType dtype, DType result_dtype, const Index *indices, 
   }
   auto [route, why] = choose(gemm_);
   gemm_.route = route, reason_ = why;
-  bytes_ =
-      (elements[left] + elements[right]) * double(size_of(dtype)) + elements[result] * double(size_of(result_dtype));
   // A thread is woken for about ten microseconds of work, in products or in bytes.
   double work = std::max(multiply_adds(), bytes_);
   gemm_.threads = work < 400000 ? 1 : int(std::min<double>(num_threads(), work / 200000));

@@ -16,6 +16,13 @@ struct Index {
   long bias;    // of the bias, where there is one
 };
 
+// A product with at most one index in each role; strides in elements.
+struct Matrices {
+  long m, n, k;
+  long a_m, a_k, b_k, b_n, c_m, c_n;
+  long bias_m, bias_n;
+};
+
 struct Epilogue {
   bool accumulate = false;    // add to what the result holds
   const char *bias = nullptr; // dtype of the result, strides as in the indices
@@ -27,6 +34,7 @@ public:
   // `result` is `dtype`, or I32 for I8 and U8. At most max_dims indices.
   // A plan that is only looked at, as on the meta device, does not fill the tables that running would need.
   Contraction(DType dtype, DType result, const Index *indices, int count, bool to_run = true);
+  Contraction(DType dtype, DType result, const Matrices &s);
 
   void run(const char *a, const char *b, char *c, const Epilogue &epilogue = {}) const;
 
@@ -46,6 +54,8 @@ public:
   void force(Route route) { gemm_.route = route, reason_ = "asked for"; } // for tests and measurements
 
 private:
+  void decide(); // the route and the threads, once sizes, strides and bytes_ are known
+
   Gemm gemm_;
   std::unique_ptr<long[]> tables_;
   const char *reason_;

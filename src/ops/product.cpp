@@ -124,11 +124,9 @@ void record_product(const char *name, const Form &form, const Tensor &a, const T
 }
 
 // Where the result can be computed in place of `out` itself.
-bool fits(const Tensor &out, const Dims &shape, std::initializer_list<Tensor> operands) {
-  if (!out || !(out.shape() == shape) || overlaps_itself(out.shape(), out.strides())) return false;
-  for (const Tensor &t : operands)
-    if (t && t->storage == out->storage) return false;
-  return true;
+template <class... T> bool fits(const Tensor &out, const Dims &shape, const T &...operands) {
+  return out && out.shape() == shape && !overlaps_itself(out.shape(), out.strides()) &&
+         !(... || (operands && operands->storage == out->storage));
 }
 // The op's name in lower case, from "MmBackward0", for errors about out=.
 std::string op_of(const char *node) {
@@ -182,11 +180,70 @@ void contract(const Form &f, const Tensor &a, const Tensor &b, const Tensor &out
   plan.run(a.raw(), b.raw(), out.raw(), {accumulate, bias ? bias.raw() : nullptr, Activation::none});
 }
 
+namespace {
+// The product as one of two matrices with a fresh result, where there is at most one label in each role and nothing is
+// repeated but the bias (which may be undefined).
+bool as_matrices(const Form &f, const Tensor &a, const Tensor &b, const Tensor &bias, Matrices &s, Dims &shape) {
+  if (f.a.size() > 2 || f.b.size() > 2 || f.c.size() > 2 || a.dtype() != b.dtype() || a.dtype() == DType::Bool ||
+      a.device().kind != DeviceKind::cpu || b.device().kind != DeviceKind::cpu)
+    return false;
+  s = {1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0};
+  int64_t row = -1, column = -1;
+  bool summed = false;
+  for (size_t d = 0; d < f.a.size(); ++d) {
+    int64_t in_b = find(f.b, f.a[d]), in_c = find(f.c, f.a[d]);
+    if ((in_b < 0) == (in_c < 0)) return false;
+    if (in_c >= 0) {
+      if (row >= 0) return false;
+      row = in_c, s.m = a.shape()[d], s.a_m = a.strides()[d];
+    } else {
+      if (summed || b.shape()[size_t(in_b)] != a.shape()[d]) return false;
+      summed = true, s.k = a.shape()[d], s.a_k = a.strides()[d], s.b_k = b.strides()[size_t(in_b)];
+    }
+  }
+  for (size_t d = 0; d < f.b.size(); ++d) {
+    if (find(f.a, f.b[d]) >= 0) continue;
+    int64_t in_c = find(f.c, f.b[d]);
+    if (in_c < 0 || column >= 0) return false;
+    column = in_c, s.n = b.shape()[d], s.b_n = b.strides()[d];
+  }
+  shape.resize(f.c.size(), 1);
+  if (row >= 0) shape[size_t(row)] = s.m, s.c_m = row == 0 && column == 1 ? s.n : 1;
+  if (column >= 0) shape[size_t(column)] = s.n, s.c_n = column == 0 && row == 1 ? s.m : 1;
+  if (!bias) return true;
+  if (bias.dtype() != a.dtype() || bias.device().kind != DeviceKind::cpu || bias.dim() > int64_t(shape.size()))
+    return false;
+  int64_t missing = int64_t(shape.size()) - bias.dim();
+  for (int64_t d = 0; d < bias.dim(); ++d) {
+    if (bias.shape()[d] != 1 && bias.shape()[d] != shape[size_t(missing + d)]) return false;
+    int64_t step = bias.shape()[d] == 1 ? 0 : bias.strides()[d];
+    if (missing + d == row) s.bias_m = step;
+    else s.bias_n = step;
+  }
+  return true;
+}
+Tensor compute(const Matrices &s, const Dims &shape, const Tensor &a, const Tensor &b, const Tensor &bias) {
+  Tensor y = empty(shape, a.dtype());
+  if (!y.numel()) return y;
+  Contraction plan(a.dtype(), a.dtype(), s);
+  LongWork unlocked(int64_t(plan.multiply_adds() / 16 + plan.bytes() / 8));
+  plan.run(a.raw(), b.raw(), y.raw(), {false, bias ? bias.raw() : nullptr, Activation::none});
+  return y;
+}
+} // namespace
+
 Tensor product(const char *name, const Form &f, const Tensor &a, const Tensor &b, const Tensor &out) {
+  Matrices s;
+  Dims plain;
+  if (!out && as_matrices(f, a, b, {}, s, plain)) {
+    Tensor y = compute(s, plain, a, b, {});
+    if (needs_grad(a, b) && differentiable(y)) record_product(name, f, a, b, nullptr, y);
+    return y;
+  }
   const Tensor both[] = {a, b};
   Device device = common_device(both, 2, name);
   Dims shape = product_shape(f, a, b);
-  bool direct = fits(out, shape, {a, b});
+  bool direct = fits(out, shape, a, b);
   Tensor y = direct ? out : empty(shape, a.dtype(), device);
   contract(f, a, b, y);
   if (out) {
@@ -201,11 +258,18 @@ Tensor product(const char *name, const Form &f, const Tensor &a, const Tensor &b
 Tensor product(const char *name, const Form &f, const Tensor &a, const Tensor &b, const Affine &affine,
                const Tensor &out) {
   const Tensor &c = affine.addend;
+  Matrices s;
+  Dims plain;
+  if (!out && is_one(affine.alpha) && is_one(affine.beta) && as_matrices(f, a, b, c, s, plain)) {
+    Tensor y = compute(s, plain, a, b, c);
+    if (needs_grad(a, b, c) && differentiable(y)) record_product(name, f, a, b, &affine, y);
+    return y;
+  }
   const Tensor all[] = {c, a, b};
   Device device = common_device(all, 3, name);
   Dims shape = product_shape(f, a, b);
   if (auto e = expand_error(c, shape)) throw e->in(op_of(name).c_str()).arg("input", c).arg("mat1", a).arg("mat2", b);
-  bool direct = fits(out, shape, {a, b, c});
+  bool direct = fits(out, shape, a, b, c);
   Tensor y = direct ? out : empty(shape, a.dtype(), device);
   {
     NoGrad no;
@@ -254,12 +318,11 @@ Error product_error(const char *op, const char *kind, const std::string &line, c
 
 namespace {
 constexpr uint8_t m = 'm', n = 'n', k = 'k', z = 'z';
+const Form dot_form{{k}, {k}, {}}, mv_form{{m, k}, {k}, {m}}, mm_form{{m, k}, {k, n}, {m, n}},
+    bmm_form{{z, m, k}, {z, k, n}, {z, m, n}};
 
-void no_history(const char *op, const Tensor &out, std::initializer_list<Tensor> operands) {
-  if (!out) return;
-  bool any = out.requires_grad();
-  for (const Tensor &t : operands) any |= t.requires_grad();
-  check_out(op, out, any);
+template <class... T> void no_history(const char *op, const Tensor &out, const T &...operands) {
+  if (out) check_out(op, out, (out.requires_grad() || ... || operands.requires_grad()));
 }
 
 // ---- vectors
@@ -290,18 +353,18 @@ void check_dot_out(const Tensor &out, const Tensor &a) {
 Tensor dot_into(const Tensor &a, const Tensor &b, const Tensor &out) {
   check_dot("dot", a, b);
   check_dot_out(out, a);
-  no_history("dot", out, {a, b});
-  return product("DotBackward0", {{k}, {k}, {}}, a, b, out);
+  no_history("dot", out, a, b);
+  return product("DotBackward0", dot_form, a, b, out);
 }
 Tensor vdot(const Tensor &a, const Tensor &b, const Tensor &out) {
   check_dot("vdot", a, b);
   check_dot_out(out, a);
-  no_history("vdot", out, {a, b});
-  if (!a.is_complex()) return product("VdotBackward0", {{k}, {k}, {}}, a, b, out);
+  no_history("vdot", out, a, b);
+  if (!a.is_complex()) return product("VdotBackward0", dot_form, a, b, out);
   Tensor y;
   {
     NoGrad no;
-    y = product("VdotBackward0", {{k}, {k}, {}}, conjugate(a), b, out);
+    y = product("VdotBackward0", dot_form, conjugate(a), b, out);
   }
   if (out) return out;
   return record(y, "VdotBackward0", {a, b}, {Keep{a}, Keep{b}}, [](const Backward &back) -> TensorList {
@@ -341,14 +404,14 @@ void check_mv(const char *op, const Tensor &c, int64_t dims, int64_t size, const
 }
 Tensor mv(const Tensor &a, const Tensor &b, const Tensor &out) {
   check_mv("mv", out, 1, a.dim() ? a.shape()[0] : 1, a, b);
-  no_history("mv", out, {a, b});
-  return product("MvBackward0", {{m, k}, {k}, {m}}, a, b, out);
+  no_history("mv", out, a, b);
+  return product("MvBackward0", mv_form, a, b, out);
 }
 Tensor addmv(const Tensor &c, const Tensor &a, const Tensor &b, const Scalar &beta, const Scalar &alpha,
              const Tensor &out) {
   check_mv("addmv", c, c.dim(), c.dim() ? c.shape()[0] : 1, a, b);
-  no_history("addmv", out, {c, a, b});
-  return product("AddmvBackward0", {{m, k}, {k}, {m}}, a, b, {c, beta, alpha}, out);
+  no_history("addmv", out, c, a, b);
+  return product("AddmvBackward0", mv_form, a, b, {c, beta, alpha}, out);
 }
 
 // ---- matrix times matrix
@@ -368,9 +431,9 @@ void check_mm(const char *op, const Tensor &a, const Tensor &b) {
 }
 Tensor mm_into(const Tensor &a, const Tensor &b, const Tensor &out) {
   check_mm("mm", a, b);
-  no_history("mm", out, {a, b});
+  no_history("mm", out, a, b);
   check_out_dtype(out, a);
-  return product("MmBackward0", {{m, k}, {k, n}, {m, n}}, a, b, out);
+  return product("MmBackward0", mm_form, a, b, out);
 }
 void check_addmm(const Tensor &c, const Tensor &a, const Tensor &b) {
   HD_CHECK(a.dim() == 2, runtime, "mat1 must be a matrix, got %ld-D tensor", long(a.dim()));
@@ -392,9 +455,9 @@ void check_addmm(const Tensor &c, const Tensor &a, const Tensor &b) {
 Tensor addmm(const Tensor &c, const Tensor &a, const Tensor &b, const Scalar &beta, const Scalar &alpha,
              const Tensor &out) {
   check_addmm(c, a, b);
-  no_history("addmm", out, {c, a, b});
+  no_history("addmm", out, c, a, b);
   check_out_dtype(out, a);
-  return product("AddmmBackward0", {{m, k}, {k, n}, {m, n}}, a, b, {c, beta, alpha}, out);
+  return product("AddmmBackward0", mm_form, a, b, {c, beta, alpha}, out);
 }
 Tensor addr(const Tensor &c, const Tensor &a, const Tensor &b, const Scalar &beta, const Scalar &alpha,
             const Tensor &out) {
@@ -408,7 +471,7 @@ Tensor addr(const Tensor &c, const Tensor &a, const Tensor &b, const Scalar &bet
     HD_CHECK(alpha.kind <= Scalar::integer, runtime,
              "For integral input tensors, argument alpha must not be a floating point number.");
   }
-  no_history("addr", out, {c, a, b});
+  no_history("addr", out, c, a, b);
   if (t == DType::Bool) {
     Tensor y = mul(view(a, {a.numel(), 1}), b);
     if (alpha.is_zero()) y = zeros(y.shape(), t, y.device());
@@ -437,9 +500,9 @@ void check_bmm(const char *op, const Tensor &a, const Tensor &b) {
 }
 Tensor bmm_into(const Tensor &a, const Tensor &b, const Tensor &out) {
   check_bmm("bmm", a, b);
-  no_history("bmm", out, {a, b});
+  no_history("bmm", out, a, b);
   check_out_dtype(out, a);
-  return product("BmmBackward0", {{z, m, k}, {z, k, n}, {z, m, n}}, a, b, out);
+  return product("BmmBackward0", bmm_form, a, b, out);
 }
 Tensor baddbmm(const Tensor &c, const Tensor &a, const Tensor &b, const Scalar &beta, const Scalar &alpha,
                const Tensor &out) {
@@ -450,9 +513,9 @@ Tensor baddbmm(const Tensor &c, const Tensor &a, const Tensor &b, const Scalar &
                              cpp_name(c.dtype()), cpp_name(a.dtype()), cpp_name(b.dtype())),
                         "batch1", a, "batch2", b);
   check_bmm("baddbmm", a, b);
-  no_history("baddbmm", out, {c, a, b});
+  no_history("baddbmm", out, c, a, b);
   check_out_dtype(out, a);
-  return product("BaddbmmBackward0", {{z, m, k}, {z, k, n}, {z, m, n}}, a, b, {c, beta, alpha}, out);
+  return product("BaddbmmBackward0", bmm_form, a, b, {c, beta, alpha}, out);
 }
 Tensor addbmm(const Tensor &c, const Tensor &a, const Tensor &b, const Scalar &beta, const Scalar &alpha,
               const Tensor &out) {
@@ -468,7 +531,7 @@ Tensor addbmm(const Tensor &c, const Tensor &a, const Tensor &b, const Scalar &b
   HD_CHECK(a.dtype() == b.dtype(), runtime, "mat1 and mat2 must have the same dtype, but got %s and %s",
            info(a.dtype()).scalar, info(b.dtype()).scalar);
   check_bool(a, "addmm_impl_cpu_");
-  no_history("addbmm", out, {c, a, b});
+  no_history("addbmm", out, c, a, b);
   return product("AddbmmBackward0", {{z, m, k}, {z, k, n}, {m, n}}, a, b, {c, beta, alpha}, out);
 }
 
@@ -493,7 +556,7 @@ Tensor matmul_into(const Tensor &a, const Tensor &b, const Tensor &out) {
     fail("matmul_scalar",
          text("both arguments to matmul need to be at least 1D, but they are %ldD and %ldD", long(da), long(db)));
   HD_CHECK(da < most_batch && db < most_batch, runtime, "matmul of more than %d dimensions", most_batch);
-  no_history("matmul", out, {a, b});
+  no_history("matmul", out, a, b);
   if (da == 1 && db == 1) return dot_into(a, b, out);
   if (da == 2 && db == 1) return mv(a, b, out);
   if (da == 2 && db == 2) return mm_into(a, b, out);
@@ -636,7 +699,7 @@ Tensor inner(const Tensor &a, const Tensor &b, const Tensor &out) {
            brackets(a.shape()).c_str(), brackets(b.shape()).c_str());
   HD_CHECK(a.dtype() == b.dtype(), runtime, "both inputs should have same dtype");
   check_bool(a, a.dim() == 1 && b.dim() == 1 ? "dot" : "addmm_impl_cpu_");
-  no_history("inner", out, {a, b});
+  no_history("inner", out, a, b);
   Form f;
   for (int64_t d = 0; d + 1 < a.dim(); ++d) f.a.push_back(uint8_t(d)), f.c.push_back(uint8_t(d));
   for (int64_t d = 0; d + 1 < b.dim(); ++d) f.b.push_back(uint8_t(128 + d)), f.c.push_back(uint8_t(128 + d));
