@@ -12,6 +12,8 @@ extern const Row rows_parts[0 ELEMENTWISE_PARTS(COUNT)], rows_arithmetic[0 ELEME
     rows_special[0 ELEMENTWISE_SPECIAL(COUNT)];
 #undef COUNT
 
+extern const Fused fused;
+
 namespace {
 
 struct Loops {
@@ -32,7 +34,7 @@ constinit const Loops loops = all();
 } // namespace
 
 extern constinit const Level level = {
-    HD_TEXT(LEVEL), width, loops.of, &rows_cast[0].at, reduce_table.at, scan_table.at, map, gemm,
+    HD_TEXT(LEVEL), width, loops.of, &rows_cast[0].at, reduce_table.at, scan_table.at, map, gemm, &fused,
 };
 
 } // namespace hadamard::LEVEL

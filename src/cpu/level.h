@@ -67,6 +67,7 @@ struct Gemm {
   int threads; // at most this many
 };
 
+struct Fused; // fused.h: kernels of several steps
 struct Level {
   const char *name;                                 // "v2", "v3", "v4", "neon"
   int width;                                        // bytes in a vector
@@ -76,6 +77,7 @@ struct Level {
   const ScanLine (*scan)[dtype_count];              // [scan][dtype]
   void (*map)(const Loop &, const Grid &);
   void (*gemm)(const Gemm &);
+  const Fused *fused;
 };
 
 // The level in use: chosen once from the machine (or HADAMARD_LEVEL) by level.cpp.

@@ -79,7 +79,7 @@ inline Tensor operator-(const Tensor &a) { return ops::neg(a); }
 // clang-format off
 #define HD_FAMILIES(X)                                                                                                 \
   X(elementwise) X(create) X(view) X(reduce) X(index) X(along) X(scatter) X(mask) X(sort) X(arrange) X(product)        \
-  X(softmax) X(norm) X(loss) X(pool) X(random) X(storage)
+  X(softmax) X(attention) X(norm) X(loss) X(pool) X(random) X(storage) X(optimizer)
 // clang-format on
 #define X(family) const OpTable &family##_ops();
 HD_FAMILIES(X)

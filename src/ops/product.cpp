@@ -235,7 +235,7 @@ Tensor compute(const Matrices &s, const Dims &shape, const Tensor &a, const Tens
 Tensor product(const char *name, const Form &f, const Tensor &a, const Tensor &b, const Tensor &out) {
   Matrices s;
   Dims plain;
-  if (!out && as_matrices(f, a, b, {}, s, plain)) {
+  if (!out && !plan_hook && as_matrices(f, a, b, {}, s, plain)) {
     Tensor y = compute(s, plain, a, b, {});
     if (needs_grad(a, b) && differentiable(y)) record_product(name, f, a, b, nullptr, y);
     return y;
@@ -260,7 +260,7 @@ Tensor product(const char *name, const Form &f, const Tensor &a, const Tensor &b
   const Tensor &c = affine.addend;
   Matrices s;
   Dims plain;
-  if (!out && is_one(affine.alpha) && is_one(affine.beta) && as_matrices(f, a, b, c, s, plain)) {
+  if (!out && !plan_hook && is_one(affine.alpha) && is_one(affine.beta) && as_matrices(f, a, b, c, s, plain)) {
     Tensor y = compute(s, plain, a, b, c);
     if (needs_grad(a, b, c) && differentiable(y)) record_product(name, f, a, b, &affine, y);
     return y;

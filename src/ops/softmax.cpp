@@ -1,4 +1,8 @@
 // softmax, log_softmax and logsumexp: shifted by the largest value, so that nothing overflows.
+#include <algorithm>
+
+#include "cpu/fused.h"
+#include "cpu/threads.h"
 #include "ops/reduce.h"
 
 namespace hadamard {
@@ -13,13 +17,57 @@ void check_softmax(const Tensor &x, int64_t dim, const char *name) {
 // x minus its largest along dim; without history.
 Tensor shifted(const Tensor &x, int64_t dim) { return x.numel() ? x - amax(x, Dims{dim}, true) : x; }
 
-Tensor softmax_of(const Tensor &x, int64_t dim) {
-  Tensor e = exp(shifted(widened(x), dim));
-  return to(e / sum(e, Dims{dim}, true, std::nullopt), x.dtype());
+// Along the last dimension a kernel does it all in one pass over each row; along others, step by step.
+bool in_rows(const Tensor &x, int64_t dim) { return x.numel() && !x.is_meta() && x.dim() && dim == x.dim() - 1; }
+
+// f(kernels, T(), first row, rows) for pieces of the rows of n elements.
+template <class F> void for_rows(const Tensor &x, const F &f) {
+  int64_t n = x.shape().back(), rows = x.numel() / n;
+  LongWork unlocked(x.numel() * 4);
+  parallel_for(rows, std::max<int64_t>(1, 8192 / n), [&](long begin, long end) {
+    if (x.dtype() == DType::F64) f(level().fused->real, double(), begin, end - begin);
+    else f(level().fused->single, float(), begin, end - begin);
+  });
 }
-Tensor log_softmax_of(const Tensor &x, int64_t dim) {
-  Tensor s = shifted(widened(x), dim);
-  return to(s - log(sum(exp(s), Dims{dim}, true, std::nullopt)), x.dtype());
+
+Tensor softmax_of(const Tensor &x, int64_t dim, bool log) {
+  Tensor w = widened(x), y;
+  if (in_rows(x, dim)) {
+    w = contiguous(w);
+    y = empty(w.shape(), w.dtype());
+    int64_t n = w.shape().back();
+    for_rows(w, [&](const auto &kernels, auto t, long first, long rows) {
+      using T = decltype(t);
+      kernels.softmax(y.data<T>() + first * n, w.data<T>() + first * n, rows, n, log);
+    });
+  } else if (log) {
+    Tensor s = shifted(w, dim);
+    y = s - ops::log(sum(exp(s), Dims{dim}, true, std::nullopt));
+  } else {
+    Tensor e = exp(shifted(w, dim));
+    y = e / sum(e, Dims{dim}, true, std::nullopt);
+  }
+  return to(y, x.dtype());
+}
+// The gradient for x; written in ops where it is to have gradients itself.
+Tensor softmax_gradient(const Tensor &grad, const Tensor &result, int64_t dim, bool log) {
+  Tensor g = widened(grad), y = widened(result), gx;
+  if (in_rows(y, dim) && !grad_enabled()) {
+    g = contiguous(g), y = contiguous(y);
+    gx = empty(y.shape(), y.dtype());
+    int64_t n = y.shape().back();
+    for_rows(y, [&](const auto &kernels, auto t, long first, long rows) {
+      using T = decltype(t);
+      kernels.softmax_backward(gx.data<T>() + first * n, g.data<T>() + first * n, y.data<T>() + first * n, rows, n,
+                               log);
+    });
+  } else if (log) {
+    gx = g - exp(y) * sum(g, Dims{dim}, true, std::nullopt);
+  } else {
+    Tensor gy = g * y;
+    gx = gy - y * sum(gy, Dims{dim}, true, std::nullopt);
+  }
+  return to(gx, grad.dtype());
 }
 } // namespace
 
@@ -30,12 +78,10 @@ Tensor softmax(const Tensor &input, int64_t dim, std::optional<DType> dtype) {
   Tensor y;
   {
     NoGrad no;
-    y = softmax_of(x, d);
+    y = softmax_of(x, d, false);
   }
-  return record(y, "SoftmaxBackward0", {x}, {result(y)}, [d](const Backward &b) -> TensorList {
-    Tensor y = widened(b.saved(0)), gy = widened(b.grad()) * y;
-    return {to(gy - y * sum(gy, Dims{d}, true, std::nullopt), b.grad().dtype())};
-  });
+  return record(y, "SoftmaxBackward0", {x}, {result(y)},
+                [d](const Backward &b) -> TensorList { return {softmax_gradient(b.grad(), b.saved(0), d, false)}; });
 }
 
 Tensor log_softmax(const Tensor &input, int64_t dim, std::optional<DType> dtype) {
@@ -45,12 +91,10 @@ Tensor log_softmax(const Tensor &input, int64_t dim, std::optional<DType> dtype)
   Tensor y;
   {
     NoGrad no;
-    y = log_softmax_of(x, d);
+    y = softmax_of(x, d, true);
   }
-  return record(y, "LogSoftmaxBackward0", {x}, {result(y)}, [d](const Backward &b) -> TensorList {
-    Tensor g = widened(b.grad());
-    return {to(g - exp(widened(b.saved(0))) * sum(g, Dims{d}, true, std::nullopt), b.grad().dtype())};
-  });
+  return record(y, "LogSoftmaxBackward0", {x}, {result(y)},
+                [d](const Backward &b) -> TensorList { return {softmax_gradient(b.grad(), b.saved(0), d, true)}; });
 }
 
 Tensor logsumexp(const Tensor &input, const Dims &dims, bool keepdim) {

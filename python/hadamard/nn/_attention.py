@@ -30,6 +30,10 @@ def scaled_dot_product_attention(
     length, source = query.size(-2), key.size(-2)
     if scale is None:
         scale = 1 / math.sqrt(query.size(-1))
+    if not dropout_p:
+        y = _C._attention(query, key, value, attn_mask, scale, is_causal)
+        if y is not None:
+            return y
     if is_causal:
         attn_mask = H.ones(length, source, dtype=H.bool, device=query.device).tril()
     scores = (query * scale) @ key.transpose(-2, -1)

@@ -1,0 +1,275 @@
+"""Kernels of several steps, and short ways through the core, against the same written out in float64."""
+
+import math
+
+import hadamard as H
+import numpy as np
+import pytest
+
+F = H.nn.functional
+
+
+@pytest.fixture
+def threads():
+    """Sets the number of threads; the test ends with the number it began with."""
+    before = H.get_num_threads()
+    yield H.set_num_threads
+    H.set_num_threads(before)
+
+
+def random(*shape, seed=0, scale=1.0):
+    return np.random.default_rng([seed, *shape]).standard_normal(shape) * scale
+
+
+def tensor(x, dtype=H.float32, grad=False):
+    return H.tensor(x, dtype=dtype).requires_grad_(grad)
+
+
+def close(ours, truth, dtype=H.float32, factor=1.0):
+    tolerance = factor * (2e-6 if dtype == H.float32 else 1e-14)
+    ours = ours.detach().double().numpy()
+    scale = np.abs(truth).max(initial=1e-30)
+    assert ours.shape == truth.shape
+    np.testing.assert_allclose(ours / scale, truth / scale, rtol=0, atol=tolerance)
+
+
+def softmax64(x):
+    with np.errstate(invalid="ignore"):
+        e = np.exp(x - x.max(-1, keepdims=True))
+    return e / e.sum(-1, keepdims=True)
+
+
+# ---- softmax in rows
+
+
+@pytest.mark.parametrize("dtype", [H.float32, H.float64])
+@pytest.mark.parametrize("shape", [(1, 1), (3, 7), (5, 8), (2, 31), (4, 33), (2, 3, 100), (2, 1025), (1, 5000)])
+def test_softmax_rows(shape, dtype):
+    x, g = random(*shape, scale=4), random(*shape, seed=1)
+    for name, truth, gradient in (
+        ("softmax", softmax64(x), lambda y: y * (g - (g * y).sum(-1, keepdims=True))),
+        ("log_softmax", np.log(softmax64(x)), lambda y: g - np.exp(y) * g.sum(-1, keepdims=True)),
+    ):
+        a = tensor(x, dtype, grad=True)
+        y = getattr(H, name)(a, -1)
+        y.backward(tensor(g, dtype))
+        close(y, truth, dtype)
+        close(a.grad, gradient(truth), dtype, 4)
+
+
+def test_softmax_of_views_and_infinities():
+    x = random(9, 14)
+    close(H.softmax(tensor(x).t(), -1), softmax64(x.T))
+    close(H.softmax(tensor(x)[::2, 1::3], -1), softmax64(x[::2, 1::3]))
+    inf = math.inf
+    assert H.softmax(H.tensor([-inf, 0.0, -inf]), -1).tolist() == [0, 1, 0]
+    for row in ([-inf] * 9, [1.0] * 8 + [inf], [0.0] * 8 + [math.nan]):
+        assert H.softmax(H.tensor(row), -1).isnan().all()
+
+
+def test_softmax_has_second_derivatives():
+    x = tensor(random(3, 5), H.float64, grad=True)
+    for f in (H.softmax, H.log_softmax):
+        assert H.autograd.gradcheck(lambda a, f=f: f(a, -1), x)
+        assert H.autograd.gradgradcheck(lambda a, f=f: f(a, -1), x)
+
+
+# ---- attention
+
+
+def attention64(q, k, v, mask=None, causal=False, g=None):
+    """The result, and the gradients of q, k and v where g is given."""
+    scale = 1 / math.sqrt(q.shape[-1])
+    s = q @ np.swapaxes(k, -1, -2) * scale
+    if causal:
+        mask = np.tril(np.ones(s.shape[-2:], bool))
+    if mask is not None:
+        s = np.where(mask, s, -np.inf) if mask.dtype == bool else s + mask
+    top = s.max(-1, keepdims=True)
+    e = np.exp(s - np.where(np.isinf(top), 0, top))
+    total = e.sum(-1, keepdims=True)
+    p = np.where(total == 0, 0, e / np.where(total == 0, 1, total))
+    y = p @ v
+    if g is None:
+        return y
+    gp = g @ np.swapaxes(v, -1, -2)
+    gs = p * (gp - (gp * p).sum(-1, keepdims=True)) * scale
+    return y, gs @ k, np.swapaxes(gs, -1, -2) @ q, np.swapaxes(p, -1, -2) @ g
+
+
+SHAPES = [
+    (1, 1, 1, 1, 1),
+    (2, 3, 5, 4, 6),
+    (1, 64, 256, 16, 16),
+    (3, 65, 257, 7, 9),
+    (2, 130, 30, 8, 8),
+    (1, 70, 600, 33, 5),
+]
+
+
+@pytest.mark.parametrize("dtype", [H.float32, H.float64])
+@pytest.mark.parametrize("kind", ["plain", "causal", "bool", "added", "rows hidden"])
+@pytest.mark.parametrize("heads,rows,columns,depth,width", SHAPES)
+def test_attention(heads, rows, columns, depth, width, kind, dtype):
+    q, k, v = random(2, heads, rows, depth), random(2, heads, columns, depth, seed=1), random(2, heads, columns, width)
+    g = random(2, heads, rows, width, seed=2)
+    mask = None
+    if kind == "bool":
+        mask = random(heads, rows, columns, seed=3) > 0
+    elif kind == "added":
+        mask = random(1, 1, rows, columns, seed=3).astype("f4").astype("f8")
+    elif kind == "rows hidden":
+        mask = np.ones((rows, columns), bool)
+        mask[::2] = False
+    given = None if mask is None else H.tensor(mask) if mask.dtype == bool else tensor(mask, dtype)
+    a, b, c = (tensor(x, dtype, grad=True) for x in (q, k, v))
+    y = F.scaled_dot_product_attention(a, b, c, given, is_causal=kind == "causal")
+    y.backward(tensor(g, dtype))
+    truth = attention64(q, k, v, mask, kind == "causal", g)
+    for ours, theirs in zip((y, a.grad, b.grad, c.grad), truth, strict=True):
+        close(ours, theirs, dtype, 8)
+
+
+def test_attention_reads_any_strides():
+    q, k, v = random(2, 70, 3, 8), random(2, 8, 3, 300), random(2, 3, 300, 8)
+    y = F.scaled_dot_product_attention(tensor(q).transpose(1, 2), tensor(k).permute(0, 2, 3, 1), tensor(v)[..., 1::2])
+    close(y, attention64(q.swapaxes(1, 2), k.transpose(0, 2, 3, 1), v[..., 1::2]), factor=4)
+
+
+def test_attention_stores_no_scores():
+    x = H.randn(1, 1, 4096, 8, requires_grad=True)
+    H.empty_cache()
+    H.reset_peak_memory_stats()
+    before = H.memory_stats()["allocated_bytes.peak"]
+    F.scaled_dot_product_attention(x, x, x).sum().backward()
+    assert H.memory_stats()["allocated_bytes.peak"] - before < 4096 * 4096
+
+
+@pytest.mark.parametrize("causal", [False, True])
+def test_attention_gradients_of_gradients(causal):
+    q, k, v = (tensor(random(1, n, 3, seed=n), H.float64, grad=True) for n in (4, 5, 5))
+    f = lambda q, k, v: F.scaled_dot_product_attention(q, k, v, is_causal=causal)
+    assert H.autograd.gradcheck(f, (q, k, v))
+    assert H.autograd.gradgradcheck(f, (q, k, v))
+
+
+# ---- optimisers
+
+
+def train(optimizer, native, dtype, **options):
+    H.manual_seed(0)
+    params = [H.nn.Parameter(tensor(random(*shape), dtype)) for shape in ((3, 5), (17,), (2, 3, 11), (1,))]
+    params.append(H.nn.Parameter(tensor(random(4, 6), dtype).t()))
+    opt = optimizer(params, **options)
+    for step in range(4):
+        for i, p in enumerate(params):
+            g = tensor(random(*p.shape, seed=10 * step + i), dtype)
+            if native:
+                p.grad = H.empty_like(p).copy_(g)
+            else:
+                p.grad = H.empty_strided(p.shape, [3 * s for s in p.stride()], dtype=dtype).copy_(g)
+        opt.step()
+    return params, opt
+
+
+@pytest.mark.parametrize("dtype", [H.float32, H.float64])
+@pytest.mark.parametrize(
+    "name,options",
+    [
+        ("SGD", {"lr": 0.1}),
+        ("SGD", {"lr": 0.1, "momentum": 0.9}),
+        ("SGD", {"lr": 0.1, "momentum": 0.9, "dampening": 0.3, "weight_decay": 0.01}),
+        ("SGD", {"lr": 0.1, "momentum": 0.9, "nesterov": True, "maximize": True}),
+        ("Adam", {"lr": 0.1}),
+        ("Adam", {"lr": 0.1, "weight_decay": 0.1, "amsgrad": True}),
+        ("Adam", {"lr": 0.1, "betas": (0.5, 0.7), "maximize": True}),
+        ("AdamW", {"lr": 0.1, "weight_decay": 0.1}),
+    ],
+)
+def test_step_in_one_call(name, options, dtype):
+    """Gradients with gaps in memory are not taken by the native step: the same numbers must come op by op."""
+    optimizer = getattr(H.optim, name)
+    (ours, a), (plain, b) = train(optimizer, True, dtype, **options), train(optimizer, False, dtype, **options)
+    for p, q in zip(ours, plain, strict=True):
+        close(p, q.detach().double().numpy(), dtype, 2)
+        for key, value in b.state[q].items():
+            close(a.state[p][key], value.double().numpy(), dtype, 2)
+        assert p._version == 4  # one write a step
+
+
+# ---- depthwise convolution, products of two matrices
+
+
+@pytest.mark.parametrize("dtype", [H.float32, H.float64])
+@pytest.mark.parametrize(
+    "stride,padding,dilation", [(1, 0, 1), (1, 1, 1), (2, 1, 1), (1, (2, 1), (2, 1)), ((2, 1), 1, 1)]
+)
+@pytest.mark.parametrize("size,kernel,multiplier", [((5, 5), (3, 3), 1), ((9, 40), (3, 2), 2), ((7, 33), (1, 3), 1)])
+def test_depthwise(size, kernel, multiplier, stride, padding, dilation, dtype):
+    """The same as every channel by itself."""
+    x, w = random(2, 3, *size), random(3 * multiplier, 1, *kernel, seed=1)
+    bias = random(3 * multiplier, seed=2)
+    options = {"stride": stride, "padding": padding, "dilation": dilation}
+    a, b, c = (tensor(t, dtype, grad=True) for t in (x, w, bias))
+    y = F.conv2d(a, b, c, groups=3, **options)
+    g = tensor(random(*y.shape, seed=3), dtype)
+    y.backward(g)
+    a2, b2, c2 = (tensor(t, H.float64, grad=True) for t in (x, w, bias))
+    m = multiplier
+    parts = [F.conv2d(a2[:, i : i + 1], b2[m * i : m * i + m], c2[m * i : m * i + m], **options) for i in range(3)]
+    H.cat(parts, 1).backward(g.double())
+    close(y, H.cat(parts, 1).detach().numpy(), dtype)
+    for ours, plain in ((a, a2), (b, b2), (c, c2)):
+        close(ours.grad, plain.grad.numpy(), dtype, 4)
+
+
+@pytest.mark.parametrize("dtype", [H.float32, H.float64, H.int32, H.complex64])
+@pytest.mark.parametrize(
+    "m,k,n", [(1, 1, 1), (4, 4, 4), (3, 5, 7), (1, 6, 9), (8, 3, 1), (17, 19, 23), (2, 0, 3), (0, 2, 3)]
+)
+def test_products_of_any_strides(m, k, n, dtype):
+    def make(rows, columns, seed):
+        x = np.round(random(2 * rows + 1, 3 * columns + 1, seed=seed) * 4)
+        return x + 1j * x[::-1] if dtype == H.complex64 else x
+
+    x, y = make(m, k, 1), make(k, n, 2)
+    for view_a in (lambda t: t[:m, :k], lambda t: t[1 : 2 * m : 2, 1 : 3 * k : 3]):
+        for view_b in (lambda t: t[:k, :n], lambda t: t[1 : 2 * k : 2, 1 : 3 * n : 3]):
+            a, b = view_a(tensor(x, dtype)), view_b(tensor(y, dtype))
+            truth = view_a(x) @ view_b(y)
+            for ours in (a @ b, (b.t() @ a.t()).t(), H.einsum("ij,jk->ki", a, b).t(), F.linear(a, b.t())):
+                assert np.array_equal(ours.numpy(), truth.astype(ours.numpy().dtype))
+            bias = tensor(y[0, :n], dtype)
+            assert np.array_equal(F.linear(a, b.t(), bias).numpy(), (truth + y[0, :n]).astype(bias.numpy().dtype))
+            column = tensor(x[0, :1], dtype)
+            sums = H.addmm(column, a, b)
+            assert np.array_equal(sums.numpy(), (truth + x[0, :1]).astype(sums.numpy().dtype))
+    if k:
+        assert np.array_equal((tensor(x, dtype)[0, :k] @ tensor(y, dtype)[:k, 0]).numpy(), x[0, :k] @ y[:k, 0])
+
+
+def test_resolve_conj_changes_nothing():
+    x = H.tensor([1 + 2j])
+    assert x.conj().resolve_conj().tolist() == [1 - 2j]
+
+
+# ---- the same bits for any number of threads
+
+
+def test_bits_do_not_depend_on_threads(threads):
+    x = [H.tensor(random(4, 3, 130, 16, seed=s), dtype=H.float32) for s in range(3)]
+    image, filters = H.tensor(random(4, 8, 40, 40), dtype=H.float32), H.tensor(random(8, 1, 3, 3), dtype=H.float32)
+
+    def results():
+        q, k, v = (t.clone().requires_grad_() for t in x)
+        y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        y.backward(x[0])
+        rows = H.softmax(x[0].reshape(-1, 130), -1)
+        return [y, q.grad, k.grad, v.grad, rows, F.conv2d(image, filters, padding=1, groups=8)]
+
+    threads(1)
+    alone = results()
+    for n in (2, 3):
+        threads(n)
+        for a, b in zip(alone, results(), strict=True):
+            assert H.equal(a.detach(), b.detach())
