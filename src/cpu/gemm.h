@@ -471,6 +471,26 @@ template <class T> HD_INLINE T activate(Activation f, T x) {
   return x;
 }
 
+// Numbers in pairs (re, im): neighbours change places.
+template <class T, int N, int... I> HD_INLINE Vector<T, N> swap_pairs(Vector<T, N> v, Indices<I...>) {
+#ifdef __clang__
+  return __builtin_shufflevector(v, v, (I ^ 1)...);
+#else
+  using Index = Vector<typename IntOf<sizeof(T)>::type, N>;
+  return __builtin_shuffle(v, Index{(I ^ 1)...});
+#endif
+}
+// u + i w for pairs (re, im).
+template <class T, int N> HD_INLINE Vector<T, N> add_subtract(Vector<T, N> u, Vector<T, N> w) {
+  Vector<T, N> swapped = swap_pairs<T, N>(w, typename Counted<N>::type{});
+  using Bits = Vector<typename IntOf<sizeof(T)>::type, N>;
+  constexpr auto top = typename IntOf<sizeof(T)>::type(1) << (8 * sizeof(T) - 1);
+  Bits sign = {};
+#pragma GCC unroll 16
+  for (int i = 0; i < N; i += 2) sign[i] = top;
+  return u + (Vector<T, N>)((Bits)swapped ^ sign);
+}
+
 // C[i0.., j0..] = activation(tile + C if `add` + bias if `last`). For a complex D the tile holds, one above the other,
 // the products with the real and with the imaginary part of A.
 using Finish = void (*)(const Job &job, const void *tile, long row, long i0, long rows, long j0, long columns, bool add,
@@ -489,7 +509,11 @@ void finish(const Job &job, const void *tile, long row, long i0, long rows, long
       long j = j0 + j1;
       if constexpr (is_complex<D>) {
         const T *u = t + 2 * j1, *w = u + row;
-        for (int q = 0; q < n; ++q) {
+        constexpr int W = vector_bytes / sizeof(T);
+        int q = 0;
+        for (; 2 * q + W <= 2 * n; q += W / 2)
+          store(x + 2 * q, add_subtract<T, W>(load<Vector<T, W>>(u + 2 * q), load<Vector<T, W>>(w + 2 * q)));
+        for (; q < n; ++q) {
           x[2 * q] = u[2 * q] - w[2 * q + 1];
           x[2 * q + 1] = u[2 * q + 1] + w[2 * q];
         }
@@ -498,6 +522,11 @@ void finish(const Job &job, const void *tile, long row, long i0, long rows, long
       }
       auto plus = [&](const D *p, const Axis &axis) {
         if constexpr (is_complex<D>) {
+          if (steps(axis, 1)) {
+            const T *v = (const T *)(p + j);
+            for (int q = 0; q < 2 * n; ++q) x[q] += v[q];
+            return;
+          }
           for (int q = 0; q < n; ++q) {
             const D &v = p[at(axis, j + q)];
             x[2 * q] += v.re;
@@ -528,7 +557,9 @@ void finish(const Job &job, const void *tile, long row, long i0, long rows, long
         else
           for (int q = 0; q < n; ++q) c[at(g.c_n, j + q)] = narrow<D>(x[q]);
       } else {
-        for (int q = 0; q < n; ++q) c[at(g.c_n, j + q)] = D{x[2 * q], x[2 * q + 1]};
+        if (steps(g.c_n, 1)) __builtin_memcpy(c + j, x, n * sizeof(D));
+        else
+          for (int q = 0; q < n; ++q) c[at(g.c_n, j + q)] = D{x[2 * q], x[2 * q + 1]};
       }
     }
   }
@@ -542,15 +573,6 @@ template <class T, int N> HD_INLINE T total(Vector<T, N> v) {
     for (int i = 0; i < half; ++i) v[i] += v[i + half];
   return v[0];
 }
-template <class T, int N, int... I> HD_INLINE Vector<T, N> swap_pairs(Vector<T, N> v, Indices<I...>) {
-#ifdef __clang__
-  return __builtin_shufflevector(v, v, (I ^ 1)...);
-#else
-  using Index = Vector<typename IntOf<sizeof(T)>::type, N>;
-  return __builtin_shuffle(v, Index{(I ^ 1)...});
-#endif
-}
-
 // R rows of S, k contiguous, times one vector in compute type: sums[r] (complex: re, im). Each row is summed in the
 // same order whatever R. Blocks are added up in `Sum`.
 constexpr long dot_block = 4096;
@@ -777,7 +799,7 @@ template <class S, class D> constexpr Kind make_kind() {
   k.in_place = sizeof(S) == sizeof(T) && unit == 1;
   k.straight = sizeof(D) == sizeof(T);
   k.rounds = is_float<T> && sizeof(D) < sizeof(T);
-  k.k_block = (sizeof(E) == 8 ? 256 : 384) * unit / reals;
+  k.k_block = (sizeof(E) == 8 ? 256 : 384) * unit;
   k.micros = &micros<E>.at[0][0][0];
   k.micro_rows = Tl::rows;
   if constexpr (same<S, c64>) {

@@ -210,7 +210,11 @@ template <class T> void depthwise(const Plane<T> &p) {
     long j = 0;
     if (dense && p.columns >= N) {
       for (; j + 4 * N <= p.columns; j += 4 * N) one(j, Count<4>{});
-      for (; j + N <= p.columns; j += N) one(j, Count<1>{});
+      const long whole = (p.columns - j) / N;
+      if (whole == 3) one(j, Count<3>{});
+      else if (whole == 2) one(j, Count<2>{});
+      else if (whole == 1) one(j, Count<1>{});
+      j += whole * N;
       if (j < p.columns) one(p.columns - N, Count<1>{}); // the last ones once more: the same numbers
     } else {
       for (; j < p.columns; ++j) scalar(j);

@@ -6,6 +6,7 @@ namespace hadamard::LEVEL {
 namespace {
 
 constexpr long tile = column_tile;
+constexpr long joined = 256; // columns that short rows are put together to
 constexpr long gathered_rows = 64, gathered_cols = 32;
 constexpr long short_row = 32; // rows of fewer elements are better taken as columns
 
@@ -13,9 +14,9 @@ constexpr long short_row = 32; // rows of fewer elements are better taken as col
 // Whether so depends on the distance of rows and on their number, not on which columns are asked for.
 void narrow_columns(const Folding &f, char *totals, const char *in, long row, long rows, long cols, int64_t base) {
   const long distance = row / f.in_size;
-  const long many = distance > 0 && distance <= 32 && f.merge ? tile / distance : 1;
+  const long many = distance > 0 && distance <= 32 && f.merge ? joined / distance : 1;
   if (many == 1 || rows < 4 * many) return f.columns(totals, in, row, rows, cols, base);
-  alignas(64) char wide[tile * largest_total];
+  alignas(64) char wide[joined * largest_total];
   const long span = (many - 1) * distance + cols, long_rows = rows / many;
   f.start(wide, span);
   f.columns(wide, in, row * many, long_rows, span, base);
