@@ -130,20 +130,46 @@ void merge(const Index *indices, int count, Gemm &g, std::unique_ptr<long[]> &ta
   }
 }
 
+// An outer row or column index that does not follow the inner ones in the result is better a batch index: where the
+// result needs a table of offsets, tiles cannot be written straight to their place. Few inner ones keep it.
+void split_off(Index *indices, int count, Role role) {
+  Group group;
+  for (int i = 0; i < count; ++i)
+    if (indices[i].role == role) group.add(indices[i]);
+  if (group.count < 2) return;
+  group.order(result);
+  int first = group.count - 1; // of the ones that follow each other
+  long together = group.index[first].size;
+  for (; first > 0 && group.index[first - 1].c == group.index[first].c * group.index[first].size; --first)
+    together *= group.index[first - 1].size;
+  if (first == 0 || together < 64) return;
+  for (int i = 0; i < count; ++i)
+    if (indices[i].role == role && indices[i].c >= group.index[first - 1].c) indices[i].role = Role::batch;
+}
 } // namespace
 
 Contraction::Contraction(DType dtype, DType result_dtype, const Index *indices, int count, bool to_run) {
   Index kept[max_dims];
   int kept_count = 0, in_role[4] = {};
-  const Index *one[4] = {};
-  long size[4] = {1, 1, 1, 1};
-  double elements[3] = {1, 1, 1};
   for (int i = 0; i < count; ++i) {
     if (indices[i].size == 1) continue;
     Index &x = kept[kept_count++];
     x = indices[i];
     // A batch index along which the right operand repeats is one more row index: the right operand is then read once.
     if (x.role == Role::batch && x.b == 0 && x.a != 0) x.role = Role::row;
+    ++in_role[int(x.role)];
+  }
+  bool unit_result = false;
+  for (int i = 0; i < kept_count; ++i)
+    unit_result |= kept[i].c == 1 && (kept[i].role == Role::row || kept[i].role == Role::column);
+  for (Role role : {Role::row, Role::column})
+    if (unit_result && in_role[int(role)] > 1) split_off(kept, kept_count, role);
+  const Index *one[4] = {};
+  long size[4] = {1, 1, 1, 1};
+  double elements[3] = {1, 1, 1};
+  for (int &n : in_role) n = 0;
+  for (int i = 0; i < kept_count; ++i) {
+    const Index &x = kept[i];
     int role = int(x.role);
     one[role] = &x;
     ++in_role[role];

@@ -491,6 +491,30 @@ template <class T, int N> HD_INLINE Vector<T, N> add_subtract(Vector<T, N> u, Ve
   return u + (Vector<T, N>)((Bits)swapped ^ sign);
 }
 
+// What most tiles end with: rows that follow in memory, a bias along them or none, no function or relu.
+template <class T>
+void finish_vectors(const Job &job, const T *tile, long row, long i0, long rows, long j0, long columns, bool add,
+                    bool last) {
+  const Gemm &g = job.g;
+  constexpr int W = vector_bytes / sizeof(T);
+  using V = Vector<T, W>;
+  const bool bias = last && job.bias, along = g.bias_n.stride != 0, relu = last && g.activation == Activation::relu;
+  for (long i = 0; i < rows; ++i) {
+    const T *t = tile + i * row, *b = bias ? (const T *)job.bias + at(g.bias_m, i0 + i) : nullptr;
+    T *c = (T *)job.c + at(g.c_m, i0 + i) + j0;
+    for (long j = 0; j < columns; j += W) {
+      const int n = int(least(W, columns - j));
+      auto get = [n](const T *p) { return n == W ? load<V>(p) : load_part<V>(p, n); };
+      V x = get(t + j);
+      if (add) x += get(c + j);
+      if (b) x += along ? get(b + j0 + j) : *b - V{};
+      if (relu) x = x < V{} ? V{} : x;
+      if (n == W) store(c + j, x);
+      else store_part(c + j, x, n);
+    }
+  }
+}
+
 // C[i0.., j0..] = activation(tile + C if `add` + bias if `last`). For a complex D the tile holds, one above the other,
 // the products with the real and with the imaginary part of A.
 using Finish = void (*)(const Job &job, const void *tile, long row, long i0, long rows, long j0, long columns, bool add,
@@ -499,6 +523,10 @@ template <class T, class D>
 void finish(const Job &job, const void *tile, long row, long i0, long rows, long j0, long columns, bool add,
             bool last) {
   const Gemm &g = job.g;
+  if constexpr (is_float<T> && same<T, D>)
+    if (steps(g.c_n, 1) && (!last || ((g.activation == Activation::none || g.activation == Activation::relu) &&
+                                      (!job.bias || steps(g.bias_n, 0) || steps(g.bias_n, 1)))))
+      return finish_vectors<T>(job, (const T *)tile, row, i0, rows, j0, columns, add, last);
   constexpr int most_columns = 64, parts = is_complex<D> ? 2 : 1;
   for (long i = 0; i < rows; ++i) {
     const T *t = (const T *)tile + i * parts * row;
