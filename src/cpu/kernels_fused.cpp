@@ -12,15 +12,44 @@ constexpr long block = 1024; // elements summed in T before the sum is widened
 template <class T> constexpr int lanes = width / int(sizeof(T));
 template <class T> using Lane = Lanes<T, lanes<T>>;
 
+// Bits set in the first n lanes.
+template <class T> HD_INLINE auto first_of(long n) {
+  using I = Int<T>;
+  return [&]<int... i>(Sequence<i...>) {
+    return Vector<I, lanes<T>>(Vector<I, lanes<T>>{I(i)...} < (I(n) - Vector<I, lanes<T>>{}));
+  }(Indices<lanes<T>>{});
+}
 template <class T> HD_INLINE Lane<T> part(const T *p, long n, T fill) {
-  alignas(64) T all[lanes<T>];
+#if defined(__AVX512F__)
+  if constexpr (sizeof(T) == 4)
+    return (Vector<T, 16>)_mm512_mask_loadu_ps(_mm512_set1_ps(fill), __mmask16((1u << n) - 1), p);
+  else return (Vector<T, 8>)_mm512_mask_loadu_pd(_mm512_set1_pd(fill), __mmask8((1u << n) - 1), p);
+#elif defined(__AVX2__)
+  constexpr int N = lanes<T>;
+  auto there = first_of<T>(n);
+  Vector<T, N> v;
+  if constexpr (sizeof(T) == 4) v = (Vector<T, N>)_mm256_maskload_ps(p, (__m256i)there);
+  else v = (Vector<T, N>)_mm256_maskload_pd(p, (__m256i)there);
+  return Lane<T>(Vector<T, N>(there ? v : fill - Vector<T, N>{}));
+#else
+  T all[lanes<T>];
   for (int i = 0; i < lanes<T>; ++i) all[i] = i < n ? p[i] : fill;
   return load<T, lanes<T>>(all);
+#endif
 }
 template <class T> HD_INLINE void put_part(T *p, Lane<T> v, long n) {
-  alignas(64) T all[lanes<T>];
+#if defined(__AVX512F__)
+  if constexpr (sizeof(T) == 4) _mm512_mask_storeu_ps(p, __mmask16((1u << n) - 1), (__m512)v.v);
+  else _mm512_mask_storeu_pd(p, __mmask8((1u << n) - 1), (__m512d)v.v);
+#else // not vmaskmov: a masked store is microcoded on several machines
+  T all[lanes<T>];
   store<T, lanes<T>>(all, v);
-  for (int i = 0; i < n; ++i) p[i] = all[i];
+  int i = 0;
+  if constexpr (lanes<T> > 4)
+    if (n & 4) __builtin_memcpy(p, all, 4 * sizeof(T)), i = 4;
+  if (n & 2) __builtin_memcpy(p + i, all + i, 2 * sizeof(T)), i += 2;
+  if (n & 1) p[i] = all[i];
+#endif
 }
 // f(i, load, store) for every vector of n elements; the last may be short: what is missing reads as `fill`.
 template <class T, class F> HD_INLINE void vectors(long n, T fill, const F &f) {

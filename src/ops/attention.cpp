@@ -85,10 +85,13 @@ template <class T> void apply_mask(const Heads &o, int64_t h, T *s, long i0, lon
       for (long j = std::max<long>(0, i0 + i + 1 - j0); j < columns; ++j) s[i * score_stride + j] = hidden;
 }
 
-// Keys (or values) of every head with the last two dimensions swapped in memory, so that products read along rows.
+// Keys (or values) of every head with the last two dimensions swapped in memory, so that products read along rows; rows
+// never a multiple of a kilobyte apart, where they would fall on the same few lines of the cache.
 Tensor transposed(const Tensor &k) {
   Tensor t = transpose(k, -2, -1);
-  Tensor y = empty(t.shape(), t.dtype());
+  Dims shape = t.shape();
+  if (shape.back() * t.itemsize() % 1024 == 0) shape.back() += 16;
+  Tensor y = narrow(empty(shape, t.dtype()), -1, 0, t.size(-1));
   copy_data(y, t);
   return y;
 }
