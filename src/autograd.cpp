@@ -506,7 +506,7 @@ struct Run {
 
   State *find(Node *n) { return n->task == task ? &states[n->slot] : nullptr; }
   State &add(Node *n) {
-    State &s = states.emplace_back(n, n->task, n->slot);
+    State &s = states.emplace_back(State{n, n->task, n->slot});
     n->task = task;
     n->slot = uint32_t(states.size() - 1);
     return s;

@@ -442,7 +442,7 @@ template <class O> void test_values(const O &op, DType t) {
         continue;
       }
       if (!tame || !(std::abs(want) < 1e20L)) continue;
-      Real scale = std::abs(want);
+      Real scale = std::abs(want) * (strcmp(op.name, "sinc") ? 1 : 2); // where the rounding of pi a counts
       for (int k = 0; k < O::arity; ++k)
         scale = std::max(scale, !strcmp(op.name, "pow") ? 8 * std::abs(want)
                                 : O::arity > 1 || !strcmp(op.name, "expm1") || !strcmp(op.name, "tanhshrink") ||
