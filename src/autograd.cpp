@@ -446,7 +446,9 @@ void assign(const Tensor &self, const Tensor &y) {
                 "inplace_shape");
   HD_CHECK(can_cast(y.dtype(), self.dtype()), runtime, "result type %s can't be cast to the desired output type %s",
            info(y.dtype()).scalar, info(self.dtype()).scalar);
-  Node *fn = grad_enabled() && y.requires_grad() ? grad_fn(to(y, self.dtype())) : nullptr;
+  Tensor cast; // owns the node until self does
+  if (grad_enabled() && y.requires_grad()) cast = to(y, self.dtype());
+  Node *fn = cast ? grad_fn(cast) : nullptr;
   copy_data(self, y);
   self.bump();
   if (!grad_enabled()) return;

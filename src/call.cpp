@@ -362,8 +362,9 @@ Tensor run_general(const Elementwise &op, const Tensor *in, int n, const Tensor 
   DType wanted = loop.result;
   Tensor y = out;
   if (out) {
-    HD_CHECK(can_cast(wanted, out.dtype()), runtime, "result type %s can't be cast to the desired output type %s",
-             info(wanted).scalar, info(out.dtype()).scalar);
+    if (!inplace || out.shape() == shape)
+      HD_CHECK(can_cast(wanted, out.dtype()), runtime, "result type %s can't be cast to the desired output type %s",
+               info(wanted).scalar, info(out.dtype()).scalar);
     if (!(out.shape() == shape)) {
       if (inplace)
         throw Error(Raises::runtime,

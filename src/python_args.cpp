@@ -373,11 +373,15 @@ std::string signature_text(const Signature &s, bool is_method) {
   Argument given[max_args];
   Value spread;
   bool single = g.overloads.size() == 1;
+  if (single && match(*best, args, n, keywords, given, spread, &why))
+    for (size_t i = 0; i < best->params.size() && why.what == Mismatch::none; ++i)
+      if (auto *o = static_cast<PyObject *>(given[i].given); o && !fits(o, best->params[i], true))
+        why = {Mismatch::wrong, int(i), o, ""};
+  // torch has two overloads where one operand may be a number, and then names neither.
+  if (single && !is_method && why.what == Mismatch::wrong && why.at == 0 && best->positional > 1 &&
+      best->params[1].kind == Kind::operand)
+    single = false;
   if (single) {
-    if (match(*best, args, n, keywords, given, spread, &why))
-      for (size_t i = 0; i < best->params.size() && why.what == Mismatch::none; ++i)
-        if (auto *o = static_cast<PyObject *>(given[i].given); o && !fits(o, best->params[i], true))
-          why = {Mismatch::wrong, int(i), o, ""};
     int shift = is_method ? 1 : 0;
     switch (why.what) {
     case Mismatch::missing:
@@ -479,8 +483,24 @@ PyObject *call(Group &g, bool is_method, PyObject *const *args, Py_ssize_t n, Py
     if (!match(s, args, n, keywords, given, spread, nullptr)) continue;
     if (g.inplace_by_assign) {
       auto *self = static_cast<PyObject *>(given[0].given);
-      if (!self || !is_tensor(self) || !s.def->invoke(given, only, y)) continue;
-      assign(unwrap(self), std::get<Tensor>(y));
+      if (!self || !is_tensor(self)) continue;
+      Tensor to = unwrap(self);
+      Object copy; // what the derivative reads must not be what is written to
+      if (grad_enabled() && to.requires_grad()) {
+        copy = Object(wrap(hadamard::clone(to)));
+        given[0].given = copy.get();
+      }
+      bool fitting = s.def->invoke(given, only, y);
+      given[0].given = self;
+      if (!fitting) continue;
+      const Tensor &result = std::get<Tensor>(y);
+      if (!(result.shape() == to.shape()) && (g.name == "addmm_" || g.name == "addmv_" || g.name == "baddbmm_"))
+        throw Error(Raises::runtime,
+                    text("Bad in-place call: input tensor size %s and output tensor size %s should match",
+                         brackets(to.shape()).c_str(), brackets(result.shape()).c_str()),
+                    "inplace_shape")
+            .in(g.name.c_str());
+      assign(to, result);
       Py_INCREF(self);
       return self;
     }

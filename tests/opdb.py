@@ -185,6 +185,8 @@ class Convert:
                 self.storages[key] = base, H.from_dlpack(base).clone(), t
             base, mirror, _ = self.storages[key]
             place = tuple(t.shape), t.stride(), t.storage_offset()
+            if t.dim() > 64:
+                raise Unsupported("more than 64 dimensions")
             pair = base.as_strided(*place), mirror.as_strided(*place)
         if source.requires_grad:
             pair = tuple(x.detach().requires_grad_() for x in pair)
@@ -311,7 +313,9 @@ def compare_results(got, want, name, truth=None, path=""):
             return "requires_grad", f"{path} {got.requires_grad} instead of {want.requires_grad}"
         if name in LAPACK or name.startswith("linalg."):
             return None
-        strides = [(a, b) for a, b, n in zip(got.stride(), want.stride(), want.shape) if n > 1 and want.numel()]
+        strides = [
+            (a, b) for a, b, n in zip(got.stride(), want.stride(), want.shape, strict=True) if n > 1 and want.numel()
+        ]
         if any(a != b for a, b in strides):
             return "strides", f"{path} shape {tuple(want.shape)}: {got.stride()} instead of {want.stride()}"
         return None
@@ -334,7 +338,7 @@ def compare_results(got, want, name, truth=None, path=""):
             return "type", f"{path} {type(got).__name__} instead of {type(want).__name__}"
     elif type(got) is not type(want):
         return "type", f"{path} {type(got).__name__} instead of {type(want).__name__}"
-    for i, (g, w) in enumerate(zip(got, want)):
+    for i, (g, w) in enumerate(zip(got, want, strict=True)):
         part = (lambda i=i: truth()[i]) if truth is not None else None
         found = compare_results(g, w, name, part, f"{path}[{i}]")
         if found:
@@ -360,7 +364,7 @@ def weights(outputs):
     """What flows back into each result that can take it: numbers of no symmetry, the same on both sides."""
     rng = np.random.default_rng(7)
     pairs = []
-    for got, want in outputs:
+    for _, want in outputs:
         values = rng.uniform(0.5, 1.5, tuple(want.shape))
         if want.is_complex():
             values = values + 1j * rng.uniform(0.5, 1.5, tuple(want.shape))
@@ -371,7 +375,7 @@ def weights(outputs):
 
 def differentiable(results):
     got, want = (leaves_of(x) for x in results)
-    return [(g, w) for g, w in zip(got, want) if w.requires_grad and g.requires_grad]
+    return [(g, w) for g, w in zip(got, want, strict=False) if w.requires_grad and g.requires_grad]
 
 
 def gradients(side, outputs, flows, leaves, again):
@@ -525,9 +529,12 @@ def run_sample(op, mine, sample, dtype, grad, second, variants):
 
         def wide_gradients(flows):
             result, leaves = widened(op, sample, dtype, in_gradients=True)
-            outputs = [x for x, taken in zip(leaves_of(result), which) if taken]
+            outputs = [x for x, taken in zip(leaves_of(result), which, strict=False) if taken]
             return torch.autograd.grad(
-                outputs, leaves, [f.detach().to(o.dtype) for (_, f), o in zip(flows, outputs)], allow_unused=True
+                outputs,
+                leaves,
+                [f.detach().to(o.dtype) for (_, f), o in zip(flows, outputs, strict=True)],
+                allow_unused=True,
             )
 
         # As the database wants its gradients taken: of symmetric parts, of what is determined.
@@ -540,7 +547,7 @@ def run_sample(op, mine, sample, dtype, grad, second, variants):
         )
         difference, results = check(*pair, op.name, truth)
         if results is not None:
-            which = [g.requires_grad and w.requires_grad for g, w in zip(*map(leaves_of, results))]
+            which = [g.requires_grad and w.requires_grad for g, w in zip(*map(leaves_of, results), strict=False)]
             difference = compare_gradients(
                 results, convert.leaves, op.name, second, wide_gradients if dtype in WIDER else None
             )

@@ -2,8 +2,6 @@
 
 import warnings
 
-import hadamard as H
-
 from . import linalg
 from .linalg import _adjoint, _named, _write
 from .special import i0, logit, polygamma

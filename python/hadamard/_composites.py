@@ -19,6 +19,11 @@ def cartesian_prod(*tensors):
     return _C._cartesian_prod(tuple(tensors))
 
 
+def _some(tensors, name):
+    if not tensors:
+        raise RuntimeError(f"{name} expects a non-empty TensorList")
+
+
 def hstack(tensors, *, out=None):
     """Tensors side by side: joined along dim 1, or along dim 0 where they have one dimension.
 
@@ -26,6 +31,7 @@ def hstack(tensors, *, out=None):
     >>> H.hstack([H.tensor([1, 2]), H.tensor([3])])
     tensor([1, 2, 3])
     """
+    _some(tensors, "hstack")
     parts = [t.reshape(1) if t.dim() == 0 else t for t in tensors]
     return _C.cat(parts, 0 if parts and parts[0].dim() == 1 else 1, out=out)
 
@@ -37,6 +43,7 @@ def vstack(tensors, *, out=None):
     >>> H.vstack([H.tensor([1, 2]), H.tensor([3, 4])]).tolist()
     [[1, 2], [3, 4]]
     """
+    _some(tensors, "vstack")
     return _C.cat([t.reshape(1, -1) if t.dim() < 2 else t for t in tensors], 0, out=out)
 
 
@@ -50,6 +57,7 @@ def dstack(tensors, *, out=None):
     >>> H.dstack([H.tensor([1, 2]), H.tensor([3, 4])]).tolist()
     [[[1, 3], [2, 4]]]
     """
+    _some(tensors, "dstack")
     parts = [t.reshape(1, -1, 1) if t.dim() < 2 else t.unsqueeze(2) if t.dim() == 2 else t for t in tensors]
     return _C.cat(parts, 2, out=out)
 
@@ -61,6 +69,7 @@ def column_stack(tensors, *, out=None):
     >>> H.column_stack([H.tensor([1, 2]), H.tensor([3, 4])]).tolist()
     [[1, 3], [2, 4]]
     """
+    _some(tensors, "column_stack")
     return _C.cat([t.reshape(-1, 1) if t.dim() < 2 else t for t in tensors], 1, out=out)
 
 

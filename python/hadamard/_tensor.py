@@ -417,15 +417,39 @@ def positive(self):
 
 
 @_method
-def logit_(self, eps=None):
-    """In place: the inverse of the sigmoid."""
-    return self.copy_(self.logit(eps))
+def where(self, condition, other):
+    """These elements where `condition` is true, those of `other` elsewhere."""
+    return _C.where(condition, self, other)
 
 
 @_method
-def heaviside_(self, values):
-    """In place: 0 below zero, 1 above, `values` at zero."""
-    return self.copy_(_C.heaviside(self, values))
+def logit_(self, eps=None):
+    """In place: the inverse of the sigmoid."""
+    return self._assign(self.logit(eps))
+
+
+@_method
+def i0_(self):
+    """In place: the modified Bessel function of order 0."""
+    from .special import i0
+
+    return self._assign(i0(self))
+
+
+@_method
+def mvlgamma_(self, p):
+    """In place: the logarithm of the multivariate gamma function of dimension p."""
+    from .special import multigammaln
+
+    return self._assign(multigammaln(self, p))
+
+
+@_method
+def polygamma_(self, n):
+    """In place: the n-th derivative of digamma."""
+    from .special import polygamma
+
+    return self._assign(polygamma(n, self))
 
 
 @_method

@@ -790,8 +790,8 @@ def pinv(input, rcond=None, hermitian=False, *, atol=None, rtol=None, out=None):
     """
     if input.dim() < 2 or _foreign(input):
         raise RuntimeError(
-            f"linalg.pinv({_scalar_name(input.dtype)}{{{list(input.shape)}}}): expected a tensor with 2 or more dimensions "
-            "of float, double, cfloat or cdouble types"
+            f"linalg.pinv({_scalar_name(input.dtype)}{{{list(input.shape)}}}): expected a tensor with 2 or more "
+            "dimensions of float, double, cfloat or cdouble types"
         )
     if hermitian:
         _check_square(input, "linalg.pinv")
@@ -1276,9 +1276,11 @@ def matrix_exp(A):
             [0., 1.]])
     """
     _check_square(A, "linalg.matrix_exp")
-    _check_float(A, "linalg.matrix_exp")
+    _check_kind(A, "linalg.matrix_exp")
     if A.numel() == 0:
         return A.clone()
+    if A.dtype in (H.float16, H.bfloat16):
+        return matrix_exp(A.float()).to(A.dtype)
     with H.no_grad():
         size = float(matrix_norm(A, 1).max())
     if size != size or size == float("inf"):

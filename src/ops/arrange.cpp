@@ -562,6 +562,12 @@ Tensor cartesian_prod(const Tensors &xs) {
   }
   return stack(columns, 1);
 }
+
+// What in-place forms written in Python end with: value is put into self, and its history becomes self's.
+Tensor assign_value(const Tensor &self, const Tensor &value) {
+  assign(self, value);
+  return self;
+}
 } // namespace
 } // namespace ops
 
@@ -572,6 +578,7 @@ const OpTable &arrange_ops() {
       def<cumprod>("cumprod", "input, dim, *, dtype=None, out=None"),
       def<cumprod_>("cumprod_", "input, dim, *, dtype=None", method),
       def<logcumsumexp>("logcumsumexp", "input, dim, *, out=None"),
+      def<assign_value>("_assign", "input, value", method),
       def<cummax>("cummax", "input, dim, *, out=None -> (values, indices)"),
       def<cummin>("cummin", "input, dim, *, out=None -> (values, indices)"),
       def<triangle<true>>("tril", "input, diagonal=0, *, out=None", both | inplace),

@@ -234,23 +234,30 @@ Tensor set_op(const Tensor &self, const Tensor &source) {
   set_geometry(self, source.shape(), source.strides(), source->offset);
   return self;
 }
-Tensor unsqueeze_(const Tensor &self, int64_t dim) {
-  NoGrad no;
-  Tensor v = unsqueeze(self, dim);
-  set_geometry(self, v.shape(), v.strides(), self->offset);
+// self becomes a view of what it was, and its history goes on from the view's.
+template <class F> Tensor become(const Tensor &self, F view_of) {
+  check_inplace(self);
+  Tensor v = view_of(self);
+  Ref<Node> fn(grad_enabled() && v.requires_grad() && !self->base ? grad_fn(v) : nullptr);
+  set_geometry(self, v.shape(), v.strides(), v->offset);
+  if (fn) rebase_history(self, fn);
+  else if (self->base) self->grad_version = self.version() - 1; // made anew from the base
   return self;
+}
+Tensor unsqueeze_(const Tensor &self, int64_t dim) {
+  return become(self, [&](const Tensor &x) { return unsqueeze(x, dim); });
 }
 Tensor squeeze_(const Tensor &self) {
-  NoGrad no;
-  Tensor v = squeeze(self, std::nullopt);
-  set_geometry(self, v.shape(), v.strides(), self->offset);
-  return self;
+  return become(self, [](const Tensor &x) { return squeeze(x, std::nullopt); });
+}
+Tensor squeeze_dims_(const Tensor &self, const Dims &dims) {
+  return become(self, [&](const Tensor &x) { return squeeze(x, dims); });
 }
 Tensor transpose_(const Tensor &self, int64_t dim0, int64_t dim1) {
-  NoGrad no;
-  Tensor v = transpose(self, dim0, dim1);
-  set_geometry(self, v.shape(), v.strides(), self->offset);
-  return self;
+  return become(self, [&](const Tensor &x) { return transpose(x, dim0, dim1); });
+}
+Tensor as_strided_(const Tensor &self, const Dims &size, const Dims &stride, std::optional<int64_t> offset) {
+  return become(self, [&](const Tensor &x) { return as_strided(x, size, stride, offset); });
 }
 Tensor t_(const Tensor &self) {
   HD_CHECK(self.dim() <= 2, runtime, "t_() expects a tensor with <= 2 dimensions, but self is %ldD", long(self.dim()));
@@ -376,13 +383,17 @@ const OpTable &create_ops() {
       def<cast<DType::C128>>("cdouble", "input, memory_format=None", method),
       def<copy_op>("copy_", "input, src, non_blocking=False", method),
       def<fill_op>("fill_", "input, value", method),
-      def<zero_op>("zero_", "input", method),
+      def<zero_op>("zero_", "input", both),
       def<detach_inplace>("detach_", "input", method),
       def<resize_op>("resize_", "input, size, *, memory_format=None", method),
       def<set_op>("set_", "input, source", method),
       def<unsqueeze_>("unsqueeze_", "input, dim", method),
       def<squeeze_>("squeeze_", "input", method),
+      def<squeeze_dims_>("squeeze_", "input, dim", method),
+      def<as_strided_>("as_strided_", "input, size, stride, storage_offset=None", method),
       def<transpose_>("transpose_", "input, dim0, dim1", method),
+      def<transpose_>("swapaxes_", "input, axis0, axis1", method),
+      def<transpose_>("swapdims_", "input, dim0, dim1", method),
       def<t_>("t_", "input", method),
       def<equal>("equal", "input, other"),
       def<result_type_op>("result_type", "tensor1, tensor2", function),

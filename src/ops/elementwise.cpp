@@ -49,6 +49,14 @@ template <const auto &op, const char *kernel> Tensor unary_of_in(const Tensor &a
 template <const auto &op> Tensor binary_op(const Tensor &a, const Operand &b, const Tensor &out) {
   return call<op>(out, a, b.t);
 }
+// For ops whose second operand torch takes as a tensor only.
+template <const auto &op> Tensor tensors_op(const Tensor &a, const Tensor &b, const Tensor &out) {
+  return call<op>(out, a, b);
+}
+template <const auto &op> Tensor tensors_in(const Tensor &a, const Tensor &b) {
+  apply_inplace(op, a, b);
+  return a;
+}
 template <const auto &op> Tensor binary_in(const Tensor &a, const Operand &b) {
   apply_inplace(op, a, b.t);
   return a;
@@ -61,6 +69,30 @@ template <const auto &op> Tensor ternary_in(const Tensor &a, const Operand &b, c
   return a;
 }
 
+// Of two operands one has to be a tensor.
+void refuse_numbers(const char *op, const Tensor &a, const Tensor &b) {
+  if (!a->wrapped || !b->wrapped) return;
+  auto kind = [](const Tensor &t) {
+    return dtype_in(t.dtype(), complexes) ? "complex"
+           : dtype_in(t.dtype(), floats)  ? "float"
+           : t.dtype() == DType::Bool     ? "bool"
+                                          : "int";
+  };
+  throw Error(Raises::type,
+              text("%s() received an invalid combination of arguments - got (%s, %s), but expected one of:\n"
+                   " * (Tensor input, Tensor other)\n * (Tensor input, Number other)\n",
+                   op, kind(a), kind(b)),
+              "arguments")
+      .in(op);
+}
+Tensor square_op(const Tensor &a, const Tensor &out) {
+  return a.dtype() == DType::Bool ? call<pow>(out, a, number(Scalar(2))) : call<square>(out, a);
+}
+Tensor abs_in(const Tensor &a) {
+  HD_CHECK(!a.is_complex(), runtime, "In-place abs is not supported for complex tensors.");
+  return unary_in<abs>(a);
+}
+
 // Integers have no infinity to answer x / 0 with.
 void check_divisor(const Tensor &a, const Tensor &b) {
   const Tensor pair[] = {a, b};
@@ -70,8 +102,12 @@ void check_divisor(const Tensor &a, const Tensor &b) {
   if (zero && a.numel()) throw Error(Raises::runtime, "ZeroDivisionError", "zero_division").arg("other", b);
 }
 template <const auto &op> Tensor divide_op(const Operand &a, const Operand &b, const Tensor &out) {
+  refuse_numbers(op.name, a.t, b.t);
   check_divisor(a.t, b.t);
   return call<op>(out, a.t, b.t);
+}
+template <const auto &op> Tensor divide_first(const Tensor &a, const Operand &b, const Tensor &out) {
+  return divide_op<op>({a}, b, out);
 }
 template <const auto &op> Tensor divide_in(const Tensor &a, const Operand &b) {
   check_divisor(a, b.t);
@@ -147,10 +183,12 @@ Tensor sub_in(const Tensor &a, const Operand &b, const Scalar &alpha) {
 Tensor rsub_op(const Tensor &a, const Operand &b, const Scalar &alpha) { return sub_op({b.t}, {a}, alpha, {}); }
 
 Tensor addcmul_op(const Tensor &a, const Tensor &b, const Tensor &c, const Scalar &value) {
-  return is_one(value) ? addcmul(a, b, c) : addcmul(a, mul(b, number(value)), c);
+  return is_one(value) || (are_bool(a, b) && c.dtype() == DType::Bool) ? addcmul(a, b, c)
+                                                                       : addcmul(a, mul(b, number(value)), c);
 }
 Tensor addcdiv_op(const Tensor &a, const Tensor &b, const Tensor &c, const Scalar &value) {
-  return is_one(value) ? addcdiv(a, b, c) : addcdiv(a, mul(b, number(value)), c);
+  bool whole = dtype_in(b.dtype(), integers | boolean) && dtype_in(c.dtype(), integers | boolean);
+  return is_one(value) || whole ? addcdiv(a, b, c) : addcdiv(a, mul(b, number(value)), c);
 }
 
 // ---- powers
@@ -175,6 +213,7 @@ Tensor pow_number(const Tensor &a, const Scalar &e) {
   });
 }
 Tensor pow_op(const Operand &a, const Operand &b, const Tensor &out) {
+  refuse_numbers("pow", a.t, b.t);
   check_power(a.t, b.t);
   if (!out && b.t->wrapped && !a.t->wrapped && a.t.dtype() != DType::Bool && !a.t.is_meta())
     return pow_number(a.t, item(b.t));
@@ -185,6 +224,7 @@ Tensor pow_in(const Tensor &a, const Operand &b) {
   return binary_in<pow>(a, b);
 }
 Tensor float_power(const Operand &a, const Operand &b) {
+  refuse_numbers("float_power", a.t, b.t);
   DType t = a.t.is_complex() || b.t.is_complex() ? DType::C128 : DType::F64;
   return pow(to(a.t, t), b.t->wrapped ? b.t : to(b.t, t));
 }
@@ -214,6 +254,10 @@ Tensor clamp_in(const Tensor &a, const std::optional<Operand> &min, const std::o
     return a;
   });
 }
+template <const auto &op> Tensor bound_op(const Tensor &a, const Operand &b, const Tensor &out) {
+  HD_CHECK(!a.is_complex() || !b.t->wrapped, not_implemented, "clamp is not supported for complex types");
+  return call<op>(out, a, b.t);
+}
 double largest(DType t) {
   return t == DType::F64    ? 1.7976931348623157e308
          : t == DType::F16  ? 65504
@@ -229,7 +273,7 @@ Tensor nan_to_num_op(const Tensor &a, std::optional<double> nan, std::optional<d
 }
 
 // ---- parts of complex numbers: on reals, the tensor itself
-Tensor as_it_is(const Tensor &a) { return a; } // conj() has done its work when it returns
+Tensor itself(const Tensor &a) { return a; } // conj() has done its work when it returns
 Tensor conj_op(const Tensor &a) { return a.is_complex() ? conj(a) : a; }
 Tensor real_op(const Tensor &a) { return a.is_complex() ? real(a) : a; }
 Tensor imag_op(const Tensor &a) {
@@ -298,7 +342,29 @@ Tensor hardshrink_op(const Tensor &a, const Scalar &lambd) {
   return hardshrink(taken(a, floats, "hardshrink_cpu"), number(lambd));
 }
 Tensor softshrink_op(const Tensor &a, const Scalar &lambd) {
-  return softshrink(taken(a, floats, "softshrink_check"), number(lambd));
+  taken(a, floats, "softshrink_check");
+  HD_CHECK(lambd.re >= 0 && lambd.re <= largest(a.dtype()), runtime,
+           "lambda must be in range [0, %g] for input dtype %s, but found %g", largest(a.dtype()),
+           info(a.dtype()).scalar, lambd.re);
+  return softshrink(a, number(lambd));
+}
+Tensor lerp_op(const Tensor &a, const Operand &b, const Operand &c, const Tensor &out) {
+  taken(a, floats | complexes, c.t->wrapped ? "lerp_kernel_scalar" : "lerp_kernel_tensor");
+  return call<lerp>(out, a, b.t, c.t);
+}
+Tensor complex_op(const Tensor &a, const Tensor &b, const Tensor &out) {
+  constexpr Set parts = set_of(DType::F32) | set_of(DType::F64);
+  HD_CHECK(dtype_in(a.dtype(), parts) && dtype_in(b.dtype(), parts), runtime,
+           "Expected both inputs to be Half, Float or Double tensors but got %s and %s", info(a.dtype()).scalar,
+           info(b.dtype()).scalar);
+  HD_CHECK(a.dtype() == b.dtype(), runtime,
+           "Expected object of scalar type %s but got scalar type %s for second argument", info(a.dtype()).scalar,
+           info(b.dtype()).scalar);
+  DType whole = a.dtype() == DType::F32 ? DType::C64 : DType::C128;
+  HD_CHECK(!out || out.dtype() == whole, runtime,
+           "Expected object of scalar type %s but got scalar type %s for argument 'out'", info(whole).scalar,
+           info(out ? out.dtype() : whole).scalar);
+  return call<ops::complex>(out, a, b);
 }
 Tensor tanhshrink_op(const Tensor &a, const Tensor &out) {
   check_minus({&a, 1});
@@ -318,6 +384,9 @@ Tensor gelu_op(const Tensor &a, const std::string &approximate) {
   return gelu_tanh(a);
 }
 Tensor prelu(const Tensor &a, const Tensor &weight) {
+  HD_CHECK(weight.dim() <= 1, runtime, "prelu: Expected `weight` to be a scalar or 1D tensor, but got: ndim = %ld",
+           long(weight.dim()));
+  HD_CHECK(weight.numel() == 1 || a.dim(), runtime, "Not allow zero-dim input tensor.");
   taken(a, floats, "prelu_cpu");
   HD_CHECK(
       weight.numel() == 1 || (a.dim() > 1 && a.shape()[1] == weight.numel()), runtime,
@@ -327,11 +396,16 @@ Tensor prelu(const Tensor &a, const Tensor &weight) {
   if (weight.numel() > 1) shape[1] = weight.numel();
   return leaky_relu(a, a.dim() ? reshape(weight, shape) : reshape(weight, {}));
 }
-Tensor round_op(const Tensor &a, int64_t decimals, const Tensor &out) {
+Tensor round_decimals(const Tensor &a, int64_t decimals, const Tensor &out) {
+  taken(a, floats, decimals ? "round_cpu" : "round_vml_cpu");
   if (decimals == 0) return call<round>(out, a);
   double scale = std::pow(10.0, double(decimals < 0 ? -decimals : decimals));
   Tensor y = decimals > 0 ? round(a * scale) / scale : round(a / scale) * scale;
   return out ? write_out("round", out, y) : y;
+}
+Tensor round_decimals_in(const Tensor &a, int64_t decimals) {
+  assign(a, round_decimals(a.requires_grad() ? clone(a) : a, decimals, {}));
+  return a;
 }
 } // namespace
 } // namespace ops
@@ -345,9 +419,8 @@ const OpTable &elementwise_ops() {
   t.push_back(def<unary_in<op>>(#op "_", "input", method));
     UNARY(sign)
     UNARY(sgn)
-    UNARY(abs)
     UNARY(neg)
-    UNARY(square)
+    UNARY(round)
     UNARY(reciprocal)
     UNARY(floor)
     UNARY(ceil)
@@ -404,20 +477,24 @@ const OpTable &elementwise_ops() {
     BINARY(le)
     BINARY(gt)
     BINARY(ge)
-    BINARY(logical_and)
-    BINARY(logical_or)
-    BINARY(logical_xor)
     BINARY(bitwise_and)
     BINARY(bitwise_or)
     BINARY(bitwise_xor)
     BINARY(bitwise_left_shift)
     BINARY(bitwise_right_shift)
     BINARY(copysign)
-    BINARY(nextafter)
-    BINARY(atan2)
-    BINARY(hypot)
 #undef BINARY
-#define PLAIN(op) t.push_back(def<binary_op<op>>(#op, "input, other, *, out=None"));
+#define TENSORS(op)                                                                                                    \
+  t.push_back(def<tensors_op<op>>(#op, "input, other, *, out=None"));                                                  \
+  t.push_back(def<tensors_in<op>>(#op "_", "input, other", method));
+    TENSORS(logical_and)
+    TENSORS(logical_or)
+    TENSORS(logical_xor)
+    TENSORS(nextafter)
+    TENSORS(atan2)
+    TENSORS(hypot)
+#undef TENSORS
+#define PLAIN(op) t.push_back(def<tensors_op<op>>(#op, "input, other, *, out=None"));
     PLAIN(maximum)
     PLAIN(minimum)
     PLAIN(fmax)
@@ -426,6 +503,10 @@ const OpTable &elementwise_ops() {
     PLAIN(logaddexp2)
 #undef PLAIN
     const OpDef more[] = {
+        def<unary_op<abs>>("abs", "input, *, out=None"),
+        def<abs_in>("abs_", "input", method),
+        def<square_op>("square", "input, *, out=None"),
+        def<unary_in<square>>("square_", "input", method),
         def<add_op>("add", "input, other, *, alpha=1, out=None"),
         def<add_in>("add_", "input, other, *, alpha=1", method),
         def<sub_op>("sub", "input, other, *, alpha=1, out=None"),
@@ -437,33 +518,36 @@ const OpTable &elementwise_ops() {
         def<divide_in<floor_divide>>("floor_divide_", "input, other", method),
         def<divide_op<remainder>>("remainder", "input, other, *, out=None"),
         def<divide_in<remainder>>("remainder_", "input, other", method),
-        def<divide_op<fmod>>("fmod", "input, other, *, out=None"),
+        def<divide_first<fmod>>("fmod", "input, other, *, out=None"),
         def<divide_in<fmod>>("fmod_", "input, other", method),
         def<pow_op>("pow", "input, exponent, *, out=None"),
         def<pow_in>("pow_", "input, exponent", method),
-        def<float_power>("float_power", "input, exponent, *, out=None"),
+        def<float_power>("float_power", "input, exponent, *, out=None", both | inplace),
         def<binary_op<xlogy>>("xlogy", "input, other, *, out=None"),
         def<binary_in<xlogy>>("xlogy_", "input, other", method),
-        def<binary_op<heaviside>>("heaviside", "input, values, *, out=None"),
-        def<ternary_op<lerp>>("lerp", "input, end, weight, *, out=None"),
+        def<tensors_op<heaviside>>("heaviside", "input, values, *, out=None"),
+        def<tensors_in<heaviside>>("heaviside_", "input, values", method),
+        def<lerp_op>("lerp", "input, end, weight, *, out=None"),
         def<ternary_in<lerp>>("lerp_", "input, end, weight", method),
         def<addcmul_op>("addcmul", "input, tensor1, tensor2, *, value=1, out=None", both | inplace),
         def<addcdiv_op>("addcdiv", "input, tensor1, tensor2, *, value=1, out=None", both | inplace),
         def<where_op>("where", "condition, input, other, *, out=None", function),
         def<clamp_op>("clamp", "input, min=None, max=None, *, out=None"),
         def<clamp_in>("clamp_", "input, min=None, max=None", method),
-        def<binary_op<clamp_min>>("clamp_min", "input, min, *, out=None"),
+        def<bound_op<clamp_min>>("clamp_min", "input, min, *, out=None"),
         def<binary_in<clamp_min>>("clamp_min_", "input, min", method),
-        def<binary_op<clamp_max>>("clamp_max", "input, max, *, out=None"),
+        def<bound_op<clamp_max>>("clamp_max", "input, max, *, out=None"),
         def<binary_in<clamp_max>>("clamp_max_", "input, max", method),
-        def<round_op>("round", "input, *, decimals=0, out=None", both | inplace),
+        def<round_decimals>("round", "input, *, decimals, out=None"),
+        def<round_decimals_in>("round_", "input, *, decimals", method),
         def<nan_to_num_op>("nan_to_num", "input, nan=None, posinf=None, neginf=None, *, out=None", both | inplace),
         def<conj_op>("conj", "input"),
-        def<conj_op>("conj_physical", "input"),
-        def<as_it_is>("resolve_conj", "input"),
+        def<conj_op>("conj_physical", "input, *, out=None", both | inplace),
+        def<itself>("resolve_conj", "input"),
+        def<itself>("resolve_neg", "input"),
         def<real_op>("real", "input", function),
         def<imag_op>("imag", "input", function),
-        def<binary_op<ops::complex>>("complex", "real, imag, *, out=None", function),
+        def<complex_op>("complex", "real, imag, *, out=None", function),
         def<isreal>("isreal", "input"),
         def<isneginf>("isneginf", "input, *, out=None"),
         def<isposinf>("isposinf", "input, *, out=None"),

@@ -449,7 +449,7 @@ Tensor quantile_of(const Tensor &input, const Tensor &q, std::optional<int64_t> 
   const char *op = skip_nan ? "nanquantile" : "quantile";
   HD_CHECK(input.numel(), runtime, "%s() input tensor must be non-empty", op);
   HD_CHECK(input.dtype() == DType::F32 || input.dtype() == DType::F64, runtime,
-           "%s() input tensor must be either float or double dtype", op);
+           "quantile() input tensor must be either float or double dtype");
   HD_CHECK(q.dim() <= 1, runtime, "%s() q must be a scalar or 1D tensor", op);
   HD_CHECK(q.dtype() == input.dtype(), runtime, "%s() q tensor must be same dtype as the input tensor", op);
   enum { linear, lower, higher, midpoint, nearest } way = linear;

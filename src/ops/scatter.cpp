@@ -71,7 +71,7 @@ bool along(const Tensor &x, int64_t dim, const Tensor &at, T *other, const Dims 
 Tensor gather(const Tensor &x, int64_t dim, const Tensor &at) {
   dim = wrap_dim(dim, x.dim());
   check_together("gather", x, {at});
-  HD_CHECK(is_index(at.dtype()), runtime, "gather(): Expected dtype int32/int64 for index");
+  HD_CHECK(is_index(at.dtype()) || !at.numel(), runtime, "gather(): Expected dtype int32/int64 for index");
   if (at.numel()) {
     HD_CHECK(std::max<int64_t>(1, x.dim()) == std::max<int64_t>(1, at.dim()), runtime,
              "Index tensor must have the same number of dimensions as input tensor");

@@ -291,7 +291,8 @@ template <Order order> std::tuple<Tensor, Tensor> median_dim(const Tensor &x, in
               [&](const Tensor &x, const Tensor &y, const Tensor &places) { order_lines(x, dim, y, places, {order}); });
 }
 template <Order order> Tensor median_all(const Tensor &x) {
-  check_ordered(x, "median_cpu");
+  HD_CHECK(!x.is_complex() && x.dtype() != DType::Bool, not_implemented, "\"median_cpu\" not implemented for '%s'",
+           scalar_name(x));
   Tensor y = empty({}, x.dtype(), x.device()), place = empty({}, DType::I64);
   if (!x.is_meta()) {
     NoGrad no;

@@ -672,6 +672,20 @@ Tensors tensor_split_at(const Tensor &x, const Dims &indices, int64_t dim) {
   return r;
 }
 
+Tensors tensor_split_by(const Tensor &x, const Tensor &places, int64_t dim) {
+  HD_CHECK(places.dtype() == DType::I64, runtime,
+           "tensor_split expected tensor_indices_or_sections to have dtype of long, but got %s",
+           info(places.dtype()).scalar);
+  HD_CHECK(places.dim() <= 1, runtime,
+           "tensor_split expected tensor_indices_or_sections to be a zero-dimensional or one-dimensional tensor, but "
+           "got a tensor with %ld dims",
+           long(places.dim()));
+  if (!places.dim()) return tensor_split(x, item(places).i, dim);
+  Dims at;
+  for (int64_t i = 0; i < places.numel(); ++i) at.push_back(item(select(places, 0, i)).i);
+  return tensor_split_at(x, at, dim);
+}
+
 Tensors broadcast_tensors(const Tensors &xs) {
   Dims shape;
   for (auto &x : xs) {
@@ -726,6 +740,7 @@ const OpTable &view_ops() {
       def<chunk>("chunk", "input, chunks, dim=0"),
       def<tensor_split>("tensor_split", "input, sections, dim=0"),
       def<tensor_split_at>("tensor_split", "input, indices, dim=0"),
+      def<tensor_split_by>("tensor_split", "input, tensor_indices_or_sections, dim=0"),
       def<cat>("cat", "tensors, dim=0, *, out=None", function),
       def<cat>("concat", "tensors, dim=0, *, out=None", function),
       def<cat>("concatenate", "tensors, dim=0, *, out=None", function),

@@ -5,6 +5,7 @@ from itertools import product
 
 import hadamard as H
 
+from ._kernels import require
 from ._resize import _taps_cubic
 
 _DEFAULT = (
@@ -110,6 +111,7 @@ def grid_sample(input, grid, mode="bilinear", padding_mode="zeros", align_corner
             "nn.functional.grid_sample(): expected padding_mode to be 'zeros', 'border', or 'reflection', but got: "
             f"'{padding_mode}'"
         )
+    require(input, "grid_sampler_2d_cpu_kernel_impl" if input.dim() == 4 else "grid_sampler3d_cpu")
     if align_corners is None:
         warnings.warn(_DEFAULT, stacklevel=2)
         align_corners = False

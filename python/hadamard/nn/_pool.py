@@ -4,6 +4,7 @@ import math
 
 from hadamard import _C
 
+from ._kernels import require
 from ._tuples import _ntuple
 
 avg_pool1d = _C.avg_pool1d
@@ -57,6 +58,14 @@ def max_pool3d_with_indices(
 
 
 def _max_unpool(input, indices, n, kernel_size, stride, padding, output_size):
+    channels_last = n == 2 and input.dim() == 4 and not input.is_contiguous() and input.stride(1) == 1
+    kernel_name = "max_unpool3d" if n == 3 else "max_unpool2d_channels_last" if channels_last else "max_unpool2d"
+    if input.shape != indices.shape:
+        raise RuntimeError(
+            f"Expected shape of indices to be same as that of the input tensor ({list(input.shape)}) but got indices "
+            f"tensor with shape: {list(indices.shape)}"
+        )
+    require(input, kernel_name)
     many = _ntuple(n)
     kernel, padding = many(kernel_size), many(padding)
     stride = kernel if stride is None else many(stride)
@@ -124,6 +133,10 @@ def _sizes(input, n, output_size):
     if isinstance(output_size, int):
         return output_size
     sizes = _ntuple(n)(output_size)
+    if input.dim() < n + 1:
+        raise ValueError(f"Input dimension should be at least {n + 1}")
+    if len(sizes) != n:
+        return list(sizes)
     return [have if want is None else want for want, have in zip(sizes, input.shape[-n:], strict=True)]
 
 

@@ -6,6 +6,8 @@ import warnings
 import hadamard as H
 from hadamard import _C
 
+from ._kernels import require
+
 
 def _constant(input, amounts, value):
     # Negative amounts crop; the rest is copied into a tensor full of `value`.
@@ -45,10 +47,6 @@ def _nearest(length, before, after):
     return [min(max(i, 0), length - 1) for i in range(-before, length + after)]
 
 
-def _wrap(length, before, after):
-    return [i % length for i in range(-before, length + after)]
-
-
 def _by_index(input, amounts, mode):
     n = len(amounts) // 2
     if n > 3 or input.dim() not in (n + 1, n + 2) or len(amounts) % 2:
@@ -59,6 +57,8 @@ def _by_index(input, amounts, mode):
             "  - 3D or 4D input: padding size = 4 (pads last 2 dimensions)\n"
             "  - 4D or 5D input: padding size = 6 (pads last 3 dimensions)"
         )
+    if input.dtype == H.bool and mode != "circular":
+        require(input, f"{'reflection' if mode == 'reflect' else 'replication'}_pad{n}d")
     shape = list(input.shape)
     for i in range(n):
         dim = input.dim() - 1 - i
@@ -71,7 +71,14 @@ def _by_index(input, amounts, mode):
             )
         if mode == "circular" and (before > length or after > length):
             raise RuntimeError("Padding value causes wrapping around more than once.")
-        rule = {"reflect": _mirror, "replicate": _nearest, "circular": _wrap}[mode]
+        if mode == "circular":  # what is left after cropping goes round
+            start, stop = max(0, -before), length - max(0, -after)
+            kept = list(range(start, stop))
+            index = [kept[(i - max(before, 0)) % len(kept)] for i in range(length + before + after)]
+            if index != list(range(length)):
+                input = input.index_select(dim, H.tensor(index, device=input.device))
+            continue
+        rule = {"reflect": _mirror, "replicate": _nearest}[mode]
         index = rule(length, max(before, 0), max(after, 0))
         # A negative amount crops.
         index = index[max(0, -before) : len(index) - max(0, -after)]
@@ -214,6 +221,20 @@ def interpolate(
     if mode == "area":
         pools = (_C.adaptive_avg_pool1d, _C.adaptive_avg_pool2d, _C.adaptive_avg_pool3d)
         return pools[len(sizes) - 1](input, sizes)
+    if mode.startswith("nearest"):
+        require(input, "compute_indices_weights_nearest", also=(H.uint8,))
+    elif mode == "bilinear" and len(sizes) == 2:
+        require(input, "upsample_bilinear2d_channels_last", also=(H.uint8,))
+    elif mode == "bicubic":
+        require(input, "compute_indices_weights_cubic", also=(H.uint8,))
+    else:
+        require(input, "compute_indices_weights_linear")
+    if input.dtype in (H.float16, H.bfloat16) and not mode.startswith("nearest"):
+        y = interpolate(input.float(), size, scale_factor, mode, align_corners, recompute_scale_factor)
+        return y.to(input.dtype)
+    if input.dtype == H.uint8 and not mode.startswith("nearest"):
+        y = interpolate(input.float(), size, scale_factor, mode, align_corners, recompute_scale_factor)
+        return (y + 0.5).floor().clamp(0, 255).to(H.uint8)
     x = input
     for i, (out, factor) in enumerate(zip(sizes, factors, strict=True)):
         dim = 2 + i

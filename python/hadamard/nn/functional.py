@@ -7,6 +7,7 @@ import hadamard as H
 from hadamard import _C, errors
 
 from . import _attention, _ctc, _grid, _pool, _reduction, _resize
+from ._kernels import require
 from ._tuples import _pair
 
 # Products with weights
@@ -81,6 +82,14 @@ def embedding_bag(
     what lies between two of `offsets`."""
     if weight.dim() != 2:
         raise ValueError(f"weight has to be a 2D Tensor, but got Tensor of dimension {weight.dim()}")
+    if not weight.is_floating_point() and max_norm is None:
+        kind = {H.bool: "CPUBoolType", H.complex64: "CPUComplexFloatType", H.complex128: "CPUComplexDoubleType"}.get(
+            weight.dtype, weight.type()
+        )
+        raise RuntimeError(
+            "Expected tensor for argument #1 'weight' to have one of the following scalar types: Half, BFloat16, "
+            f"Float, Double; but got {kind} instead (while checking arguments for embedding_bag)"
+        )
     if per_sample_weights is not None and input.size() != per_sample_weights.size():
         raise ValueError(
             f"embedding_bag: If per_sample_weights ({per_sample_weights.shape}) is not None, then it must have the "
@@ -221,6 +230,7 @@ def celu(input, alpha=1.0, inplace=False):
     """max(x, 0) + min(0, alpha · (exp(x / alpha) - 1))."""
     if alpha == 0:
         raise RuntimeError("ZeroDivisionError: alpha cannot be 0 for CELU")
+    require(input, "elu_cpu")
     x = input.clone() if inplace else input
     # Cut off first: an infinity in the branch not taken would make its gradient NaN.
     y = H.where(x > 0, x, alpha * (x.clamp_max(0) / alpha).expm1())
@@ -246,7 +256,10 @@ def leaky_relu_(input, negative_slope=0.01):
 
 def rrelu(input, lower=1.0 / 8, upper=1.0 / 3, training=False, inplace=False):
     """leaky_relu with slopes drawn from U(lower, upper) in training, their mean otherwise."""
+    if lower > upper:
+        raise RuntimeError("Lower bound should be less than or equal to the upper bound")
     if training:
+        require(input, "rrelu_with_noise_out_cpu", also=(H.bfloat16,), half=False)
         # One draw, in double precision, for each element that needs one: torch's stream.
         falls = input.detach() <= 0
         drawn = H.empty(int(falls.sum()), dtype=H.float64).uniform_(lower, upper)
@@ -532,6 +545,10 @@ def local_response_norm(input, size, alpha=1e-4, beta=0.75, k=1.0):
     if input.numel() == 0:
         return input
     squares = input * input
+    require(squares, "avg_pool2d" if dim == 3 else "avg_pool3d_out_frame", half=dim == 3, also=(H.int64,))
+    if squares.dtype == H.int64:  # the mean is rounded toward zero, as the pool of integers is
+        padded = pad(squares, (*(0, 0) * (dim - 2), size // 2, (size - 1) // 2))
+        return input / (padded.unfold(1, size, 1).sum(-1).div(size, rounding_mode="trunc") * alpha + k) ** beta
     padded = pad(squares, (*(0, 0) * (dim - 2), size // 2, (size - 1) // 2))
     mean = padded.unfold(1, size, 1).mean(-1)
     return input / (mean * alpha + k) ** beta
@@ -768,7 +785,10 @@ def hinge_embedding_loss(input, target, margin=1.0, size_average=None, reduce=No
     if size_average is not None or reduce is not None:
         reduction = _reduction.legacy_get_string(size_average, reduce)
     zero = H.zeros_like(input)
-    loss = H.where(target == 1, zero, (margin - input).clamp_min(0)) + H.where(target == -1, zero, input)
+    if input.dtype == H.bool:  # says what torch says: truth values cannot be subtracted
+        zero - input
+    far = (margin - input).clamp_min(0)
+    loss = H.where(target == 1, zero, far) + H.where(target == -1, zero, input)
     return _reduced(loss, reduction)
 
 
@@ -797,6 +817,9 @@ def soft_margin_loss(input, target, size_average=None, reduce=None, reduction="m
     """log(1 + exp(-y · x)), where y is 1 or -1."""
     if size_average is not None or reduce is not None:
         reduction = _reduction.legacy_get_string(size_average, reduce)
+    if not (input.is_floating_point() or input.is_complex()):
+        kind = input.type()[len("torch.") : -len("Tensor")]
+        raise RuntimeError(f"result type Float can't be cast to the desired output type {kind}")
     return _reduced((-target * input).exp().log1p(), reduction)
 
 
@@ -818,7 +841,23 @@ def multi_margin_loss(input, target, p=1, margin=1.0, weight=None, size_average=
         raise ValueError("only p == 1 and p == 2 supported")
     if weight is not None and weight.dim() != 1:
         raise ValueError("weight must be one-dimensional")
-    x, y = (input.unsqueeze(0), target.reshape(1)) if input.dim() == 1 else (input, target)
+    _reduction.get_enum(reduction)
+    if input.dim() > 2 or input.dim() and input.shape[-1] == 0:
+        raise RuntimeError(
+            f"Expected non-empty vector or matrix with optional 0-dim batch size, but got: {list(input.shape)}"
+        )
+    batch = input.size(0) if input.dim() == 2 else 1
+    if target.dim() > 1 or target.numel() != batch:
+        raise RuntimeError(
+            "multi_margin_loss: target tensor should be 1-D with size equal to the number of input samples (batch "
+            f"size). Expected target size [{batch}], but got {list(target.shape)}. Input has shape {list(input.shape)}."
+        )
+    if weight is not None and weight.numel() != (input.size(-1) if input.dim() else 1):
+        raise RuntimeError(f"inconsistent weight size, expected {input.size(-1)} but got {list(weight.shape)}")
+    require(input, "multi_margin_loss_cpu_kernel", half=False)
+    if target.dtype != H.int64:
+        raise RuntimeError(f"expected scalar type Long but found {target.type()[len('torch.') : -len('Tensor')]}")
+    x, y = (input.reshape(1, -1), target.reshape(1)) if input.dim() <= 1 else (input, target)
     index = y.unsqueeze(1)
     z = (margin - x.gather(1, index) + x).clamp_min(0)
     if p == 2:
@@ -827,14 +866,22 @@ def multi_margin_loss(input, target, p=1, margin=1.0, weight=None, size_average=
         z = z * weight[y].unsqueeze(1)
     own = H.zeros_like(x, dtype=H.bool).scatter_(1, index, True)
     loss = z.masked_fill(own, 0).sum(1) / x.size(1)
-    return _reduced(loss if input.dim() == 2 else loss.squeeze(0), reduction)
+    return _reduced(loss if target.dim() == 1 else loss.squeeze(0), reduction)
 
 
 def multilabel_margin_loss(input, target, size_average=None, reduce=None, reduction="mean"):
     """Hinge loss of every label against every other class; `target` lists the labels of a sample, then -1."""
     if size_average is not None or reduce is not None:
         reduction = _reduction.legacy_get_string(size_average, reduce)
-    x, y = (input.unsqueeze(0), target.unsqueeze(0)) if input.dim() == 1 else (input, target)
+    _reduction.get_enum(reduction)
+    if input.dim() > 2 or input.dim() and input.shape[-1] == 0:
+        raise RuntimeError(
+            f"Expected non-empty vector or matrix with optional 0-dim batch size, but got: {list(input.shape)}"
+        )
+    if target.shape != input.shape and not (input.numel() == 1 and target.numel() == 1):
+        raise RuntimeError(f"inconsistent target size: {list(target.shape)} for input of size: {list(input.shape)}")
+    require(input, "multilabel_margin_loss_forward_out_frame", half=False)
+    x, y = (input.reshape(1, -1), target.reshape(1, -1)) if input.dim() <= 1 else (input, target)
     listed = (y >= 0).to(H.int64).cumprod(1).bool()
     index = y.masked_fill(~listed, 0)
     is_label = H.zeros_like(x).scatter_add_(1, index, listed.to(x.dtype)) > 0
