@@ -24,7 +24,8 @@ constexpr const char *in_lower[] = {"mm",
                                     "conv_transpose2d",
                                     "conv_transpose3d",
                                     "_einsum",
-                                    "_tensordot"};
+                                    "_tensordot",
+                                    "_attention"};
 constexpr const char *in_float32[] = {"prod",
                                       "trace",
                                       "cdist",

@@ -74,8 +74,8 @@ def test_interrupt(name):
         out, err = child.communicate(timeout=60)
         lines = out.split()
         assert child.returncode == 0 and lines[-1] == "well", err
-        # A second on a machine of its own; this one may be shared.
-        assert float(lines[0]) - sent < 4, f"{float(lines[0]) - sent:.1f} s"
+        # A second on a machine of its own; this one may be shared, and each of these would go on for far longer.
+        assert float(lines[0]) - sent < 12, f"{float(lines[0]) - sent:.1f} s"
         with pytest.raises(ProcessLookupError):
             os.killpg(child.pid, 0)  # no worker is left
     finally:

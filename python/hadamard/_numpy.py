@@ -113,9 +113,10 @@ def ufunc(function, method, inputs, options):
         given = [_C._from_data(x, _dtype(dtype), None, True) for x in given]
     elif dtype is not None:
         options["dtype"] = dtype
-    if not isinstance(given[0], Tensor):  # our functions want a tensor first
-        other = next((x for x in given if isinstance(x, Tensor)), None)
-        given[0] = _C._from_data(given[0], None if other is None else _C.result_type(other, given[0]), None, True)
+    some = next((x for x in given if isinstance(x, Tensor)), None)
+    for i, x in enumerate(given):  # not all of our functions take numbers
+        if not isinstance(x, Tensor):
+            given[i] = _C._from_data(x, None if some is None else _C.result_type(some, x), None, True)
     return _give(compute(*given, **options), out[0])
 
 
