@@ -420,7 +420,8 @@ ELSEWHERE = set(
     "zeros_like tril_indices triu_indices equal allclose numel is_nonzero alpha_dropout feature_dropout "
     "feature_alpha_dropout can_cast is_complex is_floating_point is_signed promote_types result_type range detach "
     "resolve_conj resolve_neg max_pool1d_with_indices max_pool2d_with_indices max_pool3d_with_indices "
-    "native_batch_norm native_layer_norm nll_loss2d nll_loss_nd cross_entropy_loss col2im im2col linalg_cross linalg_vector_norm "
+    "native_batch_norm native_layer_norm nll_loss2d nll_loss_nd "
+    "cross_entropy_loss col2im im2col linalg_cross linalg_vector_norm "
     "log_sigmoid split_with_sizes".split()
 )
 
