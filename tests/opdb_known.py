@@ -37,7 +37,10 @@ KNOWN: list[tuple[str, str, str, str]] = [
     ("nn.functional.fractional_max_pool3d", "error", COMPLEX, "other words"),
     ("nn.functional.fractional_max_pool2d", "error", "complex64 complex128 bool", "other words"),
     (
-        "linspace:tensor_overload logspace:tensor_overload nn.functional.adaptive_avg_pool3d nn.functional.adaptive_max_pool2d nn.functional.conv2d nn.functional.max_unpool1d polar arange linspace logspace nn.functional.adaptive_max_pool1d nn.functional.adaptive_max_pool3d nn.functional.conv1d nn.functional.rms_norm nn.functional.max_pool3d narrow",
+        "linspace:tensor_overload logspace:tensor_overload nn.functional.adaptive_avg_pool3d "
+        "nn.functional.adaptive_max_pool2d nn.functional.conv2d nn.functional.max_unpool1d polar arange linspace "
+        "logspace nn.functional.adaptive_max_pool1d nn.functional.adaptive_max_pool3d nn.functional.conv1d "
+        "nn.functional.rms_norm nn.functional.max_pool3d narrow",
         "error",
         "errors",
         "other words",
