@@ -1,24 +1,16 @@
 """torch.backends: switches of libraries that are not used here; setting one changes nothing."""
 
+from . import cuda, cudnn, mps
+
+__all__ = ["cuda", "cudnn", "mkl", "mkldnn", "mps", "openmp", "xnnpack"]
+
 
 class _Backend:
-    deterministic = True
-    benchmark = False
     enabled = False
-    allow_tf32 = False
 
     def is_available(self):
         """False: products are computed by Hadamard's own kernels."""
         return False
 
-    def is_built(self):
-        """False."""
-        return False
 
-
-class _Cuda(_Backend):
-    matmul = _Backend()
-
-
-cudnn, mps, mkl, mkldnn, openmp, xnnpack = (_Backend() for _ in range(6))
-cuda = _Cuda()
+mkl, mkldnn, openmp, xnnpack = (_Backend() for _ in range(4))
