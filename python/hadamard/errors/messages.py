@@ -35,9 +35,22 @@ def explain(text: str) -> str:
             break
     else:
         lines = _quietly(catalogue.lines, facts)
+        lines = [*lines, *_as_layer(facts["args"], lines)]
     if not lines:
         return ""
     return "\n".join([line.rstrip(), *("  " + one for one in lines)])
+
+
+def _as_layer(args, lines):
+    # Two matrices that fit in no order are mostly the input and the weight of a layer; PyTorch folds the input to 2-D.
+    shapes = {name: shape for name, shape, *_ in args}
+    if "mat1" not in shapes or "mat2" not in shapes or any(line.startswith("try") for line in lines):
+        return []
+    features, (expected, out) = shapes["mat1"][-1], shapes["mat2"]
+    return [
+        f"try nn.Linear({features}, {out}), where mat2 is the weight of nn.Linear({expected}, {out})",
+        f"or  x.flatten(1) before that layer, if {expected} is what one sample has in all",
+    ]
 
 
 def _message(text):
