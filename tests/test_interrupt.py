@@ -39,7 +39,8 @@ LONG = {
     ),
 }
 PROGRAM = """
-import os, time
+import os, signal, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background inherits that it is ignored
 import hadamard as H
 def go(): print("go", flush=True)
 try:
