@@ -1,6 +1,7 @@
 """Functions made of others, imported when first asked for."""
 
 from . import _C
+from ._common import into, scalar_name
 
 __all__ = (
     "block_diag cartesian_prod column_stack cumulative_trapezoid dsplit dstack gcd hsplit hstack lcm ldexp polar "
@@ -180,10 +181,7 @@ dsplit.__doc__ = """Parts behind each other, along dim 2.
 def _whole(name, a, b):
     t = _C.result_type(a, b)
     if t.is_floating_point or t.is_complex or t == _C.bool:
-        kinds = {"float32": "Float", "float64": "Double", "float16": "Half", "bfloat16": "BFloat16", "bool": "Bool"}
-        kinds |= {"complex64": "ComplexFloat", "complex128": "ComplexDouble"}
-        kind = kinds[str(t).rpartition(".")[2]]
-        raise NotImplementedError(f"\"{name}_cpu\" not implemented for '{kind}'")
+        raise NotImplementedError(f"\"{name}_cpu\" not implemented for '{scalar_name(t)}'")
     return a.to(t), b.to(t)
 
 
@@ -200,8 +198,7 @@ def gcd(input, other, *, out=None):
         left = b != 0
         divisor = _C.where(left, b, 1)
         a, b = _C.where(left, b, a), _C.where(left, _C.remainder(a, divisor), 0)
-    a = a.clone()
-    return a if out is None else out.resize_(a.shape).copy_(a)
+    return into(out, a.clone())
 
 
 def lcm(input, other, *, out=None):
@@ -213,8 +210,7 @@ def lcm(input, other, *, out=None):
     """
     a, b = _whole("lcm", input, other)
     g = gcd(a, b)
-    y = (_C.floor_divide(a, _C.where(g == 0, 1, g)) * b).abs()
-    return y if out is None else out.resize_(y.shape).copy_(y)
+    return into(out, (_C.floor_divide(a, _C.where(g == 0, 1, g)) * b).abs())
 
 
 def ldexp(input, other, *, out=None):

@@ -6,6 +6,7 @@ The transform of n numbers x is X[k] = Σ_j x[j] exp(-2πi jk / n) (Cooley and T
 
 import hadamard as H
 from hadamard import _C
+from hadamard._common import into, scalar_name
 from hadamard.autograd import Function
 
 __all__ = (
@@ -37,8 +38,7 @@ def _complex(x):
     if x.is_complex():
         return x
     if x.dtype in (H.float16, H.bfloat16):
-        kind = "Half" if x.dtype == H.float16 else "BFloat16"
-        raise RuntimeError(f"Unsupported dtype {kind}")
+        raise RuntimeError(f"Unsupported dtype {scalar_name(x.dtype)}")
     return x.to(H.complex128 if x.dtype == H.float64 or _wide(x) else H.complex64)
 
 
@@ -80,7 +80,7 @@ def fft(input, n=None, dim=-1, norm=None, *, out=None):
     >>> H.fft.fft(H.tensor([1.0, 0.0, 0.0, 0.0])).real
     tensor([1., 1., 1., 1.])
     """
-    return _give(_one(input, n, dim, norm, False), out)
+    return into(out, _one(input, n, dim, norm, False))
 
 
 def ifft(input, n=None, dim=-1, norm=None, *, out=None):
@@ -90,7 +90,7 @@ def ifft(input, n=None, dim=-1, norm=None, *, out=None):
     >>> H.fft.ifft(H.fft.fft(H.tensor([1.0, 2.0]))).real
     tensor([1., 2.])
     """
-    return _give(_one(input, n, dim, norm, True), out)
+    return into(out, _one(input, n, dim, norm, True))
 
 
 def rfft(input, n=None, dim=-1, norm=None, *, out=None):
@@ -101,10 +101,9 @@ def rfft(input, n=None, dim=-1, norm=None, *, out=None):
     tensor([4., 0., 0.])
     """
     if input.is_complex():
-        kind = "ComplexDouble" if input.dtype == H.complex128 else "ComplexFloat"
-        raise RuntimeError(f"rfft expects a real input tensor, but got {kind}")
+        raise RuntimeError(f"rfft expects a real input tensor, but got {scalar_name(input.dtype)}")
     y = _one(input, n, dim, norm, False)
-    return _give(y.narrow(dim, 0, y.size(dim) // 2 + 1), out)
+    return into(out, y.narrow(dim, 0, y.size(dim) // 2 + 1))
 
 
 def _hermitian(x, n, dim):
@@ -128,7 +127,7 @@ def irfft(input, n=None, dim=-1, norm=None, *, out=None):
     >>> H.fft.irfft(H.fft.rfft(H.tensor([1.0, 2.0, 3.0])), n=3)
     tensor([1., 2., 3.])
     """
-    return _give(_one(_hermitian(input, n, dim), None, dim, norm, True).real, out)
+    return into(out, _one(_hermitian(input, n, dim), None, dim, norm, True).real)
 
 
 def hfft(input, n=None, dim=-1, norm=None, *, out=None):
@@ -138,7 +137,7 @@ def hfft(input, n=None, dim=-1, norm=None, *, out=None):
     >>> H.fft.hfft(H.tensor([1.0, 0.0]))
     tensor([1., 1.])
     """
-    return _give(_one(_hermitian(input, n, dim), None, dim, norm, False).real, out)
+    return into(out, _one(_hermitian(input, n, dim), None, dim, norm, False).real)
 
 
 def ihfft(input, n=None, dim=-1, norm=None, *, out=None):
@@ -149,7 +148,7 @@ def ihfft(input, n=None, dim=-1, norm=None, *, out=None):
     tensor([1., 0.])
     """
     y = _one(input, n, dim, norm, True)
-    return _give(y.narrow(dim, 0, y.size(dim) // 2 + 1), out)
+    return into(out, y.narrow(dim, 0, y.size(dim) // 2 + 1))
 
 
 def _dims(x, s, dim):
@@ -180,7 +179,7 @@ def fftn(input, s=None, dim=None, norm=None, *, out=None):
     tensor([[4., 0.],
             [0., 0.]])
     """
-    return _give(_many(_complex(input), s, dim, norm, fft), out)
+    return into(out, _many(_complex(input), s, dim, norm, fft))
 
 
 def ifftn(input, s=None, dim=None, norm=None, *, out=None):
@@ -191,7 +190,7 @@ def ifftn(input, s=None, dim=None, norm=None, *, out=None):
     tensor([[1., 0.],
             [0., 0.]])
     """
-    return _give(_many(_complex(input), s, dim, norm, ifft), out)
+    return into(out, _many(_complex(input), s, dim, norm, ifft))
 
 
 def rfftn(input, s=None, dim=None, norm=None, *, out=None):
@@ -205,7 +204,7 @@ def rfftn(input, s=None, dim=None, norm=None, *, out=None):
     y = rfft(input, sizes[-1], dims[-1], norm)
     for d, n in zip(dims[:-1], sizes[:-1], strict=True):
         y = fft(y, n, d, norm)
-    return _give(y, out)
+    return into(out, y)
 
 
 def irfftn(input, s=None, dim=None, norm=None, *, out=None):
@@ -220,7 +219,7 @@ def irfftn(input, s=None, dim=None, norm=None, *, out=None):
     y = _complex(input)
     for d, n in zip(dims[:-1], sizes[:-1], strict=True):
         y = ifft(y, n, d, norm)
-    return _give(irfft(y, sizes[-1], dims[-1], norm), out)
+    return into(out, irfft(y, sizes[-1], dims[-1], norm))
 
 
 def fft2(input, s=None, dim=(-2, -1), norm=None, *, out=None):
@@ -308,7 +307,3 @@ def ifftshift(input, dim=None):
     tensor([1, 2, 0])
     """
     return _shift(input, dim, -1)
-
-
-def _give(y, out):
-    return y if out is None else out.resize_(y.shape).copy_(y)

@@ -8,6 +8,7 @@ import math
 
 import hadamard as H
 from hadamard import _C
+from hadamard._common import into, scalar_name
 
 
 class _LinAlgError(RuntimeError):
@@ -15,25 +16,6 @@ class _LinAlgError(RuntimeError):
 
 
 LinAlgError = _LinAlgError
-
-_NAMES = {
-    "float16": "Half",
-    "bfloat16": "BFloat16",
-    "float32": "Float",
-    "float64": "Double",
-    "complex64": "ComplexFloat",
-    "complex128": "ComplexDouble",
-    "bool": "Bool",
-    "uint8": "Byte",
-    "int8": "Char",
-    "int16": "Short",
-    "int32": "Int",
-    "int64": "Long",
-}
-
-
-def _scalar_name(dtype):
-    return _NAMES[str(dtype).rpartition(".")[2]]
 
 
 def _named(name, fields):
@@ -109,10 +91,7 @@ def _write(out, y):
             "functions with out=... arguments don't support automatic differentiation, but one of the arguments "
             "requires grad."
         )
-    if out.shape != y.shape:
-        out.resize_(y.shape)
-    out.copy_(y)
-    return out
+    return into(out, y)
 
 
 def _check_matrix(x, name, arg="A"):
@@ -122,7 +101,7 @@ def _check_matrix(x, name, arg="A"):
 
 def _check_kind(x, name):
     if not (x.is_floating_point() or x.is_complex()):
-        raise RuntimeError(f"{name}: Expected a floating point or complex tensor as input. Got {_scalar_name(x.dtype)}")
+        raise RuntimeError(f"{name}: Expected a floating point or complex tensor as input. Got {scalar_name(x.dtype)}")
 
 
 def _check_float(x, name, kernel=None):
@@ -131,14 +110,14 @@ def _check_float(x, name, kernel=None):
     if kernel:
         _check_kernel(x, kernel)
     elif x.dtype in (H.float16, H.bfloat16):
-        raise RuntimeError(f"{name}: Low precision dtypes not supported. Got {_scalar_name(x.dtype)}")
+        raise RuntimeError(f"{name}: Low precision dtypes not supported. Got {scalar_name(x.dtype)}")
 
 
 def _check_kernel(x, kernel, empty=True):
     if (x.numel() or not empty) and (
         not (x.is_floating_point() or x.is_complex()) or x.dtype in (H.float16, H.bfloat16)
     ):
-        raise NotImplementedError(f"\"{kernel}\" not implemented for '{_scalar_name(x.dtype)}'")
+        raise NotImplementedError(f"\"{kernel}\" not implemented for '{scalar_name(x.dtype)}'")
 
 
 def _widened(function, *tensors):
@@ -790,7 +769,7 @@ def pinv(input, rcond=None, hermitian=False, *, atol=None, rtol=None, out=None):
     """
     if input.dim() < 2 or _foreign(input):
         raise RuntimeError(
-            f"linalg.pinv({_scalar_name(input.dtype)}{{{list(input.shape)}}}): expected a tensor with 2 or more "
+            f"linalg.pinv({scalar_name(input.dtype)}{{{list(input.shape)}}}): expected a tensor with 2 or more "
             "dimensions of float, double, cfloat or cdouble types"
         )
     if hermitian:
@@ -874,8 +853,8 @@ def solve(A, B, *, left=True, out=None):
     _check_square(A, name)
     if A.dtype != B.dtype:
         raise RuntimeError(
-            f"{name}: Expected A and B to have the same dtype, but found A of type {_scalar_name(A.dtype)} and B of "
-            f"type {_scalar_name(B.dtype)} instead"
+            f"{name}: Expected A and B to have the same dtype, but found A of type {scalar_name(A.dtype)} and B of "
+            f"type {scalar_name(B.dtype)} instead"
         )
     vector = B.dim() == 1 or (A.dim() - 1 == B.dim() and B.shape == A.shape[:-1])
     if vector and not left:
@@ -926,8 +905,8 @@ def solve_triangular(input, B, *, upper, left=True, unitriangular=False, out=Non
     _check_matrix(B, name, "B")
     if A.dtype != B.dtype:
         raise RuntimeError(
-            f"{name}: Expected A and B to have the same dtype, but found A of type {_scalar_name(A.dtype)} and B of "
-            f"type {_scalar_name(B.dtype)} instead"
+            f"{name}: Expected A and B to have the same dtype, but found A of type {scalar_name(A.dtype)} and B of "
+            f"type {scalar_name(B.dtype)} instead"
         )
     _check_equation(name, A, B, left)
     _check_float(A, name)
@@ -1094,7 +1073,7 @@ def eig(input, *, out=None):
     """Eigenvalues and eigenvectors (columns of length 1) of square matrices; complex, in no particular order."""
     _check_square(input, "linalg.eig")
     if not (input.is_floating_point() or input.is_complex()):
-        raise RuntimeError(f"Unknown Complex ScalarType for {_scalar_name(input.dtype)}")
+        raise RuntimeError(f"Unknown Complex ScalarType for {scalar_name(input.dtype)}")
     _check_kernel(input, "linalg_eig_out_cpu", empty=False)
     return _write(out, _Eig(*_function("LinalgEig")(input)))
 
@@ -1229,8 +1208,8 @@ def vecdot(x, y, *, dim=-1, out=None):
     _check_kind(x, "linalg.vecdot")
     if x.dtype != y.dtype:
         raise RuntimeError(
-            f"linalg.vecdot: Expected x and y to have the same dtype, but found x of type {_scalar_name(x.dtype)} and "
-            f"y of type {_scalar_name(y.dtype)} instead"
+            f"linalg.vecdot: Expected x and y to have the same dtype, but found x of type {scalar_name(x.dtype)} and "
+            f"y of type {scalar_name(y.dtype)} instead"
         )
     return _write(out, ((x.conj() if x.is_complex() else x) * y).sum(dim))
 

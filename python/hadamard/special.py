@@ -7,6 +7,7 @@ import math
 
 import hadamard as H
 from hadamard import _C
+from hadamard._common import into, scalar_name
 
 # The same functions under their names here.
 digamma = psi = _C.digamma
@@ -30,9 +31,7 @@ def _floating(x, kernel=None, half=True):
     """x, integers as the default floating dtype; refused where torch has no `kernel` for its dtype."""
     x = x if x.is_floating_point() or x.is_complex() else x.to(H.get_default_dtype())
     if kernel and (x.is_complex() or not half and x.dtype in (H.float16, H.bfloat16)):
-        kinds = {"complex64": "ComplexFloat", "complex128": "ComplexDouble", "float16": "Half", "bfloat16": "BFloat16"}
-        kind = kinds[str(x.dtype).rpartition(".")[2]]
-        raise NotImplementedError(f"\"{kernel}_cpu\" not implemented for '{kind}'")
+        raise NotImplementedError(f"\"{kernel}_cpu\" not implemented for '{scalar_name(x.dtype)}'")
     return x
 
 
@@ -47,14 +46,6 @@ def _two(name, a, b):
     return (x if isinstance(x, H.Tensor) else H.tensor(x) for x in (a, b))
 
 
-def _put(y, out):
-    if out is None:
-        return y
-    if out.shape != y.shape:
-        out.resize_(y.shape)
-    return out.copy_(y)
-
-
 def entr(input, *, out=None):
     """-x · log(x), 0 at 0, -inf below.
 
@@ -65,7 +56,7 @@ def entr(input, *, out=None):
     x = _floating(input, "entr")
     inside = H.where(x > 0, x, 1.0)
     y = H.where(x > 0, -inside * inside.log(), H.where(x == 0, x, -math.inf))
-    return _put(H.where(x != x, x, y), out)
+    return into(out, H.where(x != x, x, y))
 
 
 def logit(input, eps=None, *, out=None):
@@ -78,19 +69,19 @@ def logit(input, eps=None, *, out=None):
     x = _floating(input, "logit")
     if eps is not None:
         x = x.clamp(eps, 1 - eps)
-    return _put((x / (1 - x)).log(), out)
+    return into(out, (x / (1 - x)).log())
 
 
 def xlog1py(input, other, *, out=None):
     """x · log(1 + y), 0 where x is 0 (unless y is NaN)."""
     x, y = (_floating(t, "xlog1py") for t in _two("xlog1py", input, other))
     zero = (x == 0) & (y == y)
-    return _put(H.where(zero, 0.0, x * H.where(zero, 0.0, y).log1p()), out)
+    return into(out, H.where(zero, 0.0, x * H.where(zero, 0.0, y).log1p()))
 
 
 def ndtr(input, *, out=None):
     """The distribution function of the normal distribution: ½ erfc(-x / √2)."""
-    return _put(0.5 * (_floating(input, "erf_vml") * -math.sqrt(0.5)).erfc(), out)
+    return into(out, 0.5 * (_floating(input, "erf_vml") * -math.sqrt(0.5)).erfc())
 
 
 def ndtri(input, *, out=None):
@@ -101,7 +92,7 @@ def ndtri(input, *, out=None):
     ends = x.isinf() | (x != x)
     inside = H.where(ends, 0.0, x)
     density = (-0.5 * inside * inside).exp() / math.sqrt(2 * math.pi)
-    return _put(H.where(ends, x, inside - (ndtr(inside) - p) / density), out)
+    return into(out, H.where(ends, x, inside - (ndtr(inside) - p) / density))
 
 
 def erfcx(input, *, out=None):
@@ -119,7 +110,7 @@ def erfcx(input, *, out=None):
     f = far
     for k in range(40, 0, -1):
         f = far + (k / 2) / f
-    return _put(H.where(large, 1 / (f * math.sqrt(math.pi)), (near * near).exp() * near.erfc()), out)
+    return into(out, H.where(large, 1 / (f * math.sqrt(math.pi)), (near * near).exp() * near.erfc()))
 
 
 def log_ndtr(input, *, out=None):
@@ -129,7 +120,7 @@ def log_ndtr(input, *, out=None):
     below = H.where(low, x, -1.0)
     above = H.where(low, 0.0, x)
     t = below * math.sqrt(0.5)
-    return _put(H.where(low, (erfcx(-t) / 2).log() - t * t, (-0.5 * (above * math.sqrt(0.5)).erfc()).log1p()), out)
+    return into(out, H.where(low, (erfcx(-t) / 2).log() - t * t, (-0.5 * (above * math.sqrt(0.5)).erfc()).log1p()))
 
 
 def multigammaln(input, p, *, out=None):
@@ -142,7 +133,7 @@ def multigammaln(input, p, *, out=None):
     y = H.full_like(a, p * (p - 1) / 4 * math.log(math.pi))
     for j in range(p):
         y = y + (a - j / 2).lgamma()
-    return _put(y, out)
+    return into(out, y)
 
 
 def polygamma(n, input, *, out=None):
@@ -152,12 +143,12 @@ def polygamma(n, input, *, out=None):
     if n < 0:
         raise RuntimeError("polygamma(n, x) does not support negative n.")
     if n == 0:
-        return _put(_C.digamma(input), out)
+        return into(out, _C.digamma(input))
     x = _floating(input)
     if x.is_complex():
-        kind = "ComplexFloat" if x.dtype == H.complex64 else "ComplexDouble"
-        raise NotImplementedError(f"\"{'trigamma' if n == 1 else 'polygamma'}\" not implemented for '{kind}'")
-    return _put(_Polygamma.apply(n, x), out)
+        kernel = "trigamma" if n == 1 else "polygamma"
+        raise NotImplementedError(f"\"{kernel}\" not implemented for '{scalar_name(x.dtype)}'")
+    return into(out, _Polygamma.apply(n, x))
 
 
 class _Polygamma(H.autograd.Function):
@@ -205,7 +196,7 @@ def zeta(input, other, *, out=None):
         factor = factor * (x + 2 * i + 1) * (x + 2 * i + 2)
     y = H.where((q <= 0) & (x != x.floor()), math.nan, y)
     y = H.where((x == 1) | (q <= 0) & (q == q.floor()), math.inf, y)
-    return _put(H.where(x < 1, math.nan, y), out)
+    return into(out, H.where(x < 1, math.nan, y))
 
 
 # Bessel functions of imaginary argument: the series near 0, the asymptotic expansion far from it.
@@ -242,37 +233,37 @@ def i0(input, *, out=None):
     >>> H.special.i0(H.tensor([0.0, 1.0]))
     tensor([1.0000, 1.2661])
     """
-    return _put(_bessel(input, 0, False, "i0_vml"), out)
+    return into(out, _bessel(input, 0, False, "i0_vml"))
 
 
 def i0e(input, *, out=None):
     """`i0` times exp(-|x|)."""
-    return _put(_bessel(input, 0, True, "i0e"), out)
+    return into(out, _bessel(input, 0, True, "i0e"))
 
 
 def i1(input, *, out=None):
     """The modified Bessel function of the first kind of order 1."""
-    return _put(_bessel(input, 1, False, "i1"), out)
+    return into(out, _bessel(input, 1, False, "i1"))
 
 
 def i1e(input, *, out=None):
     """`i1` times exp(-|x|)."""
-    return _put(_bessel(input, 1, True, "i1e"), out)
+    return into(out, _bessel(input, 1, True, "i1e"))
 
 
 def modified_bessel_i0(input, *, out=None):
     """`i0`, of single and double precision only."""
-    return _put(_bessel(input, 0, False, "modified_bessel_i0", half=False), out)
+    return into(out, _bessel(input, 0, False, "modified_bessel_i0", half=False))
 
 
 def modified_bessel_i1(input, *, out=None):
     """`i1`, under its other name."""
-    return _put(_bessel(input, 1, False, "modified_bessel_i1", half=False), out)
+    return into(out, _bessel(input, 1, False, "modified_bessel_i1", half=False))
 
 
 def spherical_bessel_j0(input, *, out=None):
     """sin(x) / x, 1 at 0."""
-    return _put((_floating(input, "spherical_bessel_j0", half=False) / math.pi).sinc(), out)
+    return into(out, (_floating(input, "spherical_bessel_j0", half=False) / math.pi).sinc())
 
 
 # Orthogonal polynomials, by their recurrences
@@ -294,7 +285,7 @@ def _polynomial(name, input, n, first, step, out, shifted=False):
             last, p = p, first(x) if k == 1 else step(k - 1, x, p, last)
         if several:
             y = H.where(n.trunc() == k if n.is_floating_point() else n == k, p, y)
-    return _put(y if several else p if top >= 0 else H.zeros_like(x), out)
+    return into(out, y if several else p if top >= 0 else H.zeros_like(x))
 
 
 def chebyshev_polynomial_t(input, n, *, out=None):

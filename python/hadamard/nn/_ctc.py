@@ -7,6 +7,7 @@ _ a _ b _. One step of the recursion serves all sequences of a batch at once.
 import math
 
 import hadamard as H
+from hadamard._common import scalar_name
 
 __all__ = ["ctc_loss"]
 
@@ -16,8 +17,7 @@ _WHERE = " (while checking arguments for ctc_loss_allocate_outputs)"
 def _checked(log_probs, targets, input_lengths, target_lengths, blank):
     """(input lengths, target lengths, (N, S) padded labels), after torch's complaints."""
     if log_probs.dtype not in (H.float32, H.float64):
-        kind = {H.float16: "Half", H.bfloat16: "BFloat16", H.int64: "Long", H.int32: "Int"}.get(log_probs.dtype, "Bool")
-        raise NotImplementedError(f"\"ctc_loss_cpu\" not implemented for '{kind}'")
+        raise NotImplementedError(f"\"ctc_loss_cpu\" not implemented for '{scalar_name(log_probs.dtype)}'")
     if log_probs.dim() != 3:
         raise RuntimeError(
             f"Expected 3-dimensional tensor, but got {log_probs.dim()}-dimensional tensor for argument #1 'log_probs'"
@@ -143,14 +143,15 @@ class _CTC(H.autograd.Function):
 def ctc_loss(log_probs, targets, input_lengths, target_lengths, blank=0, reduction="mean", zero_infinity=False):
     """-log of the probability that log_probs (T, N, C) spell the labels, over all alignments.
 
-    targets: (N, S) padded, or all labels one after the other; input_lengths and target_lengths: one number for each
-    sequence. log_probs may be (T, C), of one sequence. "mean" divides each loss by its number of labels first. With
-    zero_infinity a sequence that is too short for its labels counts as 0.
+        targets: (N, S) padded, or all labels one after the other; input_lengths and target_lengths: one number for each
+        sequence. log_probs may be (T, C), of one sequence. "mean" divides each loss by its number of labels first. With
+        zero_infinity a sequence that is too short for its labels counts as 0.
 
-    >>> import hadamard as H
-    >>> log_probs = H.full((3, 1, 2), 0.5).log()
-    >>> ctc_loss(log_probs, H.tensor([[1]]), [3], [1], reduction="sum").exp()
-    tensor(1.3333)
+        >>> import hadamard as H
+    from hadamard._common import scalar_name
+        >>> log_probs = H.full((3, 1, 2), 0.5).log()
+        >>> ctc_loss(log_probs, H.tensor([[1]]), [3], [1], reduction="sum").exp()
+        tensor(1.3333)
     """
     single = log_probs.dim() == 2 and targets.dim() == 1
     if single:
