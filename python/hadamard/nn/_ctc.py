@@ -148,7 +148,6 @@ def ctc_loss(log_probs, targets, input_lengths, target_lengths, blank=0, reducti
         zero_infinity a sequence that is too short for its labels counts as 0.
 
         >>> import hadamard as H
-    from hadamard._common import scalar_name
         >>> log_probs = H.full((3, 1, 2), 0.5).log()
         >>> ctc_loss(log_probs, H.tensor([[1]]), [3], [1], reduction="sum").exp()
         tensor(1.3333)
