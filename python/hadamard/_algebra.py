@@ -3,7 +3,8 @@
 import warnings
 
 from . import linalg
-from .linalg import _adjoint, _named, _write
+from .linalg._support import check_kernel, check_matrix, check_square, conj_transposed, foreign, named, write
+from .linalg._triangles import CholeskyInverse, CholeskySolve
 from .special import i0, logit, polygamma
 from .special import multigammaln as mvlgamma
 
@@ -35,9 +36,9 @@ logdet = linalg.logdet
 matrix_exp = linalg.matrix_exp
 matrix_power = linalg.matrix_power
 
-_Slogdet = _named("slogdet", ["sign", "logabsdet"])
-_QR = _named("qr", ["Q", "R"])
-_SVD = _named("svd", ["U", "S", "V"])
+_Slogdet = named("slogdet", ["sign", "logabsdet"])
+_QR = named("qr", ["Q", "R"])
+_SVD = named("svd", ["U", "S", "V"])
 
 
 def slogdet(input):
@@ -59,10 +60,10 @@ def cholesky(input, upper=False, *, out=None):
         "produce equivalent results for all valid (symmetric positive definite) inputs.",
         stacklevel=2,
     )
-    linalg._check_square(input, "cholesky")
-    linalg._check_kernel(input, "cholesky_cpu")
-    if linalg._foreign(input):  # only empty ones have come so far
-        return _write(out, input.clone())
+    check_square(input, "cholesky")
+    check_kernel(input, "cholesky_cpu")
+    if foreign(input):  # only empty ones have come so far
+        return write(out, input.clone())
     return linalg.cholesky(input, upper=upper, out=out)
 
 
@@ -74,7 +75,7 @@ def qr(input, some=True, *, out=None):
         "be replaced with\nQ, R = torch.linalg.qr(A, 'reduced' if some else 'complete')",
         stacklevel=2,
     )
-    return _write(out, _QR(*linalg.qr(input, "reduced" if some else "complete")))
+    return write(out, _QR(*linalg.qr(input, "reduced" if some else "complete")))
 
 
 def svd(input, some=True, compute_uv=True, *, out=None):
@@ -82,24 +83,24 @@ def svd(input, some=True, compute_uv=True, *, out=None):
     if not compute_uv:
         m, n = input.shape[-2:]
         S = linalg.svdvals(input)
-        return _write(out, _SVD(input.new_zeros(*input.shape[:-1], m), S, input.new_zeros(*input.shape[:-2], n, n)))
+        return write(out, _SVD(input.new_zeros(*input.shape[:-1], m), S, input.new_zeros(*input.shape[:-2], n, n)))
     U, S, Vh = linalg.svd(input, full_matrices=not some)
-    return _write(out, _SVD(U, S, _adjoint(Vh)))
+    return write(out, _SVD(U, S, conj_transposed(Vh)))
 
 
 def cholesky_solve(input, L, upper=False, *, out=None):
     """X with A X = B for B = `input` and A = L Lᴴ (Lᴴ L where `upper`)."""
-    linalg._check_matrix(input, "cholesky_solve", "b")
-    linalg._check_square(L, "cholesky_solve")
-    linalg._check_kernel(input, "cholesky_solve_cpu", empty=False)
-    return _write(out, linalg._function("CholeskySolve")(input, L, upper))
+    check_matrix(input, "cholesky_solve", "b")
+    check_square(L, "cholesky_solve")
+    check_kernel(input, "cholesky_solve_cpu", empty=False)
+    return write(out, CholeskySolve.apply(input, L, upper))
 
 
 def cholesky_inverse(L, upper=False, *, out=None):
     """The inverse of L Lᴴ (Lᴴ L where `upper`)."""
-    linalg._check_square(L, "cholesky_inverse")
-    linalg._check_kernel(L, "cholesky_inverse_out_cpu", empty=False)
-    return _write(out, linalg._function("CholeskyInverse")(L, upper))
+    check_square(L, "cholesky_inverse")
+    check_kernel(L, "cholesky_inverse_out_cpu", empty=False)
+    return write(out, CholeskyInverse.apply(L, upper))
 
 
 def lu_solve(b, LU_data, LU_pivots, *, out=None):
@@ -114,4 +115,4 @@ def nuclear_norm(input, dim=(-2, -1), keepdim=False, *, out=None):
 
 def frobenius_norm(input, dim=(), keepdim=False, *, out=None):
     """The root of the sum of the squared absolute values."""
-    return _write(out, linalg.vector_norm(input, 2, dim, keepdim))
+    return write(out, linalg.vector_norm(input, 2, dim, keepdim))

@@ -143,14 +143,14 @@ class _CTC(H.autograd.Function):
 def ctc_loss(log_probs, targets, input_lengths, target_lengths, blank=0, reduction="mean", zero_infinity=False):
     """-log of the probability that log_probs (T, N, C) spell the labels, over all alignments.
 
-        targets: (N, S) padded, or all labels one after the other; input_lengths and target_lengths: one number for each
-        sequence. log_probs may be (T, C), of one sequence. "mean" divides each loss by its number of labels first. With
-        zero_infinity a sequence that is too short for its labels counts as 0.
+    targets: (N, S) padded, or all labels one after the other; input_lengths and target_lengths: one number for each
+    sequence. log_probs may be (T, C), of one sequence. "mean" divides each loss by its number of labels first. With
+    zero_infinity a sequence that is too short for its labels counts as 0.
 
-        >>> import hadamard as H
-        >>> log_probs = H.full((3, 1, 2), 0.5).log()
-        >>> ctc_loss(log_probs, H.tensor([[1]]), [3], [1], reduction="sum").exp()
-        tensor(1.3333)
+    >>> import hadamard as H
+    >>> log_probs = H.full((3, 1, 2), 0.5).log()
+    >>> ctc_loss(log_probs, H.tensor([[1]]), [3], [1], reduction="sum").exp()
+    tensor(1.3333)
     """
     single = log_probs.dim() == 2 and targets.dim() == 1
     if single:
