@@ -10,6 +10,7 @@
 
 #include "call.h"
 #include "ops/all.h"
+#include "saved.h"
 
 namespace hadamard {
 
@@ -310,6 +311,16 @@ void share_history(const Tensor &copy, const Tensor &of) {
 
 // ---- saved tensors
 
+constinit SavedHooks saved_hooks{};
+constinit thread_local bool packing = false;
+
+// Gives `kept` t's place in the graph without its numbers.
+static Tensor packed(const Tensor &t, bool output) {
+  Tensor kept = saved_hooks.pack(output ? alias(t) : t);
+  if (!output) share_history(kept, t);
+  return kept;
+}
+
 Saved::Saved(const Tensor &t, bool output, uint32_t nr)
     : version_(t ? t.version() : 0), output_(output), output_nr_(nr) {
   if (!t) return;
@@ -318,7 +329,10 @@ Saved::Saved(const Tensor &t, bool output, uint32_t nr)
       "Inference tensors cannot be saved for backward. Please do not use Tensors created in inference mode in "
       "computation tracked by autograd. To work around this, you can make a clone to get a normal tensor and use it "
       "in autograd, or use `torch.no_grad()` instead of `torch.inference_mode()`.");
-  if (output) {
+  if (packing) {
+    t_ = packed(t, output);
+    version_ = 0;
+  } else if (output) {
     t_ = alias(t);
     t_->wrapped = t->wrapped;
   } else {
@@ -354,8 +368,13 @@ Tensor Saved::get(Node *owner) const {
         .in(owner ? owner->name() : "")
         .arg("saved", t_);
   }
-  if (!output_ || !owner) return t_;
-  Tensor again = alias(t_);
+  bool unpack = saved_hooks.is_packed && saved_hooks.is_packed(t_);
+  if (!unpack && (!output_ || !owner)) return t_;
+  Tensor again = alias(unpack ? saved_hooks.unpack(t_) : t_);
+  if (!output_ || !owner) {
+    share_history(again, t_);
+    return again;
+  }
   AutogradMeta &m = meta(again);
   m.fn = Ref<Node>(owner);
   m.output = output_nr_;

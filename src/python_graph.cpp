@@ -4,6 +4,7 @@
 #include <map>
 
 #include "call.h"
+#include "saved.h"
 
 namespace hadamard::python {
 namespace {
@@ -247,6 +248,50 @@ PyObject *record_python(PyObject *, PyObject *args) {
   });
 }
 
+// ---- tensors saved in another form: saved_tensors_hooks
+// What stands for the tensor is an empty one, whose storage belongs to the pair (what pack returned, unpack).
+thread_local PyObject *saving; // (pack, unpack), or nullptr
+
+void drop_packed(void *pair) {
+  WithLock lock;
+  Py_DECREF(static_cast<PyObject *>(pair));
+}
+bool is_packed(const Tensor &kept) { return kept->storage->free_owner == drop_packed; }
+Tensor pack_saved(const Tensor &t) {
+  WithLock lock;
+  NoGrad off;
+  Object hooks(Object::share(saving)), arg(wrap(t));
+  uint32_t version = t.version();
+  Object form(checked(PyObject_CallFunctionObjArgs(PyTuple_GET_ITEM(hooks.get(), 0), arg.get(), nullptr)));
+  HD_CHECK(t.version() == version, runtime,
+           "A saved tensor pack hook is modifying its input in place. Tensors provided as input to pack hook cannot be "
+           "modified by in-place operations as this can lead to unexpected side-effects. Please open an issue if you "
+           "need to perform in-place operations on the input to a pack hook.");
+  PyObject *pair = checked(PyTuple_Pack(2, form.get(), PyTuple_GET_ITEM(hooks.get(), 1)));
+  Tensor kept = empty({0}, t.dtype(), t.device());
+  kept->storage = borrow_storage(nullptr, 0, pair, drop_packed);
+  return kept;
+}
+Tensor unpack_saved(const Tensor &kept) {
+  WithLock lock;
+  Object pair(Object::share(static_cast<PyObject *>(kept->storage->owner)));
+  Object t(
+      checked(PyObject_CallFunctionObjArgs(PyTuple_GET_ITEM(pair.get(), 1), PyTuple_GET_ITEM(pair.get(), 0), nullptr)));
+  if (!is_tensor(t.get()))
+    throw Error(Raises::type,
+                text("Output of saved tensor unpack_hook expected to be a Tensor but got result of type %s",
+                     Py_TYPE(t.get())->tp_name));
+  return unwrap(t.get());
+}
+
+// _set_saved_hooks((pack, unpack) or None) -> what was in force in this thread
+PyObject *set_saved_hooks(PyObject *, PyObject *o) {
+  PyObject *before = saving ? saving : Py_NewRef(Py_None);
+  saving = o == Py_None ? nullptr : Py_NewRef(o);
+  packing = saving;
+  return before;
+}
+
 // _add_hook(tensor, f, after) -> id. Before: f(grad) may return another; after: f(tensor) once .grad is added up.
 PyObject *add_hook(PyObject *, PyObject *args) {
   PyObject *o, *f;
@@ -286,10 +331,13 @@ PyObject *remove_hook(PyObject *, PyObject *args) {
   }
   Py_RETURN_NONE;
 }
-PyMethodDef functions[] = {
-    {"_run_backward", run, METH_VARARGS, nullptr},        {"_backward", backward, METH_O, nullptr},
-    {"_record", record_python, METH_VARARGS, nullptr},    {"_add_hook", add_hook, METH_VARARGS, nullptr},
-    {"_remove_hook", remove_hook, METH_VARARGS, nullptr}, {}};
+PyMethodDef functions[] = {{"_run_backward", run, METH_VARARGS, nullptr},
+                           {"_backward", backward, METH_O, nullptr},
+                           {"_record", record_python, METH_VARARGS, nullptr},
+                           {"_add_hook", add_hook, METH_VARARGS, nullptr},
+                           {"_remove_hook", remove_hook, METH_VARARGS, nullptr},
+                           {"_set_saved_hooks", set_saved_hooks, METH_O, nullptr},
+                           {}};
 } // namespace
 
 PyObject *node_object(Node *n) {
@@ -316,6 +364,7 @@ void init_graph(PyObject *module) {
   node_type = reinterpret_cast<PyTypeObject *>(checked(PyType_FromSpec(&node_spec)));
   PyModule_AddObjectRef(module, "Node", reinterpret_cast<PyObject *>(node_type));
   if (PyModule_AddFunctions(module, functions) < 0) throw PythonError{};
+  saved_hooks = {pack_saved, unpack_saved, is_packed};
 }
 
 } // namespace hadamard::python
