@@ -10,6 +10,7 @@
 
 #include "call.h"
 #include "ops/all.h"
+#include "ops/fuse.h"
 #include "saved.h"
 
 namespace hadamard {
@@ -61,7 +62,15 @@ AutogradMeta &meta(const Tensor &t) {
   return *t->meta;
 }
 
-Accumulate::Accumulate(const Tensor &v) : variable(v) { sequence = UINT64_MAX; }
+namespace {
+// Whether g alone has its storage; steps that wait hold theirs too, but run before anybody writes there.
+bool sole_owner(const Tensor &g) { return g->storage->refs.load() - g->storage->waiting.load() == 1; }
+} // namespace
+
+Accumulate::Accumulate(const Tensor &v) : variable(v) {
+  sequence = UINT64_MAX;
+  fused = false;
+}
 
 TensorList Accumulate::apply(const TensorList &grads) {
   Tensor g = grads[0];
@@ -74,7 +83,7 @@ TensorList Accumulate::apply(const TensorList &grads) {
     if (!g) return {};
   }
   if (!m.grad) {
-    bool owned = !grad_enabled() && g->refs.load() <= 2 && g->storage->refs.load() == 1 && !g->base &&
+    bool owned = !grad_enabled() && g->refs.load() <= 2 && sole_owner(g) && !g->base &&
                  !overlaps_itself(g.shape(), g.strides()) && g.strides() == variable.strides();
     if (grad_enabled()) m.grad = g;
     else if (owned) m.grad = g;
@@ -393,6 +402,7 @@ void throw_released() {
 // ---- in-place writes
 
 void check_inplace(const Tensor &self) {
+  if (modes.fusing) run_before_write(self);
   if (overlaps_itself(self.shape(), self.strides()))
     throw Error(Raises::runtime,
                 "unsupported operation: more than one element of the written-to tensor refers to a single memory "
@@ -540,6 +550,22 @@ struct Run {
   }
 };
 
+// Gradients of what was recorded inside of fuse() wait for each other too.
+class FusedPart {
+  bool before_ = modes.fusing, any_ = false;
+
+public:
+  void set(bool on) {
+    modes.fusing = on || before_;
+    any_ |= on;
+  }
+  void end() {
+    modes.fusing = before_;
+    if (any_ && !before_) run_waiting();
+  }
+  ~FusedPart() { modes.fusing = before_; }
+};
+
 void check_nan(const TensorList &grads, const Node &node) {
   for (size_t i = 0; i < grads.size(); ++i) {
     if (!grads[i] || !differentiable(grads[i]) || grads[i].is_meta()) continue;
@@ -635,6 +661,7 @@ Tensors run_backward(const Tensors &outputs, const Tensors &given, const Tensors
 
   Tensors captured(inputs.size());
   GradMode mode(o.create_graph);
+  FusedPart fusing;
   auto later = [](const State *a, const State *b) { return a->node->sequence < b->node->sequence; };
   ShortList<State *, 8> ready; // a heap
   auto enqueue = [&](State *s) {
@@ -646,8 +673,9 @@ Tensors run_backward(const Tensors &outputs, const Tensors &given, const Tensors
     Tensor &slot = s.in[input];
     if (!g) return;
     if (!slot) slot = g;
-    else if (!o.create_graph && slot->refs.load() == 1 && slot->storage->refs.load() == 1 && !slot->base &&
-             slot.dtype() == g.dtype() && slot.shape() == g.shape() && !overlaps_itself(slot.shape(), slot.strides())) {
+    else if (!o.create_graph && !modes.fusing && slot->refs.load() == 1 && slot->storage->refs.load() == 1 &&
+             !slot->base && slot.dtype() == g.dtype() && slot.shape() == g.shape() &&
+             !overlaps_itself(slot.shape(), slot.strides())) {
       const Tensor pair[] = {slot, g}; // nobody else sees this sum: add in place
       run_inplace(about(ops::add), pair, 2);
     } else slot = add_grads(slot, g);
@@ -701,6 +729,7 @@ Tensors run_backward(const Tensors &outputs, const Tensors &given, const Tensors
       capture_only = !leads;
     }
     if (capture_only) continue;
+    fusing.set(node->fused);
     TensorList out = node->apply(in);
     if (anomaly_enabled()) check_nan(out, *node);
     if (node->watchers)
@@ -720,6 +749,7 @@ Tensors run_backward(const Tensors &outputs, const Tensors &given, const Tensors
       if (--t.waits == 0 && t.needed) enqueue(&t);
     }
   }
+  fusing.end();
   if (!inputs.empty()) {
     for (size_t i = 0; i < inputs.size(); ++i) {
       if (!o.accumulate)

@@ -20,6 +20,7 @@ struct Hook { // a callback of the host language
 struct Node {
   static constexpr bool revivable = true; // a leaf finds its accumulator again as long as a graph holds it
   std::atomic<uint32_t> refs{1};
+  bool fused = modes.fusing; // recorded inside of fuse(): so is its gradient
   uint32_t outputs = 1;    // how many gradients it receives
   uint64_t sequence;       // later ops run first
   ShortList<Edge, 2> next; // where its gradients go, one per input of the op

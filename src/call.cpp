@@ -6,6 +6,7 @@
 
 #include "cpu/threads.h"
 #include "ops/all.h"
+#include "ops/fuse.h"
 
 namespace hadamard {
 
@@ -382,8 +383,13 @@ Tensor run_general(const Elementwise &op, const Tensor *in, int n, const Tensor 
                   "location. Please clone() the tensor before performing the operation.",
                   "overlap");
   } else {
-    y = new_result(in, n, shape, wanted, device);
+    bool later = device.kind == DeviceKind::cpu && waits(shape);
+    y = new_result(in, n, shape, wanted, later ? Device{DeviceKind::meta} : device);
     y->wrapped = numbers;
+    if (later) {
+      put_off(op.name, loop, common, skip, in, n, y);
+      return y;
+    }
   }
   if (y.is_meta() || device.kind == DeviceKind::meta) return y;
 
@@ -491,7 +497,10 @@ bool run_plain(const Elementwise &op, const Tensor *in, int n, Tensor &y, bool i
 
 Tensor run(const Elementwise &op, const Tensor *in, int n, const Tensor &out) {
   Tensor y;
-  if (!out && run_plain(op, in, n, y, false)) return y;
+  bool later = false;
+  if (modes.fusing)
+    for (int i = 0; i < n; ++i) later |= waits(in[i].shape());
+  if (!out && !later && run_plain(op, in, n, y, false)) return y;
   return run_general(op, in, n, out, false);
 }
 void run_inplace(const Elementwise &op, const Tensor *in, int n) {
@@ -504,7 +513,7 @@ void check_out(const char *op, const Tensor &out, bool any) {
            "%s(): functions with out=... arguments don't support automatic differentiation, but one of the arguments "
            "requires grad.",
            op);
-  (void)out;
+  if (modes.fusing) run_before_write(out);
 }
 
 Tensor write_out(const char *op, const Tensor &out, const Tensor &y) {
@@ -576,8 +585,11 @@ void fill_data(const Tensor &t, const Scalar &v) {
 
 Tensor to(const Tensor &x, DType t) {
   if (x.dtype() == t) return x;
-  Tensor y = empty_like(x, t);
-  copy_data(y, x);
+  Tensor y = put_off_copy(x, t);
+  if (!y) {
+    y = empty_like(x, t);
+    copy_data(y, x);
+  }
   DType from = x.dtype();
   return record(y, "ToCopyBackward0", {x}, {}, [from](const Backward &b) -> TensorList {
     const Tensor &g = b.grad();
@@ -598,8 +610,11 @@ Tensor to(const Tensor &x, Device d) {
 }
 
 Tensor clone(const Tensor &x) {
-  Tensor y = empty_like(x);
-  copy_data(y, x);
+  Tensor y = put_off_copy(x, x.dtype());
+  if (!y) {
+    y = empty_like(x);
+    copy_data(y, x);
+  }
   return record(y, "CloneBackward0", {x}, {}, [](const Backward &b) -> TensorList { return {b.grad()}; });
 }
 

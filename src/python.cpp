@@ -61,6 +61,7 @@ NB_MODULE(_C, m) {
     init_ops(m.ptr());
     init_dlpack(m.ptr());
     init_explain(m.ptr());
+    init_fuse(m.ptr());
     init_autocast(m.ptr());
     bind_random(m);
   } catch (...) {

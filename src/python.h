@@ -96,6 +96,9 @@ PyObject *without_frames(PyObject *result);
 // The op itself, whoever watches.
 PyObject *call_unwatched(PyObject *op, PyObject *const *args, Py_ssize_t n, PyObject *keywords);
 
+// ---- python_fuse.cpp
+void init_fuse(PyObject *module);
+
 // ---- python_autocast.cpp
 enum class Autocast : uint8_t { none, lower, float32 };
 void init_autocast(PyObject *module);

@@ -64,6 +64,7 @@ template <class Managed> struct Export {
   Dims shape, strides;
 };
 template <class Managed> Managed *export_tensor(const Tensor &t) {
+  modes.fusing = false; // the consumer may write there, unseen
   auto *e = new Export<Managed>{{}, t, t.shape(), t.strides()};
   // A dimension of size 1 has no step; some consumers compare it with that of a contiguous array.
   Dims plain = contiguous_strides(e->shape);

@@ -306,6 +306,7 @@ int get_buffer(PyObject *self, Py_buffer *view, int flags) {
       e->shape.push_back(Py_ssize_t(t.shape()[d]));
       e->strides.push_back(Py_ssize_t(t.strides()[d] * step));
     }
+    modes.fusing = false; // the consumer may write there, unseen
     *view = {};
     view->buf = t.raw();
     view->len = Py_ssize_t(t.numel() * step);
@@ -511,6 +512,7 @@ PyObject *method_dim(PyObject *self, PyObject *) { return PyLong_FromLongLong(as
 PyObject *method_nelement(PyObject *self, PyObject *) { return PyLong_FromLongLong(as(self)->t.numel()); }
 PyObject *method_element_size(PyObject *self, PyObject *) { return PyLong_FromLongLong(as(self)->t.itemsize()); }
 PyObject *method_data_ptr(PyObject *self, PyObject *) {
+  modes.fusing = false; // whoever has the address may write there, unseen
   return PyLong_FromVoidPtr(as(self)->t.is_meta() ? nullptr : as(self)->t.raw());
 }
 PyObject *method_offset(PyObject *self, PyObject *) { return PyLong_FromLongLong(as(self)->t->offset); }

@@ -95,6 +95,7 @@ Ref<Storage> new_storage(size_t bytes, Device device) {
   return Ref<Storage>::adopt(s);
 }
 Ref<Storage> borrow_storage(void *data, size_t bytes, void *owner, void (*free_owner)(void *)) {
+  modes.fusing = false; // others may write there, unseen
   auto *s = new (allocate(header)) Storage;
   s->data = static_cast<char *>(data);
   s->bytes = bytes;
@@ -115,6 +116,7 @@ void destroy(Storage *s) noexcept {
   release(s, block);
 }
 void resize_storage(Storage &s, size_t bytes) {
+  if (s.waiting.load()) settle(s);
   if (s.device.kind == DeviceKind::meta) {
     s.bytes = bytes;
     return;

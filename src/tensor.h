@@ -69,6 +69,7 @@ Device device_from(const std::string &name);
 struct Storage {
   std::atomic<uint32_t> refs{1};
   std::atomic<uint32_t> version{0};
+  std::atomic<uint32_t> waiting{0}; // ops put off by fuse() that are to write or read this
   Device device;
   char *data = nullptr;
   size_t bytes = 0;
@@ -79,6 +80,7 @@ void destroy(Storage *s) noexcept;
 Ref<Storage> new_storage(size_t bytes, Device device);
 Ref<Storage> borrow_storage(void *data, size_t bytes, void *owner, void (*free_owner)(void *));
 void resize_storage(Storage &s, size_t bytes); // grows in place, keeping the contents
+void settle(Storage &s);                       // runs the ops that wait for it (ops/fuse.cpp)
 
 // A Python number, before it has a dtype.
 struct Scalar {
@@ -102,6 +104,7 @@ Scalar load(const char *from, DType t);
 // The switches of a thread. They are read in every call, so without the detour of dynamic thread-local storage.
 struct Modes {
   bool grad = true, inference = false;
+  bool fusing = false; // element-wise ops wait for each other
   DType default_dtype = DType::F32;
 };
 extern constinit thread_local Modes modes HD_INITIAL_EXEC;
@@ -153,7 +156,11 @@ public:
   int64_t numel() const { return p_->numel; }
   int64_t itemsize() const { return size_of(p_->dtype); }
   bool is_contiguous() const { return p_->contiguous; }
-  char *raw() const { return p_->storage->data + p_->offset * size_of(p_->dtype); }
+  char *raw() const {
+    Storage &s = *p_->storage;
+    if (s.waiting.load(std::memory_order_acquire)) settle(s);
+    return s.data + p_->offset * size_of(p_->dtype);
+  }
   template <class T> T *data() const { return reinterpret_cast<T *>(raw()); }
   uint32_t version() const { return p_->storage->version.load(std::memory_order_relaxed); }
   void bump() const {

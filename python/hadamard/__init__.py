@@ -68,6 +68,7 @@ _LATE = {
     "StrictError": "_strict",
     "StrictWarning": "_strict",
     "diagnose": "_diagnose",
+    "fuse": "_fuse",
 }
 
 

@@ -75,6 +75,9 @@ HD_OPERATOR(|, bitwise_or)
 #undef HD_OPERATOR
 inline Tensor operator-(const Tensor &a) { return ops::neg(a); }
 
+// What a derivative's conj() is of a real tensor: nothing, not a copy.
+inline Tensor apply(const decltype(ops::conj) &op, const Tensor &a) { return a.is_complex() ? apply_to(op, &a) : a; }
+
 // Families of ops; each defines `const OpTable &<family>_ops()`.
 // clang-format off
 #define HD_FAMILIES(X)                                                                                                 \

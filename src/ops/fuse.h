@@ -1,0 +1,38 @@
+// fuse(): element-wise ops that wait for each other, to be run in one pass over memory.
+#pragma once
+#include "call.h"
+
+namespace hadamard {
+
+// Whether a result of this shape is to wait: this thread is inside of a fused function, and the result is large.
+bool waits(const Dims &shape);
+// Puts off y = op(in…); y is on the meta device and has no memory before it is needed.
+void put_off(const char *name, const Loop &loop, DType operands, int conditions, const Tensor *in, int n,
+             const Tensor &y);
+// x cast to a dtype, or copied, where that can wait; nothing where not.
+Tensor put_off_copy(const Tensor &x, DType t);
+// Runs what waits in this thread.
+void run_waiting();
+// The same, where it reads memory that is not only ours, so that a write to `t` may change it unseen.
+void run_before_write(const Tensor &t);
+
+// What explain() is told of each pass before it runs.
+struct FusedStep {
+  const char *name;
+  DType dtype;  // of the result
+  bool written; // the result goes to memory
+  int operands;
+  int of[3]; // number of the step or, from -2 down, of the tensor it reads; -1: a number
+};
+struct FusedPass {
+  Dims shape;
+  long tile, tiles, slots; // elements in a tile, tiles, results that there is room for in one
+  std::vector<FusedStep> steps;
+  std::vector<Dims> read;           // shapes of the tensors that are read
+  double bytes_read, bytes_written; // of memory, in this pass
+  double alone;                     // bytes that its steps would move one by one
+};
+using FuseHook = void (*)(const FusedPass &);
+extern constinit thread_local FuseHook fuse_hook;
+
+} // namespace hadamard
