@@ -88,3 +88,74 @@ def test_gradients(name):
     (g,) = H.autograd.grad(f(x).sum(), x)
     h = 1e-6
     close(g, (f(x.detach() + h) - f(x.detach() - h)) / (2 * h), 1e-7)
+
+
+# x: J0, J1, Y0, Y1, K0, K1, from SciPy
+BESSEL = {
+    0.5: (
+        0.938469807240813,
+        0.24226845767487387,
+        -0.4445187335067066,
+        -1.4714723926702433,
+        0.9244190712276656,
+        1.6564411200033007,
+    ),
+    2.0: (
+        0.22389077914123562,
+        0.5767248077568734,
+        0.5103756726497451,
+        -0.10703243154093756,
+        0.1138938727495334,
+        0.13986588181652246,
+    ),
+    30.0: (
+        -0.08636798358104031,
+        -0.11875106261662305,
+        -0.11729573168666398,
+        0.08442557066174713,
+        2.1324774964630563e-14,
+        2.1677320018915495e-14,
+    ),
+}
+
+
+def test_bessel_functions():
+    names = "bessel_j0 bessel_j1 bessel_y0 bessel_y1 modified_bessel_k0 modified_bessel_k1".split()
+    for x, values in BESSEL.items():
+        for name, value in zip(names, values, strict=True):
+            got = float(getattr(H.special, name)(H.tensor(x, dtype=H.float64)))
+            assert abs(got - value) < 2e-14 * max(abs(value), 1e-3 if "bessel_k" not in name else 0), (name, x)
+    x = H.linspace(0.01, 60, 500, dtype=H.float64)
+    s = H.special
+    # Wronskians: J1 Y0 - J0 Y1 = 2 / (πx) and I0 K1 + I1 K0 = 1 / x.
+    w = s.bessel_j1(x) * s.bessel_y0(x) - s.bessel_j0(x) * s.bessel_y1(x)
+    H.testing.assert_close(w, 2 / (math.pi * x), rtol=1e-12, atol=1e-13)
+    w = s.i0e(x) * s.scaled_modified_bessel_k1(x) + s.i1e(x) * s.scaled_modified_bessel_k0(x)
+    H.testing.assert_close(w, 1 / x, rtol=1e-11, atol=0)
+    H.testing.assert_close(s.modified_bessel_k0(x), s.scaled_modified_bessel_k0(x) * (-x).exp(), rtol=1e-13, atol=0)
+    assert s.bessel_y0(H.tensor([0.0, -1.0])).tolist()[0] == -math.inf
+    assert s.modified_bessel_k1(H.tensor([0.0, math.inf])).tolist() == [math.inf, 0.0]
+    assert s.bessel_j0(H.tensor([1, 2])).dtype == H.float32
+    with pytest.raises(NotImplementedError, match="\"bessel_j0_cpu\" not implemented for 'Half'"):
+        s.bessel_j0(H.ones(1, dtype=H.float16))
+
+
+def test_incomplete_gamma_functions():
+    s = H.special
+    n = H.arange(1, 40, dtype=H.float64)
+    x = H.tensor([0.1, 1.0, 7.0, 30.0, 90.0], dtype=H.float64).unsqueeze(1)
+    # Q(n, x) = e^-x Σ x^k / k! for k < n.
+    k = H.arange(40, dtype=H.float64)
+    terms = (k * x.log() - x - (k + 1).lgamma()).exp()
+    H.testing.assert_close(s.gammaincc(n, x), terms.cumsum(-1)[:, :-1], rtol=1e-11, atol=0)
+    H.testing.assert_close(s.gammainc(n, x) + s.gammaincc(n, x), H.ones(5, 39, dtype=H.float64))
+    half = H.tensor(0.5, dtype=H.float64)
+    H.testing.assert_close(s.gammainc(half, x), x.sqrt().erf(), rtol=1e-12, atol=0)
+    big = H.tensor([1e3, 1e5], dtype=H.float64)
+    assert ((s.gammainc(big, big) - 0.5).abs() < 0.01).all()
+    z = H.rand(4, dtype=H.float64).add(0.5).requires_grad_()
+    for f in (H.igamma, H.igammac):
+        assert H.autograd.gradcheck(lambda z, f=f: f(H.tensor([0.3, 1.0, 2.0, 5.0], dtype=H.float64), z), z)
+        assert H.autograd.gradgradcheck(lambda z, f=f: f(H.tensor([0.3, 1.0, 2.0, 5.0], dtype=H.float64), z), z)
+    with pytest.raises(NotImplementedError, match="the derivative for 'igamma: input' is not implemented"):
+        H.igamma(z, z).sum().backward()

@@ -44,7 +44,7 @@ newaxis = None
 _MODULES = frozenset(
     "autograd nn optim utils linalg special testing random serialization cuda backends func fft distributed "
     "errors hub jit onnx mps xpu version types return_types amp overrides multiprocessing "
-    "distributions compiler profiler array_api accelerator".split()
+    "distributions compiler profiler array_api accelerator signal".split()
 )
 _LATE = {
     "save": "serialization",
@@ -83,7 +83,7 @@ def __getattr__(name):
                 raise
             raise AttributeError(f"module 'torch' has no attribute '{name}'") from None
     else:
-        for source in ("_composites", "_products", "_algebra"):
+        for source in ("_composites", "_products", "_algebra", "_spectral", "_statistics", "_names"):
             try:
                 module = _import_module("." + source, __name__)
             except ModuleNotFoundError:

@@ -1,4 +1,4 @@
-"""What several modules of functions need: torch's word for a dtype, and out=."""
+"""What several modules of functions need: torch's word for a dtype, out=, and results with named parts."""
 
 _SCALARS = {
     "float16": "Half",
@@ -28,3 +28,23 @@ def into(out, y):
     if out.shape != y.shape:
         out.resize_(y.shape)
     return out.copy_(y)
+
+
+def named(name, fields):
+    """A class of tuples with named entries that print as the results of max and sort do."""
+
+    def show(self):
+        from hadamard._tensor_str import named_tuple_repr
+
+        return named_tuple_repr(self)
+
+    def entry(i):
+        return property(lambda self: self[i])
+
+    def new(cls, *values):
+        return tuple.__new__(cls, values)
+
+    body = {f: entry(i) for i, f in enumerate(fields)}
+    body |= {"__slots__": (), "__match_args__": tuple(fields), "__module__": "torch.return_types"}
+    body |= {"__new__": new, "__repr__": show, "__reduce__": lambda self: (tuple, (tuple(self),))}
+    return type(name, (tuple,), body)

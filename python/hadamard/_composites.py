@@ -178,7 +178,14 @@ dsplit.__doc__ = """Parts behind each other, along dim 2.
     """
 
 
+def _tensors(name, *operands):
+    for i, (word, t) in enumerate(zip(("input", "other"), operands, strict=True), 1):
+        if not isinstance(t, _C.Tensor):
+            raise TypeError(f"{name}(): argument '{word}' (position {i}) must be Tensor, not {type(t).__name__}")
+
+
 def _whole(name, a, b):
+    _tensors(name, a, b)
     t = _C.result_type(a, b)
     if t.is_floating_point or t.is_complex or t == _C.bool:
         raise NotImplementedError(f"\"{name}_cpu\" not implemented for '{scalar_name(t)}'")
@@ -220,6 +227,7 @@ def ldexp(input, other, *, out=None):
     >>> H.ldexp(H.tensor([1.0, 3.0]), H.tensor([1, 2]))
     tensor([ 2., 12.])
     """
+    _tensors("ldexp", input, other)
     return _C.mul(input, _C.pow(2.0, other), out=out)
 
 

@@ -423,20 +423,6 @@ def where(self, condition, other):
 
 
 @_method
-def logit_(self, eps=None):
-    """In place: the inverse of the sigmoid."""
-    return self._assign(self.logit(eps))
-
-
-@_method
-def i0_(self):
-    """In place: the modified Bessel function of order 0."""
-    from .special import i0
-
-    return self._assign(i0(self))
-
-
-@_method
 def mvlgamma_(self, p):
     """In place: the logarithm of the multivariate gamma function of dimension p."""
     from .special import multigammaln
@@ -520,7 +506,85 @@ def _late(name):
 
 
 for _name in (
-    "cholesky cholesky_inverse cholesky_solve det i0 inverse logdet logit lu_solve matrix_exp matrix_power mvlgamma "
-    "pinverse polygamma qr slogdet svd"
+    "as_strided_scatter cholesky cholesky_inverse cholesky_solve det dsplit frexp gcd geqrf histogram hsplit i0 igamma "
+    "igammac inverse istft lcm ldexp logdet logit lu_solve matrix_exp matrix_power mvlgamma narrow_copy "
+    "nonzero_static orgqr ormqr pinverse polygamma qr slogdet stft svd triangular_solve unsafe_chunk unsafe_split "
+    "unsafe_split_with_sizes vsplit"
 ).split():
     setattr(Tensor, _name, _late(_name))
+
+
+def _late_in_place(name):
+    def method(self, *args):
+        import hadamard
+
+        return self._assign(getattr(hadamard, name)(self, *args))
+
+    method.__name__ = method.__qualname__ = name + "_"
+    method.__doc__ = f"`{name}` in place."
+    return method
+
+
+for _name in "gcd i0 igamma igammac lcm logit".split():
+    setattr(Tensor, _name + "_", _late_in_place(_name))
+
+
+@_method
+def ldexp_(self, other):
+    """In place: this tensor times 2^other."""
+    return self.mul_(_C.pow(2.0, other))
+
+
+@_method
+def lu(self, pivot=True, get_infos=False):
+    """`torch.lu`, as a plain tuple."""
+    import hadamard
+
+    return tuple(hadamard.lu(self, pivot, get_infos))
+
+
+@_method
+def is_conj(self):
+    """False: conjugates are computed at once."""
+    return False
+
+
+@_method
+def is_neg(self):
+    """False: negatives are computed at once."""
+    return False
+
+
+@_method
+def resize(self, *size):
+    """The elements in another shape of the same number: torch's older name for `reshape`."""
+    return self.reshape(*size)
+
+
+@_method
+def resize_as(self, tensor):
+    """`resize` to the shape of a tensor."""
+    return self.reshape(tensor.shape)
+
+
+@_method
+def new_empty_strided(self, size, stride, dtype=None, device=None, requires_grad=False):
+    """An uninitialised tensor of these sizes and strides, with this tensor's dtype and device unless others are given.
+
+    >>> import hadamard as H
+    >>> H.ones(2).new_empty_strided((2, 3), (1, 2)).stride()
+    (1, 2)
+    """
+    y = _C.empty_strided(size, stride, dtype=dtype or self.dtype, device=device or self.device)
+    return y.requires_grad_(requires_grad)
+
+
+@_method
+def to_dense(self, dtype=None, *, masked_grad=None):
+    """This tensor, which is dense already; of another dtype where one is given."""
+    return self if dtype is None else self.to(dtype)
+
+
+@_method
+def record_stream(self, stream):
+    """Accepted for torch's sake: there are no streams."""

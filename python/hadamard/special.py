@@ -7,7 +7,9 @@ import math
 
 import hadamard as H
 from hadamard import _C
+from hadamard._bessel import *  # noqa: F403
 from hadamard._common import into, scalar_name
+from hadamard._incomplete_gamma import gammainc, gammaincc  # noqa: F401
 
 # The same functions under their names here.
 digamma = psi = _C.digamma

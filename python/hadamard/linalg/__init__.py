@@ -4,6 +4,7 @@ Decompositions are LAPACK's, by way of NumPy, which is imported when the first o
 and gradients of gradients.
 """
 
+from ._householder import householder_product
 from ._products import (
     cond,
     cross,
@@ -34,6 +35,7 @@ __all__ = [
     "eigh",
     "eigvals",
     "eigvalsh",
+    "householder_product",
     "inv",
     "inv_ex",
     "LinAlgError",

@@ -3,7 +3,7 @@
 import math
 
 import hadamard as H
-from hadamard._common import scalar_name
+from hadamard._common import named, scalar_name
 from hadamard.autograd.function import Function
 
 from ._support import (
@@ -16,7 +16,6 @@ from ._support import (
     conj_transposed,
     first_failure,
     foreign,
-    named,
     numpy,
     raise_singular,
     sum_to,

@@ -1,7 +1,7 @@
 """Eigenvalues and singular values, and what is made of them: pseudo-inverse, rank, least squares, determinants."""
 
 import hadamard as H
-from hadamard._common import scalar_name
+from hadamard._common import named, scalar_name
 from hadamard.autograd.function import Function
 
 from ._solve import inv, solve
@@ -15,7 +15,6 @@ from ._support import (
     conj_transposed,
     differences,
     foreign,
-    named,
     numpy,
     off_diagonal,
     real_part,

@@ -13,25 +13,6 @@ class _LinAlgError(RuntimeError):
 LinAlgError = _LinAlgError
 
 
-def named(name, fields):
-    # A tuple with named entries that prints as the results of max and sort do.
-    def show(self):
-        from hadamard._tensor_str import named_tuple_repr
-
-        return named_tuple_repr(self)
-
-    def entry(i):
-        return property(lambda self: self[i])
-
-    def new(cls, *values):
-        return tuple.__new__(cls, values)
-
-    body = {f: entry(i) for i, f in enumerate(fields)}
-    body |= {"__slots__": (), "__match_args__": tuple(fields), "__module__": "torch.return_types"}
-    body |= {"__new__": new, "__repr__": show, "__reduce__": lambda self: (tuple, (tuple(self),))}
-    return type(name, (tuple,), body)
-
-
 def numpy():
     try:
         import numpy

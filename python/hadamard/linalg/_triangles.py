@@ -1,6 +1,7 @@
 """Factors that are triangles: Cholesky, LU, QR, and what is solved with them."""
 
 import hadamard as H
+from hadamard._common import named
 from hadamard.autograd.function import Function
 
 from ._solve import _substitute, solve_triangular
@@ -17,7 +18,6 @@ from ._support import (
     first_failure,
     foreign,
     matrices,
-    named,
     numpy,
     real_part,
     sum_to,
@@ -322,6 +322,19 @@ def lu_factor(A, *, pivot=True, out=None):
     return write(out, _LUFactor(LU, pivots))
 
 
+def permutation(pivots, n, dtype):
+    """The matrix P of the swaps of rows (…, k), counted from 1, that a factorisation of (…, n, m) reports."""
+    np = numpy()
+    swaps = array_of(pivots).reshape(-1, pivots.shape[-1])
+    orders = np.tile(np.arange(n), (swaps.shape[0], 1))
+    for order, swap in zip(orders, swaps, strict=True):
+        for k, p in enumerate(swap):
+            order[[k, p - 1]] = order[[p - 1, k]]
+    P = np.zeros((len(orders), n, n), np.float32)
+    P[np.arange(len(orders))[:, None], orders, np.arange(n)] = 1
+    return tensor_of(P.reshape(*pivots.shape[:-1], n, n)).to(dtype)
+
+
 def lu_solve(LU, pivots, B, *, left=True, adjoint=False, out=None):
     """X with A X = B (X A = B where `left` is false; Aᴴ for A where `adjoint`), from the results of `lu_factor`."""
     name = "torch.linalg.lu_solve"
@@ -335,15 +348,7 @@ def lu_solve(LU, pivots, B, *, left=True, adjoint=False, out=None):
     if not left:
         return write(out, conj_transposed(lu_solve(LU, pivots, conj_transposed(B), adjoint=not adjoint)))
     n = LU.shape[-1]
-    swaps = matrices(array_of(pivots)[..., None])[..., 0]
-    np = numpy()
-    orders = np.tile(np.arange(n), (swaps.shape[0], 1))
-    for order, swap in zip(orders, swaps, strict=True):
-        for k, p in enumerate(swap):
-            order[[k, p - 1]] = order[[p - 1, k]]
-    P = np.zeros((len(orders), n, n), array_of(LU).dtype)
-    P[np.arange(len(orders))[:, None], orders, np.arange(n)] = 1
-    P = tensor_of(P.reshape(*LU.shape[:-2], n, n))
+    P = permutation(pivots, n, LU.dtype)
     if adjoint:
         x = solve_triangular(conj_transposed(LU), B, upper=False)
         return write(out, P @ solve_triangular(conj_transposed(LU), x, upper=True, unitriangular=True))

@@ -946,10 +946,7 @@ cosine_similarity = _C.cosine_similarity
 pairwise_distance = _C.pairwise_distance
 
 
-def pdist(input, p=2):
-    """The p-norm distance of every pair of rows: (N, D) to (N · (N - 1) / 2,)."""
-    i, j = H.triu_indices(input.size(0), input.size(0), 1)
-    return H.linalg.vector_norm(input[i] - input[j], p, -1)
+pdist = H.pdist
 
 
 # Pooling
