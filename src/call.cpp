@@ -382,8 +382,9 @@ Tensor run_general(const Elementwise &op, const Tensor *in, int n, const Tensor 
                   "unsupported operation: more than one element of the written-to tensor refers to a single memory "
                   "location. Please clone() the tensor before performing the operation.",
                   "overlap");
+    if (inplace && out.dtype() == wanted && put_off_inplace(op.name, loop, common, skip, in, n)) return out;
   } else {
-    bool later = device.kind == DeviceKind::cpu && waits(shape);
+    bool later = device.kind == DeviceKind::cpu && waits(shape, in, n);
     y = new_result(in, n, shape, wanted, later ? Device{DeviceKind::meta} : device);
     y->wrapped = numbers;
     if (later) {
@@ -499,13 +500,13 @@ Tensor run(const Elementwise &op, const Tensor *in, int n, const Tensor &out) {
   Tensor y;
   bool later = false;
   if (modes.fusing)
-    for (int i = 0; i < n; ++i) later |= waits(in[i].shape());
+    for (int i = 0; i < n; ++i) later |= waits(in[i].shape(), in + i, 1);
   if (!out && !later && run_plain(op, in, n, y, false)) return y;
   return run_general(op, in, n, out, false);
 }
 void run_inplace(const Elementwise &op, const Tensor *in, int n) {
   Tensor self = in[0];
-  if (!run_plain(op, in, n, self, true)) run_general(op, in, n, self, true);
+  if ((modes.fusing && self->storage->waiting.load()) || !run_plain(op, in, n, self, true)) run_general(op, in, n, self, true);
 }
 
 void check_out(const char *op, const Tensor &out, bool any) {

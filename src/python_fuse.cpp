@@ -40,9 +40,9 @@ void note(const FusedPass &p) {
                                 s.written ? Py_True : Py_False, "of", of.get()));
       if (!step || PyList_Append(steps.get(), step.get()) < 0) return nullptr;
     }
-    for (auto &shape : p.read) {
-      Object size(size_object(shape));
-      if (!size || PyList_Append(read.get(), size.get()) < 0) return nullptr;
+    for (auto &r : p.read) {
+      Object size(size_object(r.shape)), one(size ? Py_BuildValue("(On)", size.get(), Py_ssize_t(r.data)) : nullptr);
+      if (!one || PyList_Append(read.get(), one.get()) < 0) return nullptr;
     }
     Object shape(size_object(p.shape));
     return Py_BuildValue("{s:O,s:l,s:l,s:l,s:O,s:O,s:d,s:d,s:d}", "shape", shape.get(), "tile", p.tile, "tiles",
@@ -71,8 +71,14 @@ PyObject *record_passes(PyObject *, PyObject *args) {
   return y.take();
 }
 
+// _waits(tensor): whether it has no numbers yet.
+PyObject *waits(PyObject *, PyObject *o) {
+  return PyBool_FromLong(is_tensor(o) && unwrap(o)->storage->waiting.load() && !unwrap(o)->storage->data);
+}
+
 PyMethodDef functions[] = {{"_fused", (PyCFunction)(void *)fused, METH_FASTCALL, nullptr},
                            {"_record_passes", record_passes, METH_VARARGS, nullptr},
+                           {"_waits", waits, METH_O, nullptr},
                            {}};
 
 } // namespace

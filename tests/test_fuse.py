@@ -11,7 +11,7 @@ from hadamard.autograd import gradcheck, gradgradcheck
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-N = 9001  # odd, and large enough to wait
+N = 40001  # odd, and large enough to wait
 
 
 def bits(t):
@@ -79,10 +79,10 @@ def test_broadcasting_along_rows_and_columns():
     def f(x, row, column):
         return (x * row + column).relu() - row
 
-    x, row, column = H.randn(97, 131), H.randn(131), H.randn(97, 1)
+    x, row, column = H.randn(397, 131), H.randn(131), H.randn(397, 1)
     z, (one,) = passes(f, x, row, column)
     assert same(z, f(x, row, column)) and len(one["steps"]) == 4
-    assert [tuple(s) for s in one["read"]] == [(97, 131), (1, 131), (97, 1)]
+    assert [tuple(s) for s, _ in one["read"]] == [(397, 131), (1, 131), (397, 1)]
 
 
 def test_a_smaller_result_is_a_pass_of_its_own_before():
@@ -106,9 +106,9 @@ def test_dtypes_meet_and_casts_are_steps():
 def test_other_ops_end_a_pass_and_begin_another():
     def f(x, w):
         y = (x * 2 + 1) @ w
-        return (y - y.mean()).exp()
+        return (y - y[0, 0]).exp()
 
-    x, w = H.randn(128, 64), H.randn(64, 80)
+    x, w = H.randn(600, 64), H.randn(64, 80)
     z, (first, second) = passes(f, x, w)
     assert same(z, f(x, w)) and names(first) == ["mul", "add"] and names(second) == ["sub", "exp"]
 
@@ -122,6 +122,61 @@ def test_a_long_loop_stays_bounded():
     x = H.randn(N)
     z, found = passes(f, x)
     assert same(z, f(x)) and len(found) > 10 and sum(s["written"] for p in found for s in p["steps"]) < 30
+
+
+@pytest.mark.parametrize("dtype", [H.float32, H.float64, H.int32])
+@pytest.mark.parametrize(
+    "shape", [(32768,), (40961,), (100_000,), (128, 256), (5, 8192), (3, 20000), (533, 77), (4, 70, 130)]
+)
+def test_reductions_end_a_chain_in_the_same_pass(shape, dtype):
+    def f(x, y):
+        z = x * y
+        return (z + 1).sum(), z.sum(-1), (z * z).amax(-1, keepdim=True), (z > 0).all(), (z > 0).sum()
+
+    H.manual_seed(0)
+    x, y = (H.randn(shape) * 9).to(dtype), (H.randn(shape) * 9).to(dtype)
+    for threads in (1, 2):
+        before = H.get_num_threads()
+        H.set_num_threads(threads)
+        try:
+            assert same(H.fuse(f)(x, y), f(x, y))
+        finally:
+            H.set_num_threads(before)
+
+
+def test_a_loss_reads_its_operands_once_and_writes_one_number():
+    def f(x, y):
+        return ((x - y) ** 2).mean()
+
+    x, y = H.randn(N), H.randn(N)
+    z, (first, second) = passes(f, x, y)
+    assert same(z, f(x, y))
+    assert names(first) == ["sub", "mul", "sum"] and names(second) == ["div"]
+    assert (first["bytes_read"], first["bytes_written"]) == (8 * N, 4)
+
+
+def test_rows_are_normalised_in_three_passes():
+    def f(x):
+        d = x - x.mean(-1, keepdim=True)
+        return d / (d * d).mean(-1, keepdim=True).sqrt()
+
+    x = H.randn(300, 130)
+    z, found = passes(f, x)
+    assert same(z, f(x))
+    assert [names(p) for p in found if p["shape"][-1] == 130] == [["sum"], ["sub", "mul", "sum"], ["div"]]
+
+
+def test_in_place_on_what_waits_stays_in_the_tile():
+    def f(x):
+        y = x * 2
+        y += x
+        y.clamp_(0).mul_(y)
+        return y
+
+    x = H.randn(N)
+    z, (one,) = passes(f, x)
+    assert same(z, f(x)) and names(one) == ["mul", "add", "clamp_min", "mul"]
+    assert [s["written"] for s in one["steps"]] == [False, False, False, True]
 
 
 @pytest.mark.parametrize("threads", [1, 2])
@@ -158,6 +213,12 @@ ONE = [
     lambda x: x.mul_(0.5),
     lambda x: x.add_(x.mean()),
     lambda x: x.sum(-1, keepdim=True),
+    lambda x: x.double().mean() + x,
+    lambda x: x.float().var(-1, keepdim=True) - x,
+    lambda x: x.amax(tuple(range(1, x.dim())), keepdim=True) if x.dim() > 1 else x.any(),
+    lambda x: x.argmax(-1, keepdim=True),
+    lambda x: x.sum(),
+    lambda x: x.softmax(-1),
 ]
 TWO = [
     H.add,
@@ -171,7 +232,18 @@ TWO = [
     lambda a, b: a.sub_(b),
     lambda a, b: a if bool((a > b).any()) else b,
 ]
-SHAPES = [(N,), (97, 131), (31, 1, 301), (64, 128), (5, 7, 11, 29), (2, 9000), (9000, 2)]
+SHAPES = [
+    (N,),
+    (397, 131),
+    (31, 1, 1201),
+    (128, 256),
+    (5, 7, 47, 29),
+    (2, 19000),
+    (19000, 2),
+    (3, 17000),
+    (32768,),
+    (16, 64, 64),
+]
 
 
 def operand(rng, shape):
@@ -205,7 +277,8 @@ def program(rng):
     return f
 
 
-@settings(max_examples=150, deadline=None)
+@pytest.mark.filterwarnings("ignore:var")
+@settings(max_examples=200, deadline=None)
 @given(st.integers(0, 2**32))
 def test_any_program_gives_the_same_bits(seed):
     rng = random.Random(seed)
@@ -251,7 +324,7 @@ GRADIENTS = {
 @pytest.mark.parametrize("name", GRADIENTS)
 def test_gradients_have_the_same_bits(name):
     H.manual_seed(1)
-    plain, fused = both(GRADIENTS[name], H.rand(96, 101), H.rand(96, 101))
+    plain, fused = both(GRADIENTS[name], H.rand(396, 101), H.rand(396, 101))
     for a, b in zip(plain, fused, strict=True):
         assert (a is None) == (b is None) and (a is None or bits(a) == bits(b))
 
@@ -269,7 +342,7 @@ def test_gradients_against_finite_differences_and_of_gradients():
     x, y = H.rand(3, 5, dtype=H.float64, requires_grad=True), H.rand(5, dtype=H.float64, requires_grad=True)
 
     def f(x, y):  # large inside, small outside
-        return H.fuse(chain)(x.expand(700, 3, 5), y.expand(700, 3, 5)).mean(0)
+        return H.fuse(chain)(x.expand(4000, 3, 5), y.expand(4000, 3, 5)).mean(0)
 
     assert gradcheck(f, (x, y)) and gradgradcheck(f, (x, y))
 
@@ -351,7 +424,7 @@ def test_a_tensor_that_changes_its_shape_or_storage():
         x.data = H.zeros(2, 2)
         return y, z, z.T * y
 
-    x = H.randn(101, 101)
+    x = H.randn(201, 201)
     assert same(H.fuse(f)(x.clone()), f(x.clone()))
 
 
@@ -439,7 +512,7 @@ def test_state_and_random_numbers():
 
 def test_a_module_and_a_method():
     model = H.nn.Sequential(H.nn.Linear(50, 200), H.nn.GELU(), H.nn.LayerNorm(200), H.nn.Tanh())
-    x = H.randn(64, 50)
+    x = H.randn(256, 50)
     assert same(H.fuse(model)(x), model(x))
 
     class Gate:
@@ -453,7 +526,7 @@ def test_a_module_and_a_method():
 
 
 def test_with_vmap_and_func():
-    x = H.randn(50, 300)
+    x = H.randn(200, 300)
     assert same(H.vmap(H.fuse(lambda r: r.exp() * 2 + 1))(x), x.exp() * 2 + 1)
     assert same(H.fuse(H.vmap(lambda r: r.exp() * 2 + 1))(x), x.exp() * 2 + 1)
     assert same(H.func.grad(lambda v: H.fuse(chain)(v, x).sum())(x), H.func.grad(lambda v: chain(v, x).sum())(x))

@@ -12,14 +12,15 @@ def fuse(function):
 
     Memory is slower than arithmetic, and op by op each result of `sigmoid(x * y + x) * y` goes to memory and back.
     In a fused function an op checks its arguments, decides on shape and dtype and raises its errors as ever, but its
-    result waits. When the function returns, or something else needs the numbers (a product, a reduction, `item()`,
-    `print`, `if`), all that waits is run for a tile of some thousand elements, which stays in the first-level cache,
-    then for the next tile. Only what is still held by somebody is written. The kernels are those of the single ops, so
-    results have the same bits. Nothing is compiled, the first call is as fast as any, and since the function itself
-    runs each time it may do whatever a function may: branch on values, write in place, keep state, raise.
+    result waits, and so do sums and other reductions over the last dimensions or over all. When the function returns,
+    or something needs the numbers (a product, `item()`, `print`, `if`), all that waits is run for a tile of some
+    thousand elements, which stays in the first-level cache, then for the next tile. Only what somebody still holds is
+    written. The kernels are those of the single ops, in the same order of summation: results have the same bits.
+    Nothing is compiled, the first call is as fast as any, and since the function itself runs each time it may do
+    whatever a function may: branch on values, write in place, keep state, raise.
 
     Gradients of what was recorded inside are fused in the same way when `backward()` comes to them, and so are theirs.
-    Results of fewer than 8192 elements do not wait. `function` may be anything that can be called, a module too.
+    Results of fewer than 32768 elements do not wait. `function` may be anything that can be called, a module too.
     `explain(fused, *args)` shows the passes, what they move and what ended each.
 
     Memory that a tensor shares with NumPy or another library must not be written to by that library during the call,
@@ -29,13 +30,13 @@ def fuse(function):
     >>> @H.fuse
     ... def gate(x, y):
     ...     return H.sigmoid(x * y + x) * y
-    >>> x, y = H.randn(100, 100, requires_grad=True), H.randn(100, 100)
+    >>> x, y = H.randn(200, 200, requires_grad=True), H.randn(200, 200)
     >>> z = gate(x, y)
     >>> H.equal(z, H.sigmoid(x * y + x) * y)
     True
     >>> z.sum().backward()
     >>> x.grad.shape
-    torch.Size([100, 100])
+    torch.Size([200, 200])
     """
     if not callable(function):
         raise TypeError(f"fuse(): expected something that can be called, not {type(function).__name__}")

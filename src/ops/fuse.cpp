@@ -1,9 +1,8 @@
-// Element-wise ops put off inside of fuse(), and the passes that run them tile by tile.
+// Element-wise ops and reductions put off inside of fuse(), and when they run.
 //
 // An op in a fused function checks, promotes and decides on its result as ever, but its result has no memory: the step
 // waits in the thread's program. Whoever asks for the address of a tensor (Tensor::raw) that a waiting step is to write
-// or to read has the program run first, so nothing outside sees a difference. A pass runs all waiting steps of one
-// shape for a tile of it, then for the next tile, by the same kernels as ever; a result goes to memory only where
+// or to read has the program run first, so nothing outside sees a difference. A result goes to memory only where
 // somebody still holds it.
 #include "ops/fuse.h"
 
@@ -11,41 +10,18 @@
 #include <memory>
 #include <mutex>
 
-#include "cpu/threads.h"
+#include "ops/fuse_pass.h"
+#include "ops/reduce.h"
 #include "patient_lock.h"
 
 namespace hadamard {
-
-constinit thread_local FuseHook fuse_hook = nullptr;
-
 namespace {
 
-constexpr int64_t least = 8192;   // elements of a result that waits
-constexpr size_t most_steps = 64; // that wait for each other
-constexpr long tile_bytes = 8192; // of one operand in a tile
-constexpr long grain = 65536;     // elements times steps that a thread should get at least
-constexpr int tile_workspace = 7;
+using namespace fusing;
 
-struct Source {
-  int step = -1;       // the step that it is the result of
-  bool inside = false; // as it comes from that step: same shape, same layout
-  Ref<Storage> memory; // otherwise, where it lies
-  int64_t offset = 0;
-  Dims stride; // in bytes, 0 where repeated
-  alignas(16) char number[16];
-
-  bool is_number() const { return step < 0 && !memory; }
-};
-
-struct Step {
-  const char *name;
-  const Loop *loop;
-  Dims shape, stride;  // of the result, in bytes
-  Ref<Storage> result; // empty where it was overwritten
-  int sources;
-  Source in[3];
-  int64_t numel = 0;
-};
+constexpr int64_t least = 32768;       // elements of a result that waits
+constexpr size_t most_steps = 64;      // that wait for each other
+constexpr int64_t longest_row = 16384; // of which a tile holds at least one where rows are reduced
 
 Dims in_bytes(const Tensor &t, const Dims &to) {
   Dims r(to.size(), 0);
@@ -55,256 +31,7 @@ Dims in_bytes(const Tensor &t, const Dims &to) {
   return r;
 }
 
-// ---- a pass: steps of one shape
-
-struct Operand {        // of the steps of a pass
-  char *data = nullptr; // in memory, or of a number
-  int slot = -1;        // in the tile
-  Dims stride;          // over the dimensions of the pass
-};
-struct Instruction {
-  const Loop *loop;
-  int operand[max_operands];
-  // Its grid on a tile, joined as far as its own operands allow; the first dimension is `factor` times as long as the
-  // part of the tile's.
-  int ndim;
-  long factor;
-  Dims shape;
-  SmallVec<long, 4 * max_operands> stride; // [dim][operand]
-};
-
-class Pass {
-  Dims shape_;
-  std::vector<Operand> operands_;
-  std::vector<Instruction> code_;
-  int split_ = 0; // the dimension of which a tile has a part; whole behind it, one index before it
-  long part_ = 1, parts_ = 1, tiles_ = 1, inner_ = 1;
-  long slots_ = 0, slot_bytes_ = 0;
-
-public:
-  Pass(const std::vector<Step> &steps, const std::vector<int> &mine, const std::vector<bool> &written,
-       const std::vector<int> &pass_of, const std::vector<int> &last_use);
-  void run() const;
-  void tell(const std::vector<Step> &steps, const std::vector<int> &mine, const std::vector<bool> &written) const;
-
-private:
-  void order_dims();
-  void cut(int itemsize);
-  void run_tile(long index, char *scratch) const;
-};
-
-Pass::Pass(const std::vector<Step> &steps, const std::vector<int> &mine, const std::vector<bool> &written,
-           const std::vector<int> &pass_of, const std::vector<int> &last_use)
-    : shape_(steps[mine[0]].shape) {
-  int itemsize = 1;
-  for (int i : mine)
-    for (int k = 0; k < steps[i].loop->operands; ++k) itemsize = std::max<int>(itemsize, steps[i].loop->size[k]);
-  std::vector<int> place(steps.size(), -1); // of a step's result among the operands
-  // Results first: the order of the dimensions follows them.
-  for (int i : mine)
-    if (written[i]) {
-      place[i] = int(operands_.size());
-      operands_.push_back({steps[i].result->data, -1, steps[i].stride});
-    }
-  std::vector<int> free;
-  for (int i : mine) {
-    const Step &s = steps[i];
-    Instruction c{s.loop, {}, 0, 1, {}, {}};
-    for (int k = 0; k < s.sources; ++k) {
-      const Source &in = s.in[k];
-      int &p = c.operand[k + 1];
-      if (in.inside && pass_of[in.step] == pass_of[i]) {
-        p = place[in.step];
-        continue;
-      }
-      p = int(operands_.size());
-      if (in.inside) operands_.push_back({steps[in.step].result->data, -1, steps[in.step].stride});
-      else if (in.is_number()) operands_.push_back({const_cast<char *>(in.number), -1, Dims(shape_.size(), 0)});
-      else operands_.push_back({in.memory->data + in.offset, -1, in.stride});
-    }
-    // A slot is free again behind the last step that reads it, or for that step's own result of the same size.
-    auto give_back = [&](bool same_size) {
-      for (int k = 0; k < s.sources; ++k) {
-        int j = s.in[k].step;
-        if (!s.in[k].inside || pass_of[j] != pass_of[i] || written[j] || last_use[j] != i || place[j] < 0) continue;
-        if ((s.loop->size[k + 1] == s.loop->size[0]) != same_size) continue;
-        free.push_back(operands_[place[j]].slot);
-        place[j] = -1;
-      }
-    };
-    give_back(true);
-    if (!written[i]) {
-      if (free.empty()) free.push_back(int(slots_++));
-      place[i] = int(operands_.size());
-      operands_.push_back({nullptr, free.back(), {}});
-      free.pop_back();
-    }
-    c.operand[0] = place[i];
-    give_back(false);
-    code_.push_back(std::move(c));
-  }
-  order_dims();
-  cut(itemsize);
-}
-
-// The innermost dimension gets the smallest strides; dimensions that follow each other everywhere become one.
-void Pass::order_dims() {
-  int n = int(shape_.size());
-  SmallVec<int, 8> order;
-  auto outside = [&](int a, int b) {
-    for (auto &o : operands_) {
-      if (o.slot >= 0) continue;
-      int64_t x = o.stride[a], y = o.stride[b];
-      if (x && y && x != y) return x > y;
-    }
-    return true;
-  };
-  for (int d = 0; d < n; ++d) {
-    if (shape_[d] == 1) continue;
-    int at = int(order.size());
-    while (at > 0 && !outside(order[at - 1], d)) --at;
-    order.insert(at, d);
-  }
-  Dims shape;
-  std::vector<Dims> stride(operands_.size());
-  for (int d : order) {
-    bool joined = !shape.empty();
-    for (size_t k = 0; k < operands_.size() && joined; ++k)
-      if (operands_[k].slot < 0) joined = stride[k].back() == shape_[d] * operands_[k].stride[d];
-    if (joined) shape.back() *= shape_[d];
-    else shape.push_back(shape_[d]);
-    for (size_t k = 0; k < operands_.size(); ++k) {
-      if (operands_[k].slot >= 0) continue;
-      if (joined) stride[k].back() = operands_[k].stride[d];
-      else stride[k].push_back(operands_[k].stride[d]);
-    }
-  }
-  shape_ = shape;
-  for (size_t k = 0; k < operands_.size(); ++k) operands_[k].stride = stride[k];
-}
-
-// Decides on tiles, and on what each step's grid on a tile is.
-void Pass::cut(int itemsize) {
-  const long wanted = tile_bytes / itemsize;
-  int n = int(shape_.size());
-  for (split_ = n - 1; split_ > 0 && inner_ * shape_[split_] <= wanted; --split_) inner_ *= shape_[split_];
-  long length = shape_[split_], unit = inner_ == 1 ? 64 : 1;
-  parts_ = std::max<long>(1, (length * inner_ + wanted - 1) / wanted);
-  part_ = (length + parts_ - 1) / parts_;
-  part_ = (part_ + unit - 1) / unit * unit;
-  parts_ = (length + part_ - 1) / part_;
-  tiles_ = parts_;
-  for (int d = 0; d < split_; ++d) tiles_ *= shape_[d];
-  slot_bytes_ = (part_ * inner_ * itemsize + 63) / 64 * 64 + 64;
-  for (auto &c : code_) {
-    auto stride_of = [&](int d, int k) -> long {
-      const Operand &o = operands_[c.operand[k]];
-      if (o.slot < 0) return o.stride[d];
-      long step = c.loop->size[k];
-      for (int e = d + 1; e < n; ++e) step *= shape_[e];
-      return step;
-    };
-    for (int d = split_; d < n; ++d) {
-      bool joined = d > split_;
-      for (int k = 0; k < c.loop->operands && joined; ++k)
-        joined = c.stride[size_t(c.ndim - 1) * max_operands + k] == shape_[d] * stride_of(d, k);
-      if (!joined) {
-        c.shape.push_back(d == split_ ? 1 : shape_[d]);
-        for (int k = 0; k < max_operands; ++k) c.stride.push_back(0);
-        ++c.ndim;
-      } else {
-        c.shape.back() *= shape_[d];
-      }
-      for (int k = 0; k < c.loop->operands; ++k) c.stride[size_t(c.ndim - 1) * max_operands + k] = stride_of(d, k);
-    }
-    c.factor = c.shape[0];
-  }
-}
-
-void Pass::run_tile(long index, char *scratch) const {
-  const long from = index % parts_ * part_, length = std::min<long>(part_, shape_[split_] - from);
-  SmallVec<char *, 32> at(operands_.size());
-  for (size_t k = 0; k < operands_.size(); ++k) {
-    const Operand &o = operands_[k];
-    if (o.slot >= 0) {
-      at[k] = scratch + o.slot * slot_bytes_;
-      continue;
-    }
-    at[k] = o.data + from * o.stride[split_];
-    long outer = index / parts_;
-    for (int d = split_ - 1; d >= 0; --d) {
-      at[k] += outer % shape_[d] * o.stride[d];
-      outer /= shape_[d];
-    }
-  }
-  const Level &l = level();
-  Grid g;
-  for (auto &c : code_) {
-    g.ndim = c.ndim;
-    for (int d = 0; d < c.ndim; ++d) {
-      g.shape[d] = c.shape[d];
-      for (int k = 0; k < c.loop->operands; ++k) g.stride[d][k] = c.stride[size_t(d) * max_operands + k];
-    }
-    g.shape[0] = c.factor * length;
-    for (int k = 0; k < c.loop->operands; ++k) g.data[k] = at[c.operand[k]];
-    l.map(*c.loop, g);
-  }
-}
-
-void Pass::run() const {
-  int64_t n = 1;
-  for (int64_t s : shape_) n *= s;
-  LongWork unlocked(n);
-  long work = std::max<long>(1, n / tiles_ * long(code_.size()));
-  parallel_for(tiles_, (grain + work - 1) / work, [&](long begin, long end) {
-    auto *scratch = static_cast<char *>(workspace(tile_workspace, std::max<long>(1, slots_ * slot_bytes_)));
-    for (long i = begin; i < end; ++i) run_tile(i, scratch);
-  });
-}
-
-void Pass::tell(const std::vector<Step> &steps, const std::vector<int> &mine, const std::vector<bool> &written) const {
-  FusedPass p{steps[mine[0]].shape, part_ * inner_, tiles_, slots_, {}, {}, 0, 0, 0};
-  std::vector<std::pair<const void *, Dims>> seen;
-  auto moved = [&](const Dims &stride, const Dims &shape, int size) { // what is repeated is read once
-    double n = size;
-    for (size_t d = 0; d < shape.size(); ++d)
-      if (stride[d]) n *= double(shape[d]);
-    return n;
-  };
-  for (size_t m = 0; m < mine.size(); ++m) {
-    const Step &s = steps[mine[m]];
-    FusedStep told{s.name, s.loop->result, written[mine[m]], s.sources, {-1, -1, -1}};
-    double result = double(s.numel) * s.loop->size[0];
-    p.alone += result;
-    if (told.written) p.bytes_written += result;
-    for (int k = 0; k < s.sources; ++k) {
-      const Source &in = s.in[k];
-      if (in.is_number()) continue;
-      auto local = in.inside ? std::find(mine.begin(), mine.end(), in.step) : mine.end();
-      const Dims &stride = in.inside ? steps[in.step].stride : in.stride;
-      double bytes = moved(stride, s.shape, s.loop->size[k + 1]);
-      p.alone += bytes;
-      if (local != mine.end()) {
-        told.of[k] = int(local - mine.begin());
-        continue;
-      }
-      const void *what = in.inside ? steps[in.step].result->data : in.memory->data + in.offset;
-      auto same = std::find(seen.begin(), seen.end(), std::pair<const void *, Dims>{what, stride});
-      told.of[k] = -2 - int(same - seen.begin());
-      if (same != seen.end()) continue;
-      seen.push_back({what, stride});
-      p.bytes_read += bytes;
-      Dims shape = s.shape;
-      for (size_t d = 0; d < shape.size(); ++d)
-        if (!stride[d]) shape[d] = 1;
-      p.read.push_back(shape);
-    }
-    p.steps.push_back(told);
-  }
-  fuse_hook(p);
-}
-
-// ---- the program of a thread
+bool lacks_memory(const Tensor &t) { return t->storage->waiting.load() && !t->storage->data; }
 
 class Program {
   std::mutex lock_;
@@ -312,37 +39,28 @@ class Program {
   bool foreign_ = false; // a step reads memory that is not only ours
 
 public:
+  std::mutex &lock() { return lock_; }
   bool reads_foreign() const { return foreign_; }
-  bool concerns(const Storage &s) const {
-    for (auto &step : steps_) {
-      if (step.result.get() == &s) return true;
-      for (int k = 0; k < step.sources; ++k)
-        if (step.in[k].memory.get() == &s) return true;
-    }
-    return false;
-  }
-  bool run_if_concerned(const Storage &s) {
+  void run_if_concerned(const Storage &s) {
     PatientLock guard(lock_);
-    bool mine = concerns(s);
-    if (mine) run();
-    return mine;
+    if (concerns(s)) run();
   }
   void run_all() {
     PatientLock guard(lock_);
     run();
   }
-  // The step whose result lies in s, or -1.
-  int find(const Storage &s) const {
-    for (size_t i = steps_.size(); i-- > 0;)
-      if (steps_[i].result.get() == &s) return int(i);
-    return -1;
+  void make_room() {
+    PatientLock guard(lock_);
+    if (steps_.size() + 4 > most_steps) run();
   }
+
+  // The rest under the lock.
   Source source(const Tensor &x, const Dims &shape, const Dims &stride) const {
     Source r;
     r.step = find(*x->storage);
     if (r.step >= 0) {
-      const Step &s = steps_[r.step];
-      r.inside = !x->offset && s.shape == shape && x.shape() == shape && s.stride == stride;
+      const Step &s = steps_[size_t(r.step)];
+      r.inside = s.loop && !x->offset && s.shape == shape && x.shape() == shape && s.stride == stride;
     }
     if (!r.inside) {
       r.memory = x->storage;
@@ -352,8 +70,6 @@ public:
     return r;
   }
   void add(Step &&s) {
-    s.numel = 1;
-    for (int64_t n : s.shape) s.numel *= n;
     s.result->waiting.fetch_add(1);
     for (int k = 0; k < s.sources; ++k)
       if (Storage *m = s.in[k].memory.get()) {
@@ -362,15 +78,106 @@ public:
       }
     steps_.push_back(std::move(s));
   }
-  void make_room() {
-    PatientLock guard(lock_);
-    if (steps_.size() + 4 > most_steps) run();
+  // Whether x is all of what a step will write, and that step and x are all who know the memory.
+  bool owns(const Tensor &x) const {
+    int i = find(*x->storage);
+    return i >= 0 && x->storage->refs.load() == 2 && source(x, x.shape(), in_bytes(x, x.shape())).inside;
   }
-  std::mutex &lock() { return lock_; }
+  void give_up(const Storage &s) { // the step that was to write it keeps its value to the program
+    Step &step = steps_[size_t(find(s))];
+    step.result->waiting.fetch_sub(1);
+    step.result = nullptr;
+  }
 
 private:
+  bool concerns(const Storage &s) const {
+    for (auto &step : steps_) {
+      if (step.result.get() == &s) return true;
+      for (int k = 0; k < step.sources; ++k)
+        if (step.in[k].memory.get() == &s) return true;
+    }
+    return false;
+  }
+  // The step whose result lies in s, or -1.
+  int find(const Storage &s) const {
+    for (size_t i = steps_.size(); i-- > 0;)
+      if (steps_[i].result.get() == &s) return int(i);
+    return -1;
+  }
   void run();
 };
+
+// Steps that can run together: of one shape, none of which needs another's result in memory.
+struct Members {
+  int level;
+  std::vector<int> steps;
+};
+
+std::vector<Members> group(const std::vector<Step> &steps, std::vector<Part> &parts) {
+  const int n = int(steps.size());
+  for (int i = n; i-- > 0;) {
+    parts[i].needed |= steps[i].result && steps[i].result->refs.load() > 1;
+    if (!parts[i].needed) continue;
+    for (int k = 0; k < steps[i].sources; ++k)
+      if (int j = steps[i].in[k].step; j >= 0) parts[j].needed = true;
+  }
+  std::vector<Members> passes;
+  for (int i = 0; i < n; ++i) {
+    Part &p = parts[i];
+    if (!p.needed) continue;
+    const Step &s = steps[i];
+    for (int k = 0; k < s.sources; ++k)
+      if (int j = s.in[k].step; j >= 0) p.level = std::max(p.level, parts[j].level + !s.in[k].inside);
+    auto fits = [&](const Members &m) { return m.level == p.level && steps[m.steps[0]].shape == s.shape; };
+    auto pass = std::find_if(passes.begin(), passes.end(), fits);
+    if (pass == passes.end()) pass = passes.insert(pass, {p.level, {}});
+    pass->steps.push_back(i);
+    p.pass = int(pass - passes.begin());
+    p.written = s.result && s.result->refs.load() > 1;
+    for (int k = 0; k < s.sources; ++k)
+      if (int j = s.in[k].step; j >= 0) {
+        parts[j].last_use = i;
+        if (parts[j].pass != p.pass) parts[j].written = true;
+      }
+  }
+  std::stable_sort(passes.begin(), passes.end(), [](auto &a, auto &b) { return a.level < b.level; });
+  return passes;
+}
+
+void allocate_results(std::vector<Step> &steps, const std::vector<Part> &parts, const std::vector<int> &mine) {
+  for (int i : mine) {
+    Step &s = steps[size_t(i)];
+    if (s.loop && !parts[i].written) continue;
+    if (!s.result) { // overwritten, but another pass reads it
+      s.result = new_storage(size_t(s.numel() * s.size(0)), {DeviceKind::meta});
+      s.result->device = {};
+      s.result->waiting = 1;
+    }
+    if (!s.result->data) s.result->data = static_cast<char *>(allocate(s.result->bytes));
+  }
+}
+
+// A reduction of memory, as it is done alone.
+void run_alone(const std::vector<Step> &steps, const Step &s) {
+  auto in_memory = [](const Ref<Storage> &storage, int64_t offset, const Dims &shape, DType t) {
+    Tensor x = empty({0}, t);
+    x->storage = storage;
+    x->offset = offset / size_of(t);
+    x->shape = shape;
+    x->strides = contiguous_strides(shape);
+    x->numel = numel(shape);
+    return x;
+  };
+  const Source &in = s.in[0];
+  Tensor x =
+      in_memory(in.inside ? steps[size_t(in.step)].result : in.memory, in.offset, {s.numel() / s.row, s.row}, s.from);
+  ops::Mask mask(2, false);
+  mask[1] = true;
+  if (s.row == s.numel()) mask[0] = true;
+  Dims shape;
+  if (s.row != s.numel()) shape.push_back(s.numel() / s.row);
+  ops::fold_into(s.fold, x, mask, in_memory(s.result, 0, shape, s.type), s.name);
+}
 
 void Program::run() {
   if (steps_.empty()) return;
@@ -383,46 +190,25 @@ void Program::run() {
   std::vector<Step> steps = std::move(steps_);
   steps_.clear();
   foreign_ = false;
-  const int n = int(steps.size());
   try {
-    std::vector<int> level(n, 0), pass_of(n, -1), last_use(n, -1);
-    std::vector<bool> needed(n), written(n);
-    for (int i = n; i-- > 0;) {
-      needed[i] = needed[i] || (steps[i].result && steps[i].result->refs.load() > 1);
-      if (needed[i])
-        for (int k = 0; k < steps[i].sources; ++k)
-          if (steps[i].in[k].step >= 0) needed[steps[i].in[k].step] = true;
-    }
-    struct Members {
-      int level;
-      std::vector<int> steps;
-    };
-    std::vector<Members> passes;
-    for (int i = 0; i < n; ++i) {
-      if (!needed[i]) continue;
-      const Step &s = steps[i];
-      for (int k = 0; k < s.sources; ++k)
-        if (int j = s.in[k].step; j >= 0) level[i] = std::max(level[i], level[j] + !s.in[k].inside);
-      auto fits = [&](const Members &p) { return p.level == level[i] && steps[p.steps[0]].shape == s.shape; };
-      auto pass = std::find_if(passes.begin(), passes.end(), fits);
-      if (pass == passes.end()) pass = passes.insert(pass, {level[i], {}});
-      pass->steps.push_back(i);
-      pass_of[i] = int(pass - passes.begin());
-      written[i] = s.result && s.result->refs.load() > 1;
-      for (int k = 0; k < s.sources; ++k)
-        if (int j = s.in[k].step; j >= 0) {
-          last_use[j] = i;
-          if (pass_of[j] != pass_of[i]) written[j] = true;
+    std::vector<Part> parts(steps.size());
+    for (Members &m : group(steps, parts)) {
+      allocate_results(steps, parts, m.steps);
+      std::vector<int> alone;
+      auto pass = std::make_unique<Pass>(steps, parts, m.steps);
+      if (!pass->fits()) { // its reductions follow when their operands are in memory
+        std::vector<int> rest;
+        for (int i : m.steps) {
+          (steps[i].loop ? rest : alone).push_back(i);
+          if (!steps[i].loop && steps[i].in[0].inside) parts[steps[i].in[0].step].written = true;
         }
-    }
-    std::stable_sort(passes.begin(), passes.end(), [](auto &a, auto &b) { return a.level < b.level; });
-    for (auto &p : passes) {
-      for (int i : p.steps)
-        if (written[i] && !steps[i].result->data)
-          steps[i].result->data = static_cast<char *>(allocate(steps[i].result->bytes));
-      Pass pass(steps, p.steps, written, pass_of, last_use);
-      if (fuse_hook) pass.tell(steps, p.steps, written);
-      pass.run();
+        allocate_results(steps, parts, m.steps);
+        pass = rest.empty() ? nullptr : std::make_unique<Pass>(steps, parts, rest);
+        m.steps = rest;
+      }
+      if (pass && fuse_hook) pass->tell(steps, parts, m.steps);
+      if (pass) pass->run();
+      for (int i : alone) run_alone(steps, steps[i]);
     }
   } catch (...) {
     steps_ = std::move(steps);
@@ -450,6 +236,38 @@ Program &mine() {
   return *p;
 }
 
+// The operands of a step, each cast to its dtype.
+struct Operands {
+  Tensor x[3];
+  bool number[3] = {};
+  Operands(Step &s, DType operands, int conditions, const Tensor *in) {
+    NoGrad no;
+    for (int i = 0; i < s.sources; ++i) {
+      DType need = i < conditions ? DType::Bool : operands;
+      number[i] = in[i].dim() == 0 && !lacks_memory(in[i]);
+      if (number[i]) store(s.in[i].number, need, load(in[i].raw(), in[i].dtype()));
+      else x[i] = to(in[i], need);
+    }
+  }
+  // The casts may have been put off themselves, or have run what waited: only now is it known where things come from.
+  void find(Step &s, const Program &program) const {
+    for (int i = 0; i < s.sources; ++i)
+      if (!number[i]) s.in[i] = program.source(x[i], s.shape, in_bytes(x[i], s.shape));
+  }
+};
+
+Step element_wise(const char *name, const Loop &loop, int n, const Tensor &y) {
+  Step s;
+  s.name = name;
+  s.loop = &loop;
+  s.shape = y.shape();
+  s.stride = in_bytes(y, y.shape());
+  s.result = y->storage;
+  s.sources = n;
+  s.type = loop.result;
+  return s;
+}
+
 } // namespace
 
 void settle(Storage &s) {
@@ -470,39 +288,81 @@ void run_before_write(const Tensor &t) {
   if (t->storage->free_owner || mine().reads_foreign()) run_waiting();
 }
 
-bool waits(const Dims &shape) { return modes.fusing && numel(shape) >= least; }
+bool waits(const Dims &shape, const Tensor *in, int n) {
+  if (!modes.fusing) return false;
+  bool any = numel(shape) >= least;
+  for (int i = 0; i < n; ++i) any |= lacks_memory(in[i]);
+  return any && numel(shape);
+}
 
 void put_off(const char *name, const Loop &loop, DType operands, int conditions, const Tensor *in, int n,
              const Tensor &y) {
   Program &program = mine();
   program.make_room();
-  Step s{name, &loop, y.shape(), in_bytes(y, y.shape()), y->storage, n, {}};
-  NoGrad no;
-  Tensor cast[3];
-  for (int i = 0; i < n; ++i) {
-    DType need = i < conditions ? DType::Bool : operands;
-    if (in[i].dim() == 0) {
-      store(s.in[i].number, need, load(in[i].raw(), in[i].dtype()));
-      continue;
-    }
-    if (in[i].dtype() != need) cast[i] = to(in[i], need);
-  }
-  // The casts may have been put off themselves, or have run what waited: only now is it known where things come from.
+  Step s = element_wise(name, loop, n, y);
+  Operands given(s, operands, conditions, in);
   PatientLock guard(program.lock());
-  for (int i = 0; i < n; ++i) {
-    if (in[i].dim() == 0) continue;
-    const Tensor &x = cast[i] ? cast[i] : in[i];
-    s.in[i] = program.source(x, y.shape(), in_bytes(x, y.shape()));
-  }
+  given.find(s, program);
   y->storage->device = {};
   program.add(std::move(s));
 }
 
+bool put_off_inplace(const char *name, const Loop &loop, DType operands, int conditions, const Tensor *in, int n) {
+  const Tensor &self = in[0];
+  if (!modes.fusing || !lacks_memory(self)) return false;
+  Program &program = mine();
+  program.make_room();
+  Step s = element_wise(name, loop, n, self);
+  Operands given(s, operands, conditions, in);
+  s.result = nullptr;
+  PatientLock guard(program.lock());
+  if (!program.owns(self)) return false;
+  given.find(s, program);
+  for (int k = 0; k < n; ++k)
+    if (s.in[k].memory.get() == self->storage.get()) return false; // another view of it
+  program.give_up(*self->storage);
+  s.result = self->storage;
+  program.add(std::move(s));
+  return true;
+}
+
 Tensor put_off_copy(const Tensor &x, DType t) {
-  if (!waits(x.shape()) || x.is_meta() || !is_dense(x.shape(), x.strides())) return {};
+  if (x.is_meta() || !waits(x.shape(), &x, 1) || !is_dense(x.shape(), x.strides())) return {};
   constexpr Device meta{DeviceKind::meta};
   Tensor y = x.is_contiguous() ? empty(x.shape(), t, meta) : empty_strided(x.shape(), x.strides(), t, meta);
   put_off(t == x.dtype() ? "copy" : "to", level().cast[int(x.dtype())][int(t)], x.dtype(), 0, &x, 1, y);
+  return y;
+}
+
+Tensor put_off_fold(const char *name, Fold f, const Tensor &x, int dims, const Dims &shape, DType result) {
+  if (!modes.fusing || x.is_meta() || !x.is_contiguous() || x.numel() < least) return {};
+  if (!level().reduce[int(f)][int(x.dtype())][int(result)]) return {};
+  int64_t row = 1;
+  for (int d = 0; d < dims; ++d) row *= x.shape()[size_t(x.dim() - 1 - d)];
+  if (row == x.numel()) {
+    bool sum = f == Fold::sum && (dtype_in(result, set_of(DType::F32) | set_of(DType::F64)) || result == DType::I64);
+    if (!sum && f != Fold::any && f != Fold::all) return {};
+    if (sum && dtype_in(result, floats) && result != x.dtype()) return {};
+  } else if (row < 2 || row > longest_row) {
+    return {};
+  }
+  Program &program = mine();
+  program.make_room();
+  Tensor y = empty(shape, result, {DeviceKind::meta});
+  Step s;
+  s.name = name;
+  s.loop = nullptr;
+  s.shape = x.shape();
+  s.stride = in_bytes(x, x.shape());
+  s.result = y->storage;
+  s.type = result;
+  s.from = x.dtype();
+  s.fold = f;
+  s.row = row;
+  PatientLock guard(program.lock());
+  s.in[0] = program.source(x, s.shape, s.stride);
+  y->storage->device = {};
+  program.add(std::move(s));
   return y;
 }
 

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "cpu/threads.h"
+#include "ops/fuse.h"
 #include "ops/reduce.h"
 
 namespace hadamard {
@@ -25,11 +26,21 @@ Tensor restore(const Tensor &g, const Dims &shape, const Mask &mask, bool keepdi
 }
 
 Tensor fold(Fold f, const Tensor &x, const Mask &mask, bool keepdim, DType result, const char *name) {
-  Tensor y = empty(reduced_shape(x, mask, keepdim), result, x.device());
-  if (x.is_meta()) return y;
+  Dims shape = reduced_shape(x, mask, keepdim);
+  int last = 0; // reduced dimensions, where they are the last
+  while (last < x.dim() && mask[x.dim() - 1 - last]) ++last;
+  if (last && modes.fusing && last == std::count(mask.begin(), mask.end(), true))
+    if (Tensor y = put_off_fold(name, f, x, last, shape, result)) return y;
+  Tensor y = empty(shape, result, x.device());
+  if (!x.is_meta()) fold_into(f, x, mask, y, name);
+  return y;
+}
+
+void fold_into(Fold f, const Tensor &x, const Mask &mask, const Tensor &y, const char *name) {
+  const DType result = y.dtype();
   Reduce reduce = level().reduce[int(f)][int(x.dtype())][int(result)];
   HD_CHECK(reduce, not_implemented, "\"%s_cpu\" not implemented for '%s'", name, info(x.dtype()).scalar);
-  if (!y.numel()) return y;
+  if (!y.numel()) return;
   Reduction r;
   r.out = y.raw();
   r.in = x.raw();
@@ -77,10 +88,7 @@ Tensor fold(Fold f, const Tensor &x, const Mask &mask, bool keepdim, DType resul
   int split = -1;
   for (int d = 0; d < r.kept; ++d)
     if (split < 0 || r.kept_shape[d] > r.kept_shape[split]) split = d;
-  if (split < 0 || x.numel() < 65536 || num_threads() == 1) {
-    reduce(r);
-    return y;
-  }
+  if (split < 0 || x.numel() < 65536 || num_threads() == 1) return reduce(r);
   long n = r.kept_shape[split], per = std::max<long>(1, x.numel() / n), unit = std::min<long>(n, 16);
   parallel_for((n + unit - 1) / unit, std::max<long>(1, 32768 / (per * unit)), [&](long begin, long end) {
     Reduction part = r;
@@ -90,7 +98,6 @@ Tensor fold(Fold f, const Tensor &x, const Mask &mask, bool keepdim, DType resul
     part.out += from * r.out_stride[split];
     reduce(part);
   });
-  return y;
 }
 
 int64_t count(const Tensor &x, const Mask &mask) {
