@@ -116,11 +116,22 @@ Tensor add_grads(const Tensor &a, const Tensor &b) {
 
 namespace {
 // The part of an in-place write that a view's base records: fn acts on the slice, the rest passes through.
+// What a view with this geometry shows of `whole`, whose first number lies at `begin` in the view's storage. The view
+// may show the parts of complex numbers, or pairs as complex numbers; offsets count each dtype's own numbers.
+Tensor part_of(const Tensor &whole, int64_t begin, DType t, Dims shape, Dims strides, int64_t offset) {
+  if (t == whole.dtype()) return as_strided(whole, shape, strides, offset - begin);
+  if (whole.is_complex()) return as_strided(ops::view_as_real(whole), shape, strides, offset - 2 * begin);
+  for (auto &s : strides) s *= 2;
+  shape.push_back(2);
+  strides.push_back(1);
+  return ops::view_as_complex(as_strided(whole, shape, strides, 2 * offset - begin));
+}
+
 struct CopySlices : Node {
   Ref<Node> fn;
   Dims base_shape, base_strides, shape, strides;
   int64_t base_offset, offset;
-  DType dtype;
+  DType dtype, slice_dtype;
   bool freed = false;
   const char *name() const override { return "CopySlices"; }
   TensorList apply(const TensorList &grads) override {
@@ -129,12 +140,12 @@ struct CopySlices : Node {
     if (!grads[0]) return r;
     Tensor whole = empty_strided(base_shape, base_strides, dtype);
     copy_(whole, grads[0]);
-    int64_t at = offset - base_offset;
-    Tensor part = clone(as_strided(whole, shape, strides, at));
+    auto slice_of = [&](const Tensor &t) { return part_of(t, base_offset, slice_dtype, shape, strides, offset); };
+    Tensor part = clone(slice_of(whole));
     TensorList inner = fn->apply({part});
     for (size_t i = 0; i < inner.size() && i < r.size(); ++i)
       if (i) r[i] = inner[i];
-    Tensor slice = as_strided(whole, shape, strides, at);
+    Tensor slice = slice_of(whole);
     if (!inner.empty() && inner[0]) copy_(slice, inner[0]);
     else zero_(slice);
     r[0] = whole;
@@ -238,7 +249,7 @@ Node *grad_fn(const Tensor &t) {
     t->grad_version = t.version();
     if (base.requires_grad()) {
       GradMode on(true);
-      Tensor again = as_strided(base, t.shape(), t.strides(), t->offset);
+      Tensor again = part_of(base, 0, t.dtype(), t.shape(), t.strides(), t->offset);
       AutogradMeta &m = meta(t);
       m.fn = again->meta->fn;
       m.output = 0;
@@ -448,6 +459,7 @@ void rebase_history(const Tensor &self, Ref<Node> node) {
   auto *slices = new CopySlices;
   Ref<Node> holder = Ref<Node>::adopt(slices);
   slices->dtype = base.dtype();
+  slices->slice_dtype = self.dtype();
   slices->base_shape = base.shape();
   slices->base_strides = is_dense(base.shape(), base.strides()) ? base.strides() : contiguous_strides(base.shape());
   slices->base_offset = base->offset;

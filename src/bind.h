@@ -17,7 +17,8 @@ struct Operand {
   Tensor t;
   operator const Tensor &() const { return t; }
 };
-struct Ignored {}; // accepted for torch's sake and of no effect: layout=, pin_memory=, memory_format=
+struct Ignored {}; // accepted for torch's sake and of no effect: layout=, pin_memory=
+enum class Format : uint8_t { preserve, contiguous, channels_last, channels_last_3d }; // memory_format=
 
 enum class Kind : uint8_t {
   tensor,
@@ -32,6 +33,7 @@ enum class Kind : uint8_t {
   device,
   string,
   generator,
+  format,
   ignored,
 };
 using Value = std::variant<std::monostate, Tensor, Tensors, int64_t, double, bool, Scalar, Dims, DType, Device,
@@ -60,6 +62,7 @@ bool read(void *o, bool only, DType &to);
 bool read(void *o, bool only, Device &to);
 bool read(void *o, bool only, std::string &to);
 bool read(void *o, bool only, Generator *&to);
+bool read(void *o, bool only, Format &to);
 // False where an argument does not fit its parameter; nothing was done then.
 using Invoke = bool (*)(const Argument *args, bool only, Value &result);
 
@@ -97,6 +100,7 @@ HD_PARAM(DType, dtype)
 HD_PARAM(Device, device)
 HD_PARAM(std::string, string)
 HD_PARAM(Generator *, generator) // None: the default generator
+HD_PARAM(Format, format)
 HD_PARAM(Ignored, ignored)
 #undef HD_PARAM
 
@@ -137,6 +141,11 @@ template <> struct Slot<Generator *> {
     return true;
   }
   Generator *get() { return value; }
+};
+template <> struct Slot<Format> { // has no default but None
+  Format value;
+  bool take(const Argument &a, bool only) { return read(a.given, only, value); }
+  Format get() { return value; }
 };
 template <> struct Slot<Ignored> {
   bool take(const Argument &, bool) { return true; }

@@ -9,6 +9,7 @@
 #include "cpu/level.h"
 #include "cpu/threads.h"
 #include "memory.h"
+#include "ops/all.h"
 #include "python.h"
 
 namespace nb = nanobind;
@@ -98,16 +99,17 @@ NB_MODULE(_C, m) {
   m.def("_from_buffer", [](nb::object o) { return nb::steal(wrap(from_buffer(o.ptr()))); });
   m.def(
       "_to",
-      [](nb::object self, nb::object dtype, nb::object device, bool copy) {
-        Tensor x = unwrap(self.ptr()), y = x;
+      [](nb::object self, nb::object dtype, nb::object device, bool copy, nb::object format) {
         DType t;
         Device d;
-        if (!dtype.is_none() && as_dtype(dtype.ptr(), t)) y = to(y, t);
-        if (!device.is_none() && as_device(device.ptr(), d)) y = to(y, d);
-        if (copy && y.is(x)) y = clone(x);
-        return nb::steal(wrap(y));
+        Format f;
+        return nb::steal(wrap(
+            ops::to(unwrap(self.ptr()), !dtype.is_none() && as_dtype(dtype.ptr(), t) ? std::optional(t) : std::nullopt,
+                    !device.is_none() && as_device(device.ptr(), d) ? std::optional(d) : std::nullopt, copy,
+                    !format.is_none() && as_format(format.ptr(), f) ? std::optional(f) : std::nullopt)));
       },
-      nb::arg("self"), nb::arg("dtype").none(), nb::arg("device").none(), nb::arg("copy"));
+      nb::arg("self"), nb::arg("dtype").none(), nb::arg("device").none(), nb::arg("copy"),
+      nb::arg("format").none() = nb::none());
 
   m.def("is_grad_enabled", &grad_enabled, "Whether ops are recorded for backward().");
   m.def("_set_grad_enabled", &set_grad_enabled);

@@ -61,6 +61,7 @@ PyObject *dtype_object(DType t); // borrowed
 bool as_dtype(PyObject *o, DType &t);
 PyObject *device_object(Device d);
 bool as_device(PyObject *o, Device &d);
+bool as_format(PyObject *o, Format &f);
 PyObject *size_object(const Dims &d);
 PyObject *number_object(const Scalar &s);
 bool as_number(PyObject *o, Scalar &s);                 // Python and NumPy numbers, not tensors

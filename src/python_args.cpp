@@ -86,6 +86,8 @@ bool read(void *o, bool, Generator *&to) {
   return to;
 }
 
+bool read(void *given, bool, Format &to) { return as_format(object(given), to); }
+
 namespace python {
 namespace {
 
@@ -126,6 +128,7 @@ const char *kind_text(const Parameter &p) {
   case Kind::device: return "torch.device";
   case Kind::string: return "str";
   case Kind::generator: return "Generator";
+  case Kind::format: return "torch.memory_format";
   default: return "object";
   }
 }
@@ -240,6 +243,7 @@ bool fits(PyObject *o, const Parameter &p, bool only) {
   case Kind::device: return reads<Device>(o, only);
   case Kind::string: return reads<std::string>(o, only);
   case Kind::generator: return reads<Generator *>(o, only);
+  case Kind::format: return reads<Format>(o, only);
   case Kind::ignored: return true;
   }
   return false;
@@ -378,8 +382,8 @@ std::string signature_text(const Signature &s, bool is_method) {
       if (auto *o = static_cast<PyObject *>(given[i].given); o && !fits(o, best->params[i], true))
         why = {Mismatch::wrong, int(i), o, ""};
   // torch has two overloads where one operand may be a number, and then names neither.
-  if (single && !is_method && why.what == Mismatch::wrong && why.at == 0 && best->positional > 1 &&
-      best->params[1].kind == Kind::operand)
+  if (single && !is_method && why.what == Mismatch::wrong && best->positional > 1 &&
+      best->params[1].kind == Kind::operand && (why.at == 0 || best->params[0].kind == Kind::operand))
     single = false;
   if (single) {
     int shift = is_method ? 1 : 0;

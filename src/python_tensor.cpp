@@ -381,9 +381,8 @@ GET(H, HD_CHECK(t.dim() == 2 || t.dim() == 0, runtime,
 GET(mH, HD_CHECK(t.dim() >= 2, runtime,
                  "tensor.mH is only supported on matrices or batches of matrices. Got %ld-D tensor.", long(t.dim()));
     Tensor x = ops::transpose(t, -2, -1); return wrap(t.is_complex() ? ops::conj(x) : x);)
-GET(real, return wrap(t.is_complex() ? ops::real(t) : t);)
-GET(imag, HD_CHECK(t.is_complex(), runtime, "imag is not implemented for tensors with non-complex dtypes.");
-    return wrap(ops::imag(t));)
+GET(real, return wrap(ops::real_part(t));)
+GET(imag, return wrap(ops::imag_part(t));)
 GET(name, Py_RETURN_NONE;)
 #undef GET
 
@@ -516,8 +515,16 @@ PyObject *method_data_ptr(PyObject *self, PyObject *) {
   return PyLong_FromVoidPtr(as(self)->t.is_meta() ? nullptr : as(self)->t.raw());
 }
 PyObject *method_offset(PyObject *self, PyObject *) { return PyLong_FromLongLong(as(self)->t->offset); }
-PyObject *method_is_contiguous(PyObject *self, PyObject *, PyObject *) {
-  return PyBool_FromLong(as(self)->t.is_contiguous());
+PyObject *method_is_contiguous(PyObject *self, PyObject *args, PyObject *keywords) {
+  return guarded([&] {
+    static char word[] = "memory_format", *words[] = {word, nullptr};
+    PyObject *given = nullptr;
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "|O:is_contiguous", words, &given)) throw PythonError{};
+    Format f = Format::contiguous;
+    HD_CHECK(!given || as_format(given, f), type,
+             "is_contiguous(): argument 'memory_format' must be torch.memory_format, not %s", Py_TYPE(given)->tp_name);
+    return PyBool_FromLong(ops::is_contiguous(as(self)->t, f));
+  });
 }
 PyObject *method_item(PyObject *self, PyObject *) {
   return guarded([&] { return number_object(item(as(self)->t)); });

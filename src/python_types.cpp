@@ -167,6 +167,16 @@ bool as_device(PyObject *o, Device &d) {
   return true;
 }
 
+bool as_format(PyObject *o, Format &f) {
+  Object number(PyObject_GetAttrString(o, "_memory_format"));
+  if (!number) {
+    PyErr_Clear();
+    return false;
+  }
+  f = Format(PyLong_AsLong(number.get()));
+  return true;
+}
+
 void set_size_type(PyObject *type) {
   Py_XINCREF(type);
   Py_XSETREF(size_type, type);

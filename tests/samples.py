@@ -1004,7 +1004,7 @@ op("F.conv_transpose1d", lambda g: (call(g(2, 3, 5), g(3, 2, 3)),
     also="ihc", **CONV)
 op("F.conv_transpose2d", lambda g: (call(g(2, 3, 4, 3), g(3, 2, 3, 3)),
     call(g(2, 4, 3, 4), g(4, 1, 3, 2), g(2), stride=2, padding=1, output_padding=1, groups=2, dilation=1),
-    call(g(1, 2, 3, 3), g(2, 2, 2, 2), dilation=2)), conv_transpose, "f", also="ihc", **CONV)
+    call(g(1, 2, 3, 3), g(2, 2, 2, 2), dilation=2, output_padding=1)), conv_transpose, "f", also="ihc", **CONV)
 
 
 def unfold(x, kernel_size, dilation=1, padding=0, stride=1):

@@ -626,3 +626,58 @@ def test_results_keep_the_layout(name):
         ]
 
     assert [tuple(s) for s in strides(H)] == [tuple(s) for s in strides(torch)]
+
+
+def test_memory_formats():
+    """channels_last is an order of strides: the numbers and their gradients stay, and what has it already is kept."""
+    x, last = counting(2, 3, 4, 5).requires_grad_(), H.channels_last
+    y = x.contiguous(memory_format=last)
+    assert y.contiguous(memory_format=last) is y and y.to(memory_format=last) is y and x.contiguous() is x
+    made = [
+        y,
+        x.clone(memory_format=last),
+        x.to(memory_format=last),
+        x.to(H.float64, memory_format=last),
+        x.half(memory_format=last),
+        H.zeros_like(x, memory_format=last),
+        H.ones_like(y),
+        H.rand_like(y, dtype=H.float64),
+        H.empty(2, 3, 4, 5, memory_format=last),
+        H.empty(0).resize_((2, 3, 4, 5), memory_format=last),
+        H.empty(0).resize_as_(y, memory_format=H.preserve_format),
+        H.nn.functional.max_pool2d(y, 1),
+        H.nn.functional.interpolate(y, scale_factor=1.0, mode="bilinear"),
+    ]
+    for t in made:
+        assert tuple(t.stride()) == (60, 1, 15, 3)
+        assert t.is_contiguous(memory_format=last) and not t.is_contiguous()
+    assert tuple(H.empty_like(y, memory_format=H.contiguous_format).stride()) == (60, 20, 5, 1)
+    for t in made[:4]:
+        assert_same(t.float(), x)
+    (y * y).sum().backward()
+    assert_same(x.grad, 2 * x)
+    z = counting(2, 3, 2, 2, 2).contiguous(memory_format=H.channels_last_3d)
+    assert tuple(z.stride()) == (24, 1, 12, 6, 3)
+    with pytest.raises(RuntimeError, match="required rank 4 tensor to use channels_last format"):
+        z.contiguous(memory_format=last)
+    with pytest.raises(RuntimeError, match="preserve memory format is unsupported by the contiguous operator"):
+        y.contiguous(memory_format=H.preserve_format)
+
+
+def test_parts_of_complex_numbers_are_views():
+    """Writing to .real and .imag writes to the number, and gradients know."""
+    z = H.zeros(3, dtype=H.complex64)
+    z.real.copy_(H.tensor([1.0, 2.0, 3.0]))
+    z.imag[1] = 5
+    assert z.tolist() == [1, 2 + 5j, 3] and tuple(z.imag.stride()) == (2,)
+    w = H.ones(3, dtype=H.complex64).requires_grad_()
+    v = w * 2j
+    v.imag.mul_(3)
+    v.real[1] = 7
+    (v.real + v.imag).sum().backward()  # of w = a + bi: -2b, but for one, + 6a
+    assert w.grad.tolist() == [6 - 2j, 6, 6 - 2j]
+    pairs = H.ones(2, 2, requires_grad=True)
+    u = pairs * 1
+    H.view_as_complex(u).mul_(2 + 1j)  # (a, b) to (2a - b, a + 2b)
+    (u * H.tensor([[1.0, 0.0], [0.0, 1.0]])).sum().backward()
+    assert pairs.grad.tolist() == [[2, -1], [1, 2]]

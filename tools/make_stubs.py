@@ -16,6 +16,7 @@ TYPES = {
     "torch.dtype": "dtype",
     "torch.device": "device | str",
     "str": "str",
+    "torch.memory_format": "Any",
     "object": "Any",
 }
 

@@ -141,6 +141,12 @@ def _splitter(name, least, dim):
                 f"torch.{name} requires a tensor with at least {least} dimension, but got a tensor with "
                 f"{input.dim()} dimensions!"
             )
+        if not isinstance(indices_or_sections, (int, tuple, list)):
+            raise TypeError(
+                f"{name}() received an invalid combination of arguments - got (Tensor, "
+                f"{type(indices_or_sections).__name__}), but expected one of:\n"
+                " * (Tensor input, int sections)\n * (Tensor input, tuple of ints indices)\n"
+            )
         along = 0 if name == "hsplit" and input.dim() == 1 else dim
         if isinstance(indices_or_sections, int):
             n, size = indices_or_sections, input.size(along)

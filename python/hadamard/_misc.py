@@ -21,6 +21,7 @@ __all__ = [
     "contiguous_format",
     "preserve_format",
     "channels_last",
+    "channels_last_3d",
     "are_deterministic_algorithms_enabled",
 ]
 
@@ -36,13 +37,18 @@ class layout:
 
 
 class memory_format(layout):
-    """Accepted where torch takes one; tensors keep the strides they have."""
+    """The order of strides that clone(), contiguous(), to() and the like give their result."""
+
+    def __init__(self, name, number):
+        super().__init__(name)
+        self._memory_format = number  # as the core counts them
 
 
 strided = layout("strided")
-contiguous_format = memory_format("contiguous_format")
-preserve_format = memory_format("preserve_format")
-channels_last = memory_format("channels_last")
+preserve_format = memory_format("preserve_format", 0)
+contiguous_format = memory_format("contiguous_format", 1)
+channels_last = memory_format("channels_last", 2)
+channels_last_3d = memory_format("channels_last_3d", 3)
 
 
 def is_tensor(obj, /):

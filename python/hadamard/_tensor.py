@@ -123,19 +123,19 @@ def to(self, *args, device=None, dtype=None, non_blocking=False, copy=False, mem
         copy, *args = args
     if dtype is not None and not isinstance(dtype, _C.dtype) and dtype not in (float, int, bool, complex):
         raise TypeError(f"to(): argument 'dtype' must be torch.dtype, not {type(dtype).__name__}")
-    return _C._to(self, dtype, device, bool(copy))
+    return _C._to(self, dtype, device, bool(copy), memory_format)
 
 
 @_method
 def cpu(self, memory_format=None):
     """This tensor on the CPU."""
-    return _C._to(self, None, "cpu", False)
+    return _C._to(self, None, "cpu", False, memory_format)
 
 
 @_method
 def cuda(self, device=None, non_blocking=False, memory_format=None):
     """RuntimeError: Hadamard has no CUDA device yet."""
-    return _C._to(self, None, "cuda", False)
+    return _C._to(self, None, "cuda", False, memory_format)
 
 
 @_method
@@ -382,15 +382,11 @@ def dim_order(self):
 
 
 @_method
-def resize_as_(self, the_template, *, memory_format=None):
-    """Resizes in place to the template's shape."""
-    return self.resize_(the_template.shape)
-
-
-@_method
 def sum_to_size(self, *size):
     """Sums the dimensions that broadcasting from `size` would repeat."""
     size = tuple(size[0]) if len(size) == 1 and not isinstance(size[0], int) else size
+    if not size:
+        return self.sum()
     lead = self.dim() - len(size)
     dims = [d for d in range(self.dim()) if d < lead or (size[d - lead] == 1 and self.size(d) != 1)]
     if lead < 0 or any(d >= lead and size[d - lead] not in (1, self.size(d)) for d in range(self.dim())):
@@ -420,22 +416,6 @@ def positive(self):
 def where(self, condition, other):
     """These elements where `condition` is true, those of `other` elsewhere."""
     return _C.where(condition, self, other)
-
-
-@_method
-def mvlgamma_(self, p):
-    """In place: the logarithm of the multivariate gamma function of dimension p."""
-    from .special import multigammaln
-
-    return self._assign(multigammaln(self, p))
-
-
-@_method
-def polygamma_(self, n):
-    """In place: the n-th derivative of digamma."""
-    from .special import polygamma
-
-    return self._assign(polygamma(n, self))
 
 
 @_method
@@ -515,17 +495,17 @@ for _name in (
 
 
 def _late_in_place(name):
+    # What the derivative reads must not be what is written to.
     def method(self, *args):
-        import hadamard
-
-        return self._assign(getattr(hadamard, name)(self, *args))
+        before = self.clone() if self.requires_grad and _C.is_grad_enabled() else self
+        return self._assign(getattr(before, name)(*args))
 
     method.__name__ = method.__qualname__ = name + "_"
     method.__doc__ = f"`{name}` in place."
     return method
 
 
-for _name in "gcd i0 igamma igammac lcm logit".split():
+for _name in "gcd i0 igamma igammac lcm logit mvlgamma polygamma".split():
     setattr(Tensor, _name + "_", _late_in_place(_name))
 
 

@@ -26,6 +26,12 @@ Tensors split(const Tensor &x, const Dims &sizes, int64_t dim);
 Tensor cat(const Tensors &xs, int64_t dim);
 Tensor stack(const Tensors &xs, int64_t dim);
 Tensor flip(const Tensor &x, const Dims &dims);
+Tensor view_as_real(const Tensor &x);
+Tensor view_as_complex(const Tensor &x);
+
+// The parts of complex numbers as views; of real ones, the tensor itself and an error.
+Tensor real_part(const Tensor &x);
+Tensor imag_part(const Tensor &x);
 
 // ---- reductions (reduce.cpp); no dims given: all of them
 Tensor sum(const Tensor &x, const OptDims &dims, bool keepdim, std::optional<DType> dtype);
@@ -46,6 +52,15 @@ Tensor masked_fill(const Tensor &x, const Tensor &mask, const Tensor &value);
 Tensor nonzero(const Tensor &x);
 
 // ---- creation (create.cpp)
+// Memory laid out as `format` says; as x is, where it says nothing.
+Tensor like(const Tensor &x, std::optional<DType> dtype, std::optional<Device> device, std::optional<Format> format);
+Tensor clone(const Tensor &x, Format format);
+Tensor contiguous(const Tensor &x, Format format); // x itself where it is
+bool is_contiguous(const Tensor &x, Format format);
+Format suggested(const Tensor &x); // what its strides speak for: contiguous where both would fit
+// x itself where nothing changes and no copy is asked for.
+Tensor to(const Tensor &x, std::optional<DType> dtype, std::optional<Device> device, bool copy,
+          std::optional<Format> format);
 Tensor arange(const Scalar &start, const Scalar &end, const Scalar &step, DType t);
 
 // ---- products (product.cpp)

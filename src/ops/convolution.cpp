@@ -95,11 +95,12 @@ void depthwise(const Tensor &p, const Tensor &w, const Geometry &g, const Tensor
 }
 
 // y[b, o, p] = sum of w[o, c, r] x[b, c, p * stride + r * dilation - padding]
-Tensor forward(const Tensor &x, const Tensor &w, const Geometry &g, const Tensor &bias) {
+// `wanted` is the shape of y where there may be room for more windows: as a gradient, of what had output_padding.
+Tensor forward(const Tensor &x, const Tensor &w, const Geometry &g, const Tensor &bias, const Dims &wanted) {
   Dims shape{x.shape()[0], w.shape()[0]};
   int64_t points = 1;
   for (size_t d = 0; d < g.dims(); ++d) {
-    shape.push_back(out_size(x.shape()[d + 2], w.shape()[d + 2], g, d));
+    shape.push_back(wanted.empty() ? out_size(x.shape()[d + 2], w.shape()[d + 2], g, d) : wanted[d + 2]);
     points *= shape[d + 2];
   }
   Tensor y = empty(shape, x.dtype(), x.device());
@@ -227,12 +228,12 @@ Tensor by_input(const Tensor &gy, const Tensor &w, const Geometry &g, const Dims
 
 enum class Part : uint8_t { forward, by_input, by_weight };
 
-// forward: (x, w); by_input: (gy, w), `shape` is x's; by_weight: (gy, x), `shape` is w's.
+// forward: (x, w), `shape` is empty or y's; by_input: (gy, w), `shape` is x's; by_weight: (gy, x), `shape` is w's.
 Tensor convolve(Part part, const Tensor &u, const Tensor &v, const Geometry &g, const Dims &shape, const Tensor &bias) {
   Tensor y;
   {
     NoGrad no;
-    if (part == Part::forward) y = forward(u, v, g, bias);
+    if (part == Part::forward) y = forward(u, v, g, bias, shape);
     else if (part == Part::by_input) y = by_input(u, v, g, shape);
     else y = by_weight(u, v, g, shape);
     if (bias && part == Part::by_input) {
@@ -253,11 +254,11 @@ Tensor convolve(Part part, const Tensor &u, const Tensor &v, const Geometry &g, 
       if (b.wants(1)) r[1] = grad(Part::by_weight, h, a, shape_v);
       break;
     case Part::by_input:
-      if (b.wants(0)) r[0] = grad(Part::forward, h, c, {});
+      if (b.wants(0)) r[0] = grad(Part::forward, h, c, shape_u);
       if (b.wants(1)) r[1] = grad(Part::by_weight, a, h, shape_v);
       break;
     case Part::by_weight:
-      if (b.wants(0)) r[0] = grad(Part::forward, c, h, {});
+      if (b.wants(0)) r[0] = grad(Part::forward, c, h, shape_u);
       if (b.wants(1)) r[1] = grad(Part::by_input, a, h, shape_v);
       break;
     }
@@ -294,8 +295,11 @@ void check(const char *op, size_t dims, const Tensor &x, const Tensor &w, const 
   size("stride", g.stride), size("padding", g.padding), size("dilation", g.dilation);
   for (int64_t v : g.padding) HD_CHECK(v >= 0, runtime, "negative padding is not supported");
   for (int64_t v : g.stride) HD_CHECK(v > 0, runtime, "non-positive stride is not supported");
-  for (int64_t v : g.dilation)
-    HD_CHECK(v > 0, runtime, "dilation should be greater than zero, but got %s", brackets(g.dilation).c_str());
+  bool dilated = false;
+  for (int64_t v : g.dilation) {
+    HD_CHECK(v > 0, runtime, "dilation should be greater than zero");
+    dilated |= v > 1;
+  }
   HD_CHECK(g.groups > 0, runtime, "non-positive groups is not supported");
   HD_CHECK(w.shape()[0] >= g.groups, runtime,
            "Given groups=%ld, expected weight to be at least %ld at dimension 0, but got weight of size %s instead",
@@ -343,9 +347,13 @@ void check(const char *op, size_t dims, const Tensor &x, const Tensor &w, const 
            info(w.dtype()).scalar);
   HD_CHECK(!bias || x.dtype() == bias.dtype(), runtime, "Input type (%s) and bias type (%s) should be the same",
            cpp_name(x.dtype()), cpp_name(bias.dtype()));
-  check_bool(x, transposed ? "slow_conv_transpose2d_out_cpu" : "slow_conv2d_cpu");
-  HD_CHECK(!transposed || x.is_meta() || !dtype_in(x.dtype(), integers) || x.dtype() == DType::I64, not_implemented,
-           "\"slow_conv_transpose2d_out_cpu\" not implemented for '%s'", info(x.dtype()).scalar);
+  const char *kernel = transposed  ? dims == 3 ? "slow_conv_transpose3d_out_cpu" : "slow_conv_transpose2d_out_cpu"
+                       : dilated   ? "slow_conv_dilated<>"
+                       : dims == 3 ? "slow_conv3d_cpu"
+                                   : "slow_conv2d_cpu";
+  check_bool(x, kernel);
+  HD_CHECK(!(transposed || dilated) || x.is_meta() || !dtype_in(x.dtype(), integers) || x.dtype() == DType::I64,
+           not_implemented, "\"%s\" not implemented for '%s'", kernel, info(x.dtype()).scalar);
   if (bias) {
     const Tensor all[] = {x, w, bias};
     common_device(all, 3, op);

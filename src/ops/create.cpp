@@ -12,14 +12,84 @@ Tensor arange(const Scalar &start, const Scalar &end, const Scalar &step, DType 
   HD_CHECK((step.re > 0) == (end.re >= start.re) || end.re == start.re, runtime,
            "upper bound and lower bound inconsistent with step sign");
   bool whole = start.kind <= Scalar::integer && end.kind <= Scalar::integer && step.kind <= Scalar::integer;
+  // Integers are stepped through as integers, whatever the bounds were; int64 counts with them, the others without.
+  bool integer = dtype_in(t, integers | boolean);
+  int64_t from = start.to_int(), by = step.to_int();
+  HD_CHECK(!integer || by, runtime, "step must be nonzero");
   double span = std::ceil((end.re - start.re) / step.re);
   HD_CHECK(span >= 0 && span < 9.2e18, runtime, "invalid size, possible overflow?");
-  int64_t n = whole ? (end.i - start.i + step.i - (step.i > 0 ? 1 : -1)) / step.i : int64_t(span);
+  int64_t n = whole || t == DType::I64 ? (end.to_int() - from + by - (by > 0 ? 1 : -1)) / by : int64_t(span);
   Tensor y = empty({n}, t);
   for (int64_t i = 0; i < n; ++i)
-    store(y.raw() + i * y.itemsize(), t,
-          whole && dtype_in(t, integers | boolean) ? Scalar(start.i + i * step.i)
-                                                   : Scalar(start.re + double(i) * step.re));
+    store(y.raw() + i * y.itemsize(), t, integer ? Scalar(from + i * by) : Scalar(start.re + double(i) * step.re));
+  return y;
+}
+
+namespace {
+bool is_last(Format f) { return f == Format::channels_last || f == Format::channels_last_3d; }
+size_t rank(Format f) { return f == Format::channels_last ? 4 : 5; }
+
+Dims format_strides(const Dims &shape, Format f) {
+  if (!is_last(f)) return contiguous_strides(shape);
+  HD_CHECK(shape.size() == rank(f), runtime, "required rank %zu tensor to use channels_last%s format", rank(f),
+           f == Format::channels_last ? "" : "_3d");
+  Dims r(shape.size(), 1);
+  int64_t step = shape[1];
+  for (size_t d = shape.size() - 1; d > 1; --d) {
+    r[d] = step;
+    step = next_stride(step, shape[d]);
+  }
+  r[0] = step;
+  return r;
+}
+Tensor laid_out(const Dims &shape, Format f, DType t, Device d) {
+  numel(shape);
+  return is_last(f) ? empty_strided(shape, format_strides(shape, f), t, d) : empty(shape, t, d);
+}
+} // namespace
+
+bool is_contiguous(const Tensor &x, Format f) {
+  if (!is_last(f)) return x.is_contiguous();
+  if (size_t(x.dim()) != rank(f)) return false;
+  Dims strides = format_strides(x.shape(), f);
+  for (int64_t d = 0; d < x.dim(); ++d)
+    if (x.shape()[d] != 1 && x.strides()[d] != strides[d]) return false;
+  return true;
+}
+Format suggested(const Tensor &x) {
+  Format f = x.dim() == 4 ? Format::channels_last : Format::channels_last_3d;
+  if (size_t(x.dim()) != rank(f) || x.strides()[1] == 0) return Format::contiguous;
+  int64_t least = 0;
+  for (int64_t k = 0; k < x.dim(); ++k) { // from the channels over the last dimension to the first
+    int64_t d = k == 0 ? 1 : k + 1 == x.dim() ? 0 : x.dim() - k, step = x.strides()[d];
+    if (x.shape()[d] == 0 || step < least || (d == 0 && least == x.strides()[1])) return Format::contiguous;
+    least = next_stride(step, x.shape()[d]);
+  }
+  return f;
+}
+Tensor like(const Tensor &x, std::optional<DType> dtype, std::optional<Device> device, std::optional<Format> format) {
+  DType t = dtype.value_or(x.dtype());
+  Device d = device.value_or(x.device());
+  if (format && *format != Format::preserve) return laid_out(x.shape(), *format, t, d);
+  if (d == x.device()) return empty_like(x, t);
+  return is_dense(x.shape(), x.strides()) ? empty_strided(x.shape(), x.strides(), t, d) : empty(x.shape(), t, d);
+}
+Tensor clone(const Tensor &x, Format format) {
+  Tensor y = like(x, std::nullopt, std::nullopt, format);
+  copy_data(y, x);
+  return record(y, "CloneBackward0", {x}, {}, [](const Backward &b) -> TensorList { return {b.grad()}; });
+}
+Tensor contiguous(const Tensor &x, Format format) {
+  if (is_contiguous(x, format)) return x;
+  HD_CHECK(format != Format::preserve, runtime, "preserve memory format is unsupported by the contiguous operator");
+  return clone(x, format);
+}
+Tensor to(const Tensor &x, std::optional<DType> dtype, std::optional<Device> device, bool copy,
+          std::optional<Format> format) {
+  Tensor y = to(to(x, dtype.value_or(x.dtype())), device.value_or(x.device()));
+  Format f = format.value_or(Format::preserve);
+  if (y.is(x) ? copy || (f != Format::preserve && suggested(x) != f) : f != Format::preserve && !is_contiguous(y, f))
+    return clone(y, f);
   return y;
 }
 
@@ -35,12 +105,12 @@ Tensor finish(Tensor t, bool requires_grad) {
 DType or_default(std::optional<DType> t) { return t ? *t : default_dtype(); }
 
 Tensor empty_op(const Dims &size, std::optional<DType> dtype, Ignored, std::optional<Device> device, bool requires_grad,
-                Ignored, Ignored) {
-  return finish(empty(size, or_default(dtype), device.value_or(Device{})), requires_grad);
+                Ignored, std::optional<Format> format) {
+  return finish(laid_out(size, format.value_or(Format::contiguous), or_default(dtype), device.value_or(Device{})),
+                requires_grad);
 }
 Tensor zeros_op(const Dims &size, std::optional<DType> dtype, Ignored, std::optional<Device> device, bool requires_grad,
                 Ignored) {
-  for (int64_t s : size) HD_CHECK(s >= 0, runtime, "zeros: Dimension size must be non-negative.");
   for (int64_t s : size) HD_CHECK(s >= 0, runtime, "zeros: Dimension size must be non-negative.");
   return finish(zeros(size, or_default(dtype), device.value_or(Device{})), requires_grad);
 }
@@ -67,33 +137,27 @@ Tensor full_op(const Dims &size, const Operand &fill_value, std::optional<DType>
                 requires_grad);
 }
 
-Tensor like(const Tensor &x, std::optional<DType> dtype, std::optional<Device> device) {
-  DType t = dtype.value_or(x.dtype());
-  Device d = device.value_or(x.device());
-  if (d == x.device()) return empty_like(x, t);
-  return is_dense(x.shape(), x.strides()) ? empty_strided(x.shape(), x.strides(), t, d) : empty(x.shape(), t, d);
-}
 Tensor empty_like_op(const Tensor &x, std::optional<DType> dtype, Ignored, std::optional<Device> device,
-                     bool requires_grad, Ignored, Ignored) {
-  return finish(like(x, dtype, device), requires_grad);
+                     bool requires_grad, Ignored, std::optional<Format> format) {
+  return finish(like(x, dtype, device, format), requires_grad);
 }
 Tensor full_like_with(const Tensor &x, const Scalar &v, std::optional<DType> dtype, std::optional<Device> device,
-                      bool requires_grad) {
-  Tensor y = like(x, dtype, device);
+                      bool requires_grad, std::optional<Format> format) {
+  Tensor y = like(x, dtype, device, format);
   fill_data(y, v);
   return finish(y, requires_grad);
 }
 Tensor zeros_like_op(const Tensor &x, std::optional<DType> dtype, Ignored, std::optional<Device> device,
-                     bool requires_grad, Ignored, Ignored) {
-  return full_like_with(x, Scalar(0), dtype, device, requires_grad);
+                     bool requires_grad, Ignored, std::optional<Format> format) {
+  return full_like_with(x, Scalar(0), dtype, device, requires_grad, format);
 }
 Tensor ones_like_op(const Tensor &x, std::optional<DType> dtype, Ignored, std::optional<Device> device,
-                    bool requires_grad, Ignored, Ignored) {
-  return full_like_with(x, Scalar(1), dtype, device, requires_grad);
+                    bool requires_grad, Ignored, std::optional<Format> format) {
+  return full_like_with(x, Scalar(1), dtype, device, requires_grad, format);
 }
 Tensor full_like_op(const Tensor &x, const Operand &fill_value, std::optional<DType> dtype, Ignored,
-                    std::optional<Device> device, bool requires_grad, Ignored, Ignored) {
-  return full_like_with(x, item(fill_value.t), dtype, device, requires_grad);
+                    std::optional<Device> device, bool requires_grad, Ignored, std::optional<Format> format) {
+  return full_like_with(x, item(fill_value.t), dtype, device, requires_grad, format);
 }
 Tensor new_zeros(const Tensor &x, const Dims &size, std::optional<DType> dtype, std::optional<Device> device,
                  bool requires_grad, Ignored, Ignored) {
@@ -143,10 +207,22 @@ Tensor range_op(const Scalar &start, const Scalar &end, const Scalar &step, std:
   return finish(device ? to(y, *device) : y, requires_grad);
 }
 
+Scalar as(const Scalar &s, DType t) { // rounded to the numbers of t
+  alignas(16) char bytes[16];
+  store(bytes, t, s);
+  return load(bytes, t);
+}
+void check_ends(const char *op, const Tensor &start, const Tensor &end, int64_t steps) {
+  HD_CHECK(!start.dim() && !end.dim(), runtime,
+           "%s only supports 0-dimensional start and end tensors, but got start with %ld dimension(s) and end with %ld "
+           "dimension(s).",
+           op, long(start.dim()), long(end.dim()));
+  HD_CHECK(steps >= 0, runtime, "number of steps must be non-negative");
+}
 // From both ends towards the middle, in the dtype's own arithmetic: torch's values.
 Tensor linspace_op(const Operand &start, const Operand &end, int64_t steps, std::optional<DType> dtype, Ignored,
                    std::optional<Device> device, bool requires_grad, Ignored) {
-  HD_CHECK(steps >= 0, runtime, "number of steps must be non-negative");
+  check_ends("linspace", start, end, steps);
   Scalar a = item(start.t), b = item(end.t);
   DType t = dtype                                                      ? *dtype
             : a.kind == Scalar::complex_ || b.kind == Scalar::complex_ ? complex_of(default_dtype())
@@ -158,9 +234,9 @@ Tensor linspace_op(const Operand &start, const Operand &end, int64_t steps, std:
     for (int64_t i = 0; i < steps; ++i)
       set(i, Scalar(double(i < steps / 2 ? from + step * float(i) : to - step * float(steps - i - 1))));
   } else if (dtype_in(t, integers)) {
-    float step = float(b.re - a.re) / float(steps - 1);
+    double from = as(a, t).re, to = as(b, t).re, step = (to - from) / double(steps - 1);
     for (int64_t i = 0; i < steps; ++i)
-      set(i, Scalar(int64_t(i < steps / 2 ? float(a.i) + step * float(i) : float(b.i) - step * float(steps - i - 1))));
+      set(i, Scalar(int64_t(i < steps / 2 ? from + step * double(i) : to - step * double(steps - i - 1))));
   } else {
     std::complex<double> from(a.re, a.im), to(b.re, b.im), step = (to - from) / double(steps - 1);
     for (int64_t i = 0; i < steps; ++i)
@@ -171,9 +247,9 @@ Tensor linspace_op(const Operand &start, const Operand &end, int64_t steps, std:
 }
 Tensor logspace_op(const Operand &start, const Operand &end, int64_t steps, double base, std::optional<DType> dtype,
                    Ignored, std::optional<Device> device, bool requires_grad, Ignored) {
-  HD_CHECK(steps >= 0, runtime, "number of steps must be non-negative");
-  double a = item(start.t).re, b = item(end.t).re, step = (b - a) / double(steps - 1);
+  check_ends("logspace", start, end, steps);
   DType t = or_default(dtype);
+  double a = as(item(start.t), t).re, b = as(item(end.t), t).re, step = as(Scalar(b - a), t).re / double(steps - 1);
   Tensor y = empty({steps}, t);
   for (int64_t i = 0; i < steps; ++i)
     store(y.raw() + i * y.itemsize(), t,
@@ -193,7 +269,9 @@ Tensor eye_op(int64_t n, std::optional<int64_t> m, std::optional<DType> dtype, I
 
 // ---- conversions
 Tensor type_as(const Tensor &x, const Tensor &other) { return to(to(x, other.dtype()), other.device()); }
-template <DType t> Tensor cast(const Tensor &x, Ignored) { return to(x, t); }
+template <DType t> Tensor cast(const Tensor &x, std::optional<Format> format) {
+  return to(x, t, std::nullopt, false, format);
+}
 
 // ---- whole tensors in place
 Tensor copy_op(const Tensor &self, const Operand &src, bool) {
@@ -222,9 +300,19 @@ Tensor detach_inplace(const Tensor &self) {
   }
   return self;
 }
-Tensor resize_op(const Tensor &self, const Dims &size, Ignored) {
+Tensor resize_op(const Tensor &self, const Dims &size, std::optional<Format> format) {
   HD_CHECK(!self.requires_grad(), runtime, "cannot resize variables that require grad");
-  resize(self, size);
+  HD_CHECK(format != Format::preserve, runtime, "Unsupported memory formatPreserve");
+  if (format) set_geometry(self, size, format_strides(size, *format), self->offset);
+  else resize(self, size);
+  return self;
+}
+Tensor resize_as_op(const Tensor &self, const Tensor &the_template, std::optional<Format> format) {
+  HD_CHECK(!self.requires_grad(), runtime, "cannot resize variables that require grad");
+  resize(self, the_template.shape());
+  if (!format) return self;
+  Format f = *format == Format::preserve ? suggested(the_template) : *format;
+  set_geometry(self, self.shape(), format_strides(self.shape(), f), self->offset);
   return self;
 }
 Tensor set_op(const Tensor &self, const Tensor &source) {
@@ -386,6 +474,7 @@ const OpTable &create_ops() {
       def<zero_op>("zero_", "input", both),
       def<detach_inplace>("detach_", "input", method),
       def<resize_op>("resize_", "input, size, *, memory_format=None", method),
+      def<resize_as_op>("resize_as_", "input, the_template, *, memory_format=None"),
       def<set_op>("set_", "input, source", method),
       def<unsqueeze_>("unsqueeze_", "input, dim", method),
       def<squeeze_>("squeeze_", "input", method),

@@ -275,11 +275,6 @@ Tensor nan_to_num_op(const Tensor &a, std::optional<double> nan, std::optional<d
 // ---- parts of complex numbers: on reals, the tensor itself
 Tensor itself(const Tensor &a) { return a; } // conj() has done its work when it returns
 Tensor conj_op(const Tensor &a) { return a.is_complex() ? conj(a) : a; }
-Tensor real_op(const Tensor &a) { return a.is_complex() ? real(a) : a; }
-Tensor imag_op(const Tensor &a) {
-  HD_CHECK(a.is_complex(), runtime, "imag is not implemented for tensors with non-complex dtypes.");
-  return imag(a);
-}
 Tensor isreal(const Tensor &a) {
   return a.is_complex() ? imag(a) == 0.0 : full(a.shape(), Scalar(true), DType::Bool, a.device());
 }
@@ -545,8 +540,8 @@ const OpTable &elementwise_ops() {
         def<conj_op>("conj_physical", "input, *, out=None", both | inplace),
         def<itself>("resolve_conj", "input"),
         def<itself>("resolve_neg", "input"),
-        def<real_op>("real", "input", function),
-        def<imag_op>("imag", "input", function),
+        def<real_part>("real", "input", function),
+        def<imag_part>("imag", "input", function),
         def<complex_op>("complex", "real, imag, *, out=None", function),
         def<isreal>("isreal", "input"),
         def<isneginf>("isneginf", "input, *, out=None"),

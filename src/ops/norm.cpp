@@ -34,6 +34,11 @@ void check_parameter(const Tensor &p, const Tensor &x) {
            "Float");
 }
 
+// The dtype in which torch hands statistics out: float32 only where parameters of it meet a narrower input.
+DType statistics(const Tensor &x, const Tensor &weight, const Tensor &bias) {
+  return weight ? weight.dtype() : bias ? bias.dtype() : x.dtype();
+}
+
 Tensor mean_over(const Tensor &x, const Mask &mask) { return mean(x, dims_of(mask), true, std::nullopt); }
 Tensor sum_over(const Tensor &x, const Dims &to) { return sum_to(x, to); }
 
@@ -174,8 +179,8 @@ Normalised normalise(const char *node, const Tensor &x, const Tensor &weight, co
              with_rows(x, w, {}, b.saved(2), b.saved(3), [&](const auto &rows) {
                using T = std::remove_pointer_t<decltype(rows.mean)>;
                if (b.wants(0)) gx = empty(shape, x.dtype());
-               if (b.wants(1)) gw = zeros(Dims{rows.groups(), rows.n}, x.dtype());
-               if (b.wants(2)) gb = zeros(Dims{rows.groups(), rows.n}, x.dtype());
+               if (b.wants(1)) gw = zeros(Dims{rows.groups(), numel(w_shape)}, x.dtype());
+               if (b.wants(2)) gb = zeros(Dims{rows.groups(), numel(b_shape)}, x.dtype());
                auto place = [](const Tensor &t) { return t ? t.template data<T>() : nullptr; };
                rows.backward(up.data<T>(), place(gx), place(gw), place(gb));
              });
@@ -241,7 +246,9 @@ std::tuple<Tensor, Tensor, Tensor> native_layer_norm(const Tensor &x, const Dims
   check_parameter(w, x);
   check_parameter(b, x);
   Normalised r = normalise("NativeLayerNormBackward0", x, w, b, g, eps);
-  return {r.y, r.mean, r.rstd};
+  NoGrad no;
+  DType t = statistics(x, w, b);
+  return {r.y, to(r.mean, t), to(r.rstd, t)};
 }
 
 Tensor layer_norm(const Tensor &x, const Dims &normalized_shape, const OptTensor &weight, const OptTensor &bias,
@@ -331,7 +338,7 @@ std::tuple<Tensor, Tensor, Tensor> native_batch_norm(const Tensor &x, const OptT
   Dims channels(size_t(x.dim()), 1);
   channels[1] = c;
   if (!training) {
-    Tensor none = empty(Dims{0}, compute_of(x.dtype()), x.device());
+    Tensor none = empty(Dims{0}, statistics(x, w, b), x.device());
     return {normalise_by(x, w, b, rm, rv, channels, eps), none, none};
   }
   Normalised r =
@@ -343,11 +350,12 @@ std::tuple<Tensor, Tensor, Tensor> native_batch_norm(const Tensor &x, const OptT
     double n = c ? double(x.numel() / c) : 0;
     move_towards(rv, r.var * (n / (n - 1)), momentum);
   }
-  return {r.y, mean, rstd};
+  return {r.y, to(mean, statistics(x, w, b)), to(rstd, statistics(x, w, b))};
 }
 
 Tensor batch_norm(const Tensor &x, const OptTensor &weight, const OptTensor &bias, const OptTensor &running_mean,
                   const OptTensor &running_var, bool training, double momentum, double eps, Ignored) {
+  if (x.dim() == 1 && !x.numel()) return clone(x);
   return std::get<0>(native_batch_norm(x, weight, bias, running_mean, running_var, training, momentum, eps));
 }
 
@@ -521,7 +529,8 @@ Tensor dist(const Tensor &a, const Tensor &b, const Scalar &p) {
 
 Tensor cdist(const Tensor &a, const Tensor &b, double p, Ignored) {
   for (DType t : {DType::F16, DType::BF16})
-    HD_CHECK(a.dtype() != t && b.dtype() != t, not_implemented, "\"cdist\" not implemented for '%s'", info(t).scalar);
+    HD_CHECK((a.dtype() != t && b.dtype() != t) || !a.numel() || !b.numel(), not_implemented,
+             "\"cdist\" not implemented for '%s'", info(t).scalar);
   HD_CHECK(a.is_float(), runtime, "cdist only supports floating-point dtypes, X1 got: %s", info(a.dtype()).scalar);
   HD_CHECK(b.is_float(), runtime, "cdist only supports floating-point dtypes, X2 got: %s", info(b.dtype()).scalar);
   HD_CHECK(a.dim() >= 2, runtime, "cdist only supports at least 2D tensors, X1 got: %ldD", long(a.dim()));

@@ -77,6 +77,12 @@ Windows windows(const Tensor &x, int dims, const char *op, const Dims &kernel_si
              long(pad[d]), long(kernel[d]), long(dilation[d]));
   }
   for (int64_t d = x.dim() - dims - 1; d < x.dim(); ++d)
+    HD_CHECK(x.shape()[d] || dims < 3, runtime,
+             "%s(): Expected input's non-batch dimensions to have positive length, but input has a shape of %s and "
+             "non-batch dimension 0 has length zero!",
+             op == std::string("max_pool3d") ? "max_pool3d_with_indices_out_cpu_template" : op,
+             brackets(x.shape()).c_str());
+  for (int64_t d = x.dim() - dims - 1; d < x.dim(); ++d)
     HD_CHECK(x.shape()[d], runtime,
              "Expected %dD or %dD (batch mode) tensor with optional 0 dim batch size for input, but got:%s", dims + 1,
              dims + 2, brackets(x.shape()).c_str());
@@ -117,7 +123,8 @@ Windows windows(const Tensor &x, int dims, const char *op, const Dims &kernel_si
 // Windows that share the input out evenly: the i-th begins at floor(i in / out) and ends at ceil((i + 1) in / out).
 Windows adaptive(const Tensor &x, int dims, const char *op, const Dims &output_size, bool max) {
   Dims size = output_size.size() == 1 ? Dims(size_t(dims), output_size[0]) : output_size;
-  HD_CHECK(int(size.size()) == dims, runtime, "%s: output_size must be %d", op, dims);
+  HD_CHECK(int(size.size()) == dims, runtime, "%s: %soutput_size%s must be %d", op, max ? "internal error: " : "",
+           max ? ".size()" : "", dims);
   HD_CHECK(x.dim() == dims + 1 || x.dim() == dims + 2, runtime, "%s(): Expected %dD or %dD tensor, but got%s %s", op,
            dims + 1, dims + 2, max ? ":" : "", brackets(x.shape()).c_str());
   for (int64_t d = x.dim() - dims; d < x.dim(); ++d)
@@ -130,8 +137,10 @@ Windows adaptive(const Tensor &x, int dims, const char *op, const Dims &output_s
   for (int64_t n : size)
     if (n > 1 << 20) empty(size, x.dtype(), x.device()); // what has no room must fail before it is planned
   for (int d = 0; d < dims; ++d) {
+    std::string sizes = brackets(size); // in three dimensions torch has no space before the last
+    if (dims == 3) sizes.erase(sizes.rfind(' '), 1);
     HD_CHECK(size[d] >= 0, runtime, "%s: elements of output_size must be greater than or equal to 0 but received {%s}",
-             op, brackets(size).substr(1, brackets(size).size() - 2).c_str());
+             op, sizes.substr(1, sizes.size() - 2).c_str());
     Axis &a = plan->axis[3 - dims + d];
     a.in = x.size(d - dims);
     a.begin.clear(), a.end.clear(), a.count.clear();
@@ -157,12 +166,15 @@ int64_t planes_of(const Tensor &x, int dims) {
   return n;
 }
 
+// torch has kernels of their own for tensors whose channels lie last.
+const char *channels_last(const Tensor &x) { return suggested(x) == Format::contiguous ? "" : "_channels_last"; }
+
 // ---- the largest
 
 std::tuple<Tensor, Tensor> largest(const char *node, const char *op, const Tensor &x, const Windows &plan,
                                    bool floats_only = false) {
   HD_CHECK(x.is_float() || (!floats_only && dtype_in(x.dtype(), integers)), not_implemented,
-           "\"%s\" not implemented for '%s'", op, info(x.dtype()).scalar);
+           "\"%s%s\" not implemented for '%s'", op, channels_last(x), info(x.dtype()).scalar);
   Dims shape = plan->shape(x, true);
   Tensor y = empty(shape, x.dtype(), x.device()), at = empty(shape, DType::I64, x.device());
   int64_t planes = planes_of(x, plan->dims);
@@ -199,6 +211,11 @@ std::tuple<Tensor, Tensor> largest(const char *node, const char *op, const Tenso
       }
     });
   }
+  if (Format f = suggested(x); f != Format::contiguous) {
+    NoGrad no;
+    y = contiguous(y, f);
+    at = contiguous(at, f);
+  }
   Dims in_shape = x.shape();
   int dims = plan->dims;
   record(y, node, {x}, {Keep{at}}, [in_shape, dims](const Backward &b) -> TensorList {
@@ -219,27 +236,24 @@ std::tuple<Tensor, Tensor> largest(const char *node, const char *op, const Tenso
 Tensor lifted(const Tensor &x) { return unsqueeze(x, -2); }
 Tensor lowered(const Tensor &y) { return squeeze(y, Dims{-2}); }
 
+int64_t single(const Dims &v, const char *op, const char *name) {
+  HD_CHECK(v.size() == 1, runtime, "%s() argument '%s' should contain one int (got %zu)", op, name, v.size());
+  return v[0];
+}
 std::tuple<Tensor, Tensor> max_pool1d_with_indices(const Tensor &x, const Dims &kernel_size, const OptDims &stride,
                                                    const Dims &padding, const Dims &dilation, bool ceil_mode) {
-  HD_CHECK(x.dim() == 2 || x.dim() == 3, runtime,
-           "max_pool1d: Expected 2D or 3D (batch mode) tensor with optional 0 dim batch size for input, but got:%s",
-           brackets(x.shape()).c_str());
-  Dims k = per_dim(kernel_size, 1, "max_pool1d", "kernel_size"), p = per_dim(padding, 1, "max_pool1d", "padding"),
-       d = per_dim(dilation, 1, "max_pool1d", "dilation");
-  Dims s = stride && !stride->empty() ? per_dim(*stride, 1, "max_pool1d", "stride") : k;
-  HD_CHECK(k[0] > 0, runtime, "max_pool1d() kernel_size must be greater than zero, but got %ld", long(k[0]));
-  HD_CHECK(s[0] > 0, runtime, "max_pool1d() stride must be greater than zero, but got %ld", long(s[0]));
-  HD_CHECK(p[0] >= 0, runtime, "max_pool1d() padding must be non-negative, but got %ld", long(p[0]));
-  HD_CHECK(p[0] <= k[0] / 2, runtime,
-           "max_pool1d() padding should be at most half of kernel size, but got padding=%ld and kernel_size=%ld",
-           long(p[0]), long(k[0]));
-  HD_CHECK(d[0] > 0, runtime, "max_pool1d() dilation must be greater than zero, but got %ld", long(d[0]));
-  int64_t n = output_size(x.size(-1), k[0], s[0], p[0], d[0], ceil_mode);
-  HD_CHECK(n > 0, runtime, "max_pool1d() Invalid computed output size: %ld", long(n));
+  HD_CHECK(
+      x.dim() == 2 || x.dim() == 3, runtime,
+      "Expected 2 to 3 dimensions, but got %ld-dimensional tensor for argument #1 'self' (while checking arguments "
+      "for max_pool1d)",
+      long(x.dim()));
+  int64_t k = single(kernel_size, "max_pool1d", "kernel_size"), p = single(padding, "max_pool1d", "padding"),
+          d = single(dilation, "max_pool1d", "dilation");
+  int64_t s = stride && !stride->empty() ? single(*stride, "max_pool1d", "stride") : k;
   Tensor up = lifted(x);
-  auto [y, at] = largest(
-      "MaxPool2DWithIndicesBackward0", "max_pool2d", up,
-      windows(up, 2, "max_pool1d", Dims{1, k[0]}, Dims{1, s[0]}, Dims{0, p[0]}, Dims{1, d[0]}, ceil_mode, false));
+  auto [y, at] =
+      largest("MaxPool2DWithIndicesBackward0", "max_pool2d", up,
+              windows(up, 2, "max_pool1d", Dims{1, k}, Dims{1, s}, Dims{0, p}, Dims{1, d}, ceil_mode, false));
   return {lowered(y), lowered(at)};
 }
 std::tuple<Tensor, Tensor> max_pool2d_with_indices(const Tensor &x, const Dims &kernel_size, const OptDims &stride,
@@ -259,21 +273,39 @@ std::tuple<Tensor, Tensor> max_pool3d_with_indices(const Tensor &x, const Dims &
   }
 Tensor max_pool1d(const Tensor &x, const Dims &kernel_size, const OptDims &stride, const Dims &padding,
                   const Dims &dilation, bool ceil_mode) {
-  auto r = max_pool1d_with_indices(x, kernel_size, stride, padding, dilation, ceil_mode);
-  HD_CHECK(x.is_float(), not_implemented, "\"max_pool1d_impl\" not implemented for '%s'", info(x.dtype()).scalar);
-  return std::get<0>(r);
+  bool full = true;
+  for (int64_t i = x.dim() - 2; i < x.dim(); ++i) full &= i >= 0 && x.shape()[i];
+  HD_CHECK((x.dim() == 2 || x.dim() == 3) && full, runtime,
+           "max_pool1d: Expected 2D or 3D (batch mode) tensor with optional 0 dim batch size for input, but got:%s",
+           brackets(x.shape()).c_str());
+  int64_t k = per_dim(kernel_size, 1, "max_pool1d", "kernel_size")[0],
+          p = per_dim(padding, 1, "max_pool1d", "padding")[0], d = per_dim(dilation, 1, "max_pool1d", "dilation")[0];
+  int64_t s = stride && !stride->empty() ? per_dim(*stride, 1, "max_pool1d", "stride")[0] : k;
+  HD_CHECK(k > 0, runtime, "max_pool1d() kernel_size must be greater than zero, but got %ld", long(k));
+  HD_CHECK(s > 0, runtime, "max_pool1d() stride must be greater than zero, but got %ld", long(s));
+  HD_CHECK(p >= 0, runtime, "max_pool1d() padding must be non-negative, but got %ld", long(p));
+  HD_CHECK(p <= k / 2, runtime,
+           "max_pool1d() padding should be at most half of kernel size, but got padding=%ld and kernel_size=%ld",
+           long(p), long(k));
+  HD_CHECK(d > 0, runtime, "max_pool1d() dilation must be greater than zero, but got %ld", long(d));
+  int64_t n = output_size(x.size(-1), k, s, p, d, ceil_mode);
+  HD_CHECK(n > 0, runtime, "max_pool1d() Invalid computed output size: %ld", long(n));
+  if (!needs_grad(x))
+    HD_CHECK(x.is_float(), not_implemented, "\"max_pool1d_impl\" not implemented for '%s'", info(x.dtype()).scalar);
+  return std::get<0>(max_pool1d_with_indices(x, kernel_size, stride, padding, dilation, ceil_mode));
 }
 HD_MAX_POOL(max_pool2d)
 HD_MAX_POOL(max_pool3d)
 #undef HD_MAX_POOL
 
 std::tuple<Tensor, Tensor> adaptive_max_pool1d(const Tensor &x, const Dims &output_size) {
-  HD_CHECK(output_size.size() == 1, runtime, "adaptive_max_pool1d: output_size must be 1");
   HD_CHECK(x.dim() == 2 || x.dim() == 3, runtime, "adaptive_max_pool1d(): Expected 2D or 3D tensor, but got: %s",
            brackets(x.shape()).c_str());
   Tensor up = lifted(x);
-  auto [y, at] = largest("AdaptiveMaxPool2DBackward0", "adaptive_max_pool2d", up,
-                         adaptive(up, 2, "adaptive_max_pool1d", Dims{1, output_size[0]}, true), true);
+  auto [y, at] = largest(
+      "AdaptiveMaxPool2DBackward0", "adaptive_max_pool2d", up,
+      adaptive(up, 2, "adaptive_max_pool1d", Dims{1, single(output_size, "adaptive_max_pool1d", "output_size")}, true),
+      true);
   return {lowered(y), lowered(at)};
 }
 std::tuple<Tensor, Tensor> adaptive_max_pool2d(const Tensor &x, const Dims &output_size) {
@@ -349,12 +381,16 @@ Tensor average(const char *node, const Tensor &x, const Windows &plan) {
       if constexpr (std::is_same_v<T, int64_t> || std::is_floating_point_v<Wide<T>>) run(t);
     });
   }
+  if (Format f = suggested(x); f == Format::channels_last) {
+    NoGrad no;
+    y = contiguous(y, f);
+  }
   return record(y, node, {x}, {}, [=](const Backward &b) -> TensorList { return {share_out(node, b.grad(), plan)}; });
 }
 
 void check_average(const Tensor &x, const char *op, bool whole) {
-  HD_CHECK(x.is_float() || (whole && x.dtype() == DType::I64), not_implemented, "\"%s\" not implemented for '%s'", op,
-           info(x.dtype()).scalar);
+  HD_CHECK(x.is_float() || (whole && x.dtype() == DType::I64), not_implemented, "\"%s%s\" not implemented for '%s'", op,
+           suggested(x) == Format::channels_last ? "_channels_last" : "", info(x.dtype()).scalar);
 }
 
 Tensor avg_pool(const char *node, const char *op, int dims, const Tensor &x, const Dims &kernel_size,
@@ -398,10 +434,12 @@ Tensor avg_pool1d(const Tensor &x, const Dims &kernel_size, const OptDims &strid
 
 Tensor adaptive_avg(const char *node, const char *op, int dims, const Tensor &x, const Dims &size) {
   Windows w = adaptive(x, dims, op, size, false);
-  check_average(x, dims == 3 ? "adaptive_avg_pool3d_cpu" : op, false);
   bool one = true;
   for (int64_t n : size) one &= n == 1;
-  if (!one) return average(node, x, w);
+  if (!one) {
+    if (x.numel()) check_average(x, dims == 3 ? "adaptive_avg_pool3d_cpu" : op, false);
+    return average(node, x, w);
+  }
   Dims last;
   for (int d = dims; d > 0; --d) last.push_back(-d);
   return mean(x, last, true, std::nullopt);
@@ -413,13 +451,12 @@ Tensor adaptive_avg_pool3d(const Tensor &x, const Dims &output_size) {
   return adaptive_avg("AdaptiveAvgPool3DBackward0", "adaptive_avg_pool3d", 3, x, output_size);
 }
 Tensor adaptive_avg_pool1d(const Tensor &x, const Dims &output_size) {
-  HD_CHECK(output_size.size() == 1, runtime, "adaptive_avg_pool1d: output_size must be 1");
   HD_CHECK(
       x.dim() == 2 || x.dim() == 3, runtime,
       "Expected 2 to 3 dimensions, but got %ld-dimensional tensor for argument #1 'self' (while checking arguments "
       "for adaptive_avg_pool1d)",
       long(x.dim()));
-  return lowered(adaptive_avg_pool2d(lifted(x), Dims{1, output_size[0]}));
+  return lowered(adaptive_avg_pool2d(lifted(x), Dims{1, single(output_size, "adaptive_avg_pool1d", "output_size")}));
 }
 } // namespace
 } // namespace ops

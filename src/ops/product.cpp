@@ -427,7 +427,7 @@ void check_mm(const char *op, const Tensor &a, const Tensor &b) {
         op, "dtype",
         text("expected m1 and m2 to have the same dtype, but got: %s != %s", cpp_name(a.dtype()), cpp_name(b.dtype())),
         "self", a, "mat2", b);
-  check_bool(a, "addmm_impl_cpu_");
+  if (a.numel() && b.numel()) check_bool(a, "addmm_impl_cpu_");
 }
 Tensor mm_into(const Tensor &a, const Tensor &b, const Tensor &out) {
   check_mm("mm", a, b);
@@ -592,7 +592,8 @@ Tensor matmul_into(const Tensor &a, const Tensor &b, const Tensor &out) {
                       ? text("expected scalar type %s but found %s", info(a.dtype()).scalar, info(b.dtype()).scalar)
                       : text("expected m1 and m2 to have the same dtype, but got: %s != %s", cpp_name(a.dtype()),
                              cpp_name(b.dtype())));
-  check_bool(a, da >= 3 && db >= 3 ? "bmm" : "addmm_impl_cpu_");
+  if (a.numel() && b.numel())
+    check_bool(a, db == 1 ? "addmv_impl_cpu" : db >= 3 && da != 2 ? "bmm" : "addmm_impl_cpu_");
   check_out_dtype(out, a);
   batch_labels(f.a, da - 2);
   batch_labels(f.b, db - 2);

@@ -302,30 +302,27 @@ Tensor randperm(int64_t n, Generator *g, const std::optional<Tensor> &out, std::
   return finish(y, requires_grad);
 }
 
-Tensor like(const Tensor &x, std::optional<DType> dtype, std::optional<Device> device) {
-  if (!device || *device == x.device()) return empty_like(x, dtype.value_or(x.dtype()));
-  return empty(x.shape(), dtype.value_or(x.dtype()), *device);
-}
 Tensor rand_like(const Tensor &x, Generator *g, std::optional<DType> dtype, Ignored, std::optional<Device> device,
-                 Ignored, bool requires_grad, Ignored) {
-  Tensor y = like(x, dtype, device);
+                 Ignored, bool requires_grad, std::optional<Format> format) {
+  Tensor y = like(x, dtype, device, format);
   draw_uniform(y, 0, 1, g);
   return finish(y, requires_grad);
 }
 Tensor randn_like(const Tensor &x, Generator *g, std::optional<DType> dtype, Ignored, std::optional<Device> device,
-                  Ignored, bool requires_grad, Ignored) {
-  Tensor y = like(x, dtype, device);
+                  Ignored, bool requires_grad, std::optional<Format> format) {
+  Tensor y = like(x, dtype, device, format);
   draw_normal(y, 0, 1, g);
   return finish(y, requires_grad);
 }
 Tensor randint_like(const Tensor &x, int64_t low, int64_t high, Generator *g, std::optional<DType> dtype, Ignored,
-                    std::optional<Device> device, Ignored, bool requires_grad, Ignored) {
-  Tensor y = like(x, dtype, device);
+                    std::optional<Device> device, Ignored, bool requires_grad, std::optional<Format> format) {
+  Tensor y = like(x, dtype, device, format);
   draw_integers(y, low, high, g);
   return finish(y, requires_grad);
 }
 Tensor randint_like_below(const Tensor &x, int64_t high, Generator *g, std::optional<DType> dtype, Ignored layout,
-                          std::optional<Device> device, Ignored pinned, bool requires_grad, Ignored format) {
+                          std::optional<Device> device, Ignored pinned, bool requires_grad,
+                          std::optional<Format> format) {
   return randint_like(x, 0, high, g, dtype, layout, device, pinned, requires_grad, format);
 }
 

@@ -10,7 +10,7 @@ namespace ops {
 namespace {
 
 void check_softmax(const Tensor &x, int64_t dim, const char *name) {
-  HD_CHECK(x.is_float(), not_implemented, "\"%s%s_kernel_impl\" not implemented for '%s'", name,
+  HD_CHECK(x.is_float() || !x.numel(), not_implemented, "\"%s%s_kernel_impl\" not implemented for '%s'", name,
            dim + 1 >= x.dim() ? "_lastdim" : "", info(x.dtype()).scalar);
 }
 

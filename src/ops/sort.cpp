@@ -106,6 +106,35 @@ void check_length(int64_t n) {
            long(UINT32_MAX));
 }
 
+// Which of equal elements is found is torch's choice: the same algorithms, comparing keys and not places.
+template <class K> bool lower(const Item<K> &a, const Item<K> &b) { return a.key < b.key; }
+
+// Brings the k-th smallest of n to its place: Hoare's selection around the median of three.
+template <class K> void quick_select(Item<K> *x, int64_t n, int64_t k) {
+  auto order = [&](int64_t i, int64_t j) {
+    if (x[i].key > x[j].key) std::swap(x[i], x[j]);
+  };
+  int64_t low = 0, high = n - 1;
+  while (high > low + 1) {
+    std::swap(x[low + (high - low) / 2], x[low + 1]);
+    order(low + 1, high);
+    order(low, high);
+    order(low + 1, low);
+    const K pivot = x[low].key;
+    int64_t i = low + 1, j = high;
+    for (;;) {
+      while (x[++i].key < pivot) {}
+      while (x[--j].key > pivot) {}
+      if (j < i) break;
+      std::swap(x[i], x[j]);
+    }
+    std::swap(x[low], x[j]);
+    if (j <= k) low = i;
+    if (j >= k) high = j - 1;
+  }
+  if (high == low + 1) order(low, high);
+}
+
 enum class Order : uint8_t { sort, top, kth, median, nanmedian };
 struct Choice {
   Order order;
@@ -130,26 +159,6 @@ void order_lines(const Tensor &x, int64_t dim, const Tensor &values, const Tenso
           const T *from = x.data<T>() + at.offset[0];
           T *v = values.data<T>() + at.offset[1];
           int64_t *p = places.data<int64_t>() + at.offset[2], nans = 0;
-          if (c.order == Order::top && c.k * 16 <= n) { // few of many: a heap of the best so far, the worst on top
-            auto b = items.begin();
-            int64_t size = 0;
-            for (int64_t i = 0; i < n && c.k; ++i) {
-              K k = key_of(from[i * w.step[0]]);
-              k = c.reverse ? K(~k) : k;
-              if (size == c.k) {
-                if (k >= b->key) continue; // an equal one that came first stays
-                std::pop_heap(b, b + size--);
-              }
-              b[size++] = {k, uint32_t(i)};
-              std::push_heap(b, b + size);
-            }
-            std::sort_heap(b, b + size);
-            for (int64_t i = 0; i < size; ++i) {
-              v[i * w.step[1]] = from[b[i].at * w.step[0]];
-              p[i * w.step[2]] = b[i].at;
-            }
-            continue;
-          }
           for (int64_t i = 0; i < n; ++i) {
             K k = key_of(from[i * w.step[0]]);
             nans += is_nan(from[i * w.step[0]]);
@@ -164,13 +173,18 @@ void order_lines(const Tensor &x, int64_t dim, const Tensor &values, const Tenso
             sort_items(items.data(), spare.data(), n);
             for (int64_t i = 0; i < n; ++i) put(i, items[size_t(i)]);
           } else if (c.order == Order::top) {
-            if (c.k) {
-              std::nth_element(b, b + c.k - 1, items.end());
-              if (c.sorted) std::sort(b, b + c.k);
+            if (c.k * 64 <= n) {
+              std::partial_sort(b, b + c.k, items.end(), lower<K>);
+            } else if (c.k) {
+              std::nth_element(b, b + c.k - 1, items.end(), lower<K>);
+              if (c.sorted) std::sort(b, b + c.k - 1, lower<K>);
             }
             for (int64_t i = 0; i < c.k; ++i) put(i, items[size_t(i)]);
+          } else if (c.order == Order::kth) {
+            quick_select(items.data(), n, c.k);
+            put(0, items[size_t(c.k)]);
           } else {
-            int64_t k = c.k;
+            int64_t k = n;
             if (c.order == Order::median) k = nans ? n - nans : (n - 1) / 2; // the first NaN
             if (c.order == Order::nanmedian) k = nans < n ? (n - nans - 1) / 2 : 0;
             std::nth_element(b, b + k, items.end());
@@ -323,11 +337,11 @@ std::tuple<Tensor, Tensor> mode(const Tensor &x, int64_t dim, bool keepdim) {
     visit(x.dtype(), [&]<class T>(Type<T>) {
       if constexpr (is_real_element<T>)
         each_line(w, [&](auto &at, int64_t lines) {
-          std::vector<Item<Key<T>>> items(size_t(w.length)), spare(size_t(w.length));
+          std::vector<Item<Key<T>>> items(size_t(w.length));
           for (int64_t l = 0; l < lines; ++l, at.next()) {
             const T *from = x.data<T>() + at.offset[0];
             for (int64_t i = 0; i < w.length; ++i) items[size_t(i)] = {key_of(from[i * w.step[0]]), uint32_t(i)};
-            sort_items(items.data(), spare.data(), w.length);
+            std::sort(items.begin(), items.end(), lower<Key<T>>);
             // The smallest of the most frequent, where it stands last; a NaN equals nothing.
             int64_t best = 0, most = 0, run = 0;
             for (int64_t i = 0; i < w.length; ++i) {

@@ -448,6 +448,13 @@ Tensor unfold(const Tensor &x, int64_t dimension, int64_t size, int64_t step) {
   });
 }
 
+// x's memory read as another dtype.
+Tensor retyped(const Tensor &x, DType t, const Dims &shape, const Dims &strides, int64_t offset) {
+  Tensor y = alias(x, shape, strides, offset);
+  y->dtype = t;
+  return y;
+}
+
 Tensor view_dtype(const Tensor &x, DType t) {
   if (x.dtype() == t) return view(x, x.shape());
   int64_t from = x.itemsize(), to_size = size_of(t);
@@ -475,15 +482,9 @@ Tensor view_dtype(const Tensor &x, DType t) {
       strides[i] = strides[i] * from / to_size;
     }
   }
-  Tensor y = alias(x, x.shape(), x.strides(), x->offset);
-  y->dtype = t;
-  y->shape = shape;
-  y->strides = strides;
-  y->offset = offset;
-  y->numel = numel(shape);
-  y->contiguous = is_contiguous(shape, strides);
-  return y;
+  return retyped(x, t, shape, strides, offset);
 }
+} // namespace
 
 Tensor view_as_real(const Tensor &x) {
   HD_CHECK(x.is_complex(), runtime, "view_as_real is only supported for complex tensors");
@@ -491,13 +492,8 @@ Tensor view_as_real(const Tensor &x) {
   for (auto &s : strides) s *= 2;
   shape.push_back(2);
   strides.push_back(1);
-  Tensor y = alias(x);
-  y->dtype = real_of(x.dtype());
-  y->shape = shape;
-  y->strides = strides;
-  y->offset = x->offset * 2;
-  y->numel = numel(shape);
-  y->contiguous = is_contiguous(shape, strides);
+  Tensor y = retyped(x, real_of(x.dtype()), shape, strides, x->offset * 2);
+  link_base(y, x);
   return record(y, "ViewAsRealBackward0", {x}, {}, [](const Backward &b) -> TensorList {
     Tensor g = contiguous(b.grad());
     return {complex(select(g, -1, 0), select(g, -1, 1))};
@@ -517,17 +513,19 @@ Tensor view_as_complex(const Tensor &x) {
     s /= 2;
   }
   HD_CHECK(x->offset % 2 == 0, runtime, "Tensor must have a storage_offset divisible by 2");
-  Tensor y = alias(x);
-  y->dtype = complex_of(x.dtype());
-  y->shape = shape;
-  y->strides = strides;
-  y->offset = x->offset / 2;
-  y->numel = numel(shape);
-  y->contiguous = is_contiguous(shape, strides);
+  Tensor y = retyped(x, complex_of(x.dtype()), shape, strides, x->offset / 2);
+  link_base(y, x);
   return record(y, "ViewAsComplexBackward0", {x}, {},
                 [](const Backward &b) -> TensorList { return {stack({real(b.grad()), imag(b.grad())}, -1)}; });
 }
 
+Tensor real_part(const Tensor &x) { return x.is_complex() ? select(view_as_real(x), -1, 0) : x; }
+Tensor imag_part(const Tensor &x) {
+  HD_CHECK(x.is_complex(), runtime, "imag is not implemented for tensors with non-complex dtypes.");
+  return select(view_as_real(x), -1, 1);
+}
+
+namespace {
 Tensor flatten(const Tensor &x, int64_t start_dim, int64_t end_dim) {
   int64_t a = wrap_dim(start_dim, x.dim()), b = wrap_dim(end_dim, x.dim());
   HD_CHECK(a <= b, runtime, "flatten() has invalid args: start_dim cannot come after end_dim");
@@ -703,8 +701,10 @@ Tensor squeeze_dims(const Tensor &x, const Dims &dims) { return squeeze(x, dims)
 Tensor as_strided_op(const Tensor &x, const Dims &size, const Dims &stride, std::optional<int64_t> offset) {
   return as_strided(x, size, stride, offset);
 }
-Tensor contiguous_op(const Tensor &x, Ignored) { return contiguous(x); }
-Tensor clone_op(const Tensor &x, Ignored) { return clone(x); }
+Tensor contiguous_op(const Tensor &x, std::optional<Format> format) {
+  return contiguous(x, format.value_or(Format::contiguous));
+}
+Tensor clone_op(const Tensor &x, std::optional<Format> format) { return clone(x, format.value_or(Format::preserve)); }
 Tensor detach_op(const Tensor &x) { return detach(x); }
 Tensor adjoint(const Tensor &x) { return conj(transpose(x, -2, -1)); }
 } // namespace
@@ -738,9 +738,9 @@ const OpTable &view_ops() {
       def<split>("split", "tensor, split_size, dim=0"),
       def<split>("split_with_sizes", "input, split_sizes, dim=0"),
       def<chunk>("chunk", "input, chunks, dim=0"),
+      def<tensor_split_by>("tensor_split", "input, tensor_indices_or_sections, dim=0"),
       def<tensor_split>("tensor_split", "input, sections, dim=0"),
       def<tensor_split_at>("tensor_split", "input, indices, dim=0"),
-      def<tensor_split_by>("tensor_split", "input, tensor_indices_or_sections, dim=0"),
       def<cat>("cat", "tensors, dim=0, *, out=None", function),
       def<cat>("concat", "tensors, dim=0, *, out=None", function),
       def<cat>("concatenate", "tensors, dim=0, *, out=None", function),

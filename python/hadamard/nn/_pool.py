@@ -209,6 +209,10 @@ def _fractional(n, name, input, kernel_size, output_size, output_ratio, samples)
             raise RuntimeError(f"{name}(): pool {which} {k} too large relative to input {which} {s}")
     if samples is None:
         samples = _C.rand(x.size(0), x.size(1), n, dtype=x.dtype)
+    if not input.numel():
+        empty = input.reshape((*input.shape[:-n], *output))
+        return empty, empty.long()
+    require(input, f"{name}_out_frame")
     # In two dimensions torch takes the first number for the last one.
     order = range(n) if n == 3 else reversed(range(n))
     where = None

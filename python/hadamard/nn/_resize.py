@@ -222,7 +222,12 @@ def interpolate(
         pools = (_C.adaptive_avg_pool1d, _C.adaptive_avg_pool2d, _C.adaptive_avg_pool3d)
         return pools[len(sizes) - 1](input, sizes)
     if mode.startswith("nearest"):
-        require(input, "compute_indices_weights_nearest", also=(H.uint8,))
+        # torch's choice between two kernels of its own.
+        vectors = input.dim() == 4 and (
+            sum(sizes) <= 128 or (input.size(1) > 3 and input.is_contiguous(memory_format=H.channels_last))
+        )
+        kernel = "upsample_nearest2d_channels_last" if vectors else "compute_indices_weights_nearest"
+        require(input, kernel, also=(H.uint8,))
     elif mode == "bilinear" and len(sizes) == 2:
         require(input, "upsample_bilinear2d_channels_last", also=(H.uint8,))
     elif mode == "bicubic":
@@ -248,7 +253,15 @@ def interpolate(
             continue
         taps = _taps_cubic if mode == "bicubic" else _taps_linear
         x = _along(x, dim, taps(_source(out, length, factor, bool(align_corners), input), length))
-    return x
+    return _like_format(x, input)
+
+
+def _like_format(y, input):
+    # y laid out with its channels last where the input is and not also contiguous.
+    if not input.is_contiguous() and input.dim() in (4, 5):
+        form = H.channels_last if input.dim() == 4 else H.channels_last_3d
+        return y.contiguous(memory_format=form if input.is_contiguous(memory_format=form) else H.contiguous_format)
+    return y
 
 
 def upsample(input, size=None, scale_factor=None, mode="nearest", align_corners=None):
