@@ -53,7 +53,10 @@ SHOULD = {
     "utils.data": "Subset random_split RandomSampler IterableDataset default_collate",
 }
 COULD = {
-    "": "compile vmap autocast view_as_real view_as_complex complex conj real imag angle",
+    "": """compile vmap autocast view_as_real view_as_complex complex conj real imag angle stft istft hann_window
+    hamming_window blackman_window bartlett_window kaiser_window histogram histogramdd gradient frexp igamma igammac
+    binomial lu lu_unpack geqrf ormqr orgqr triangular_solve svd_lowrank pca_lowrank pdist celu rrelu relu_ exp_
+    pixel_shuffle triplet_margin_loss narrow_copy nonzero_static segment_reduce norm_except_dim""",
     "nn": """LSTM GRU RNN LSTMCell GRUCell RNNCell InstanceNorm1d InstanceNorm2d InstanceNorm3d Upsample CTCLoss
     AdaptiveLogSoftmaxWithLoss FractionalMaxPool2d FractionalMaxPool3d SyncBatchNorm Transformer TransformerEncoder
     TransformerDecoder TransformerDecoderLayer DataParallel""",
@@ -73,7 +76,12 @@ COULD = {
     "func": "grad vmap vjp jvp jacrev jacfwd hessian functional_call stack_module_state grad_and_value",
     "amp": "autocast GradScaler custom_fwd custom_bwd",
     "distributions": """Normal Categorical Bernoulli Uniform Exponential Laplace Poisson MultivariateNormal
-    LogNormal Independent TransformedDistribution OneHotCategorical kl_divergence""",
+    LogNormal Independent TransformedDistribution OneHotCategorical kl_divergence Gamma Beta Dirichlet StudentT Chi2
+    Binomial Geometric Gumbel HalfNormal Multinomial Cauchy Weibull NegativeBinomial RelaxedBernoulli
+    RelaxedOneHotCategorical MixtureSameFamily biject_to transform_to""",
+    "autograd.graph": "saved_tensors_hooks save_on_cpu disable_saved_tensors_hooks",
+    "signal.windows": "hann hamming blackman bartlett kaiser gaussian",
+    "special": "gammainc gammaincc bessel_j0 bessel_j1 bessel_y0 bessel_y1 modified_bessel_k0 modified_bessel_k1",
 }
 NAMES = [(where, name) for part in (MUST, SHOULD, COULD) for where in part for name in sorted(set(part[where].split()))]
 

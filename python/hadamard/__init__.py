@@ -83,7 +83,7 @@ def __getattr__(name):
                 raise
             raise AttributeError(f"module 'torch' has no attribute '{name}'") from None
     else:
-        for source in ("_composites", "_products", "_algebra", "_spectral", "_statistics", "_names"):
+        for source in ("_composites", "_products", "_algebra", "_spectral", "_statistics", "_names", "_draws"):
             try:
                 module = _import_module("." + source, __name__)
             except ModuleNotFoundError:

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "ops/all.h"
+#include "ops/gamma.h"
 
 namespace hadamard {
 namespace ops {
@@ -394,6 +395,12 @@ Tensor poisson(const Tensor &rate, Generator *g) {
   });
   return constant_in(y, "PoissonBackward0", {rate});
 }
+Tensor standard_gamma(const Tensor &alpha, Generator *g) {
+  expect(alpha.is_float(), "gamma_cpu", alpha);
+  Tensor y = empty(alpha.shape(), alpha.dtype(), alpha.device());
+  overwrite(y, "GammaBackward0", [&] { fill_gamma(*g, elements(y), elements(alpha)); });
+  return y;
+}
 
 Tensor multinomial(const Tensor &p, int64_t n, bool replacement, Generator *g, const std::optional<Tensor> &out) {
   HD_CHECK(p.dim() == 1 || p.dim() == 2, runtime, "prob_dist must be 1 or 2 dim");
@@ -503,6 +510,10 @@ const OpTable &random_ops() {
       def<bernoulli>("bernoulli", "input, *, generator=None, out=None"),
       def<bernoulli_number>("bernoulli", "input, p, *, generator=None"),
       def<poisson>("poisson", "input, generator=None", function),
+      def<standard_gamma>("_draw_gamma", "input, generator=None", function),
+      def<standard_gamma_slope>("_gamma_slope", "alpha, x", function),
+      def<dirichlet_slope>("_dirichlet_slope", "x, alpha, total", function),
+      def<binomial>("_draw_binomial", "count, prob, generator=None", function),
       def<multinomial>("multinomial", "input, num_samples, replacement=False, *, generator=None, out=None"),
       def<uniform_>("uniform_", "input, from=0.0, to=1.0, *, generator=None", method),
       def<normal_>("normal_", "input, mean=0.0, std=1.0, *, generator=None", method),

@@ -22,18 +22,7 @@ class Bernoulli(FromProbsOrLogits, Distribution):
     _binary = True
 
     def __init__(self, probs=None, logits=None, validate_args=None):
-        if (probs is None) == (logits is None):
-            raise ValueError("Either `probs` or `logits` must be specified, but not both.")
-        if probs is not None:
-            (self.probs,) = broadcast_all(probs)
-        else:
-            (self.logits,) = broadcast_all(logits)
-        self._param = self.probs if probs is not None else self.logits
-        super().__init__(self._param.shape, validate_args=validate_args)
-
-    @property
-    def param_shape(self):
-        return self._param.size()
+        self._take_one(probs, logits, validate_args)
 
     @property
     def mean(self):
@@ -47,10 +36,6 @@ class Bernoulli(FromProbsOrLogits, Distribution):
     @property
     def variance(self):
         return self.probs * (1 - self.probs)
-
-    def expand(self, batch_shape, _instance=None):
-        given = {name: self.__dict__[name].expand(batch_shape) for name in ("probs", "logits") if name in self.__dict__}
-        return self._like(batch_shape, _param=self._param.expand(batch_shape), **given)
 
     def sample(self, sample_shape=()):
         with H.no_grad():

@@ -30,17 +30,12 @@ class Categorical(FromProbsOrLogits, Distribution):
             if logits.dim() < 1:
                 raise ValueError("`logits` parameter must be at least one-dimensional.")
             self.logits = logits - logits.logsumexp(dim=-1, keepdim=True)
-        self._param = self.probs if probs is not None else self.logits
         self._num_events = self._param.size()[-1]
         super().__init__(self._param.size()[:-1], validate_args=validate_args)
 
     @property
     def support(self):
         return constraints.integer_interval(0, self._num_events - 1)
-
-    @property
-    def param_shape(self):
-        return self._param.size()
 
     @property
     def mean(self):
@@ -55,7 +50,7 @@ class Categorical(FromProbsOrLogits, Distribution):
     def expand(self, batch_shape, _instance=None):
         shape = H.Size((*batch_shape, self._num_events))
         given = {name: self.__dict__[name].expand(shape) for name in ("probs", "logits") if name in self.__dict__}
-        return self._like(batch_shape, _param=self._param.expand(shape), _num_events=self._num_events, **given)
+        return self._like(batch_shape, _num_events=self._num_events, **given)
 
     def sample(self, sample_shape=()):
         n = H.Size(sample_shape).numel()

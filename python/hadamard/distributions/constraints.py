@@ -4,6 +4,7 @@ from .. import _C
 
 __all__ = [
     "Constraint",
+    "MixtureSameFamilyConstraint",
     "boolean",
     "greater_than",
     "greater_than_eq",
@@ -164,6 +165,21 @@ class _IndependentConstraint(Constraint):
 
     def __repr__(self):
         return f"IndependentConstraint({self.base_constraint!r}, {self.reinterpreted_batch_ndims})"
+
+
+class MixtureSameFamilyConstraint(Constraint):
+    """What all components of a mixture can give."""
+
+    def __init__(self, base_constraint):
+        self.base_constraint, self.is_discrete = base_constraint, base_constraint.is_discrete
+        self.event_dim = base_constraint.event_dim
+
+    def check(self, value):
+        good = self.base_constraint.check(value.unsqueeze(-1 - self.event_dim))
+        return good.reshape(good.shape[: value.dim() - self.event_dim] + (-1,)).all(-1)
+
+    def __repr__(self):
+        return f"MixtureSameFamilyConstraint({self.base_constraint!r})"
 
 
 real = _Real()

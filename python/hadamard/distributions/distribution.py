@@ -3,7 +3,7 @@
 import hadamard as H
 
 from . import constraints
-from .utils import lazy_property
+from .utils import broadcast_all, lazy_property
 
 __all__ = ["Distribution"]
 
@@ -34,6 +34,12 @@ class Distribution:
             self._validate_args = validate_args
         if self._validate_args:
             self._check_parameters()
+
+    def _take(self, validate_args, **parameters):
+        """Keeps the parameters as tensors of one shape, which becomes the batch's."""
+        tensors = broadcast_all(*parameters.values())
+        self.__dict__.update(zip(parameters, tensors, strict=True))
+        Distribution.__init__(self, tensors[0].shape, validate_args=validate_args)
 
     def _check_parameters(self):
         for name, constraint in self.arg_constraints.items():
@@ -114,7 +120,12 @@ class Distribution:
 
     def expand(self, batch_shape, _instance=None):
         """The distribution with its parameters expanded to batch_shape."""
-        raise NotImplementedError
+        given = {
+            name: self.__dict__[name].expand(batch_shape) for name in self.arg_constraints if name in self.__dict__
+        }
+        if not given:
+            raise NotImplementedError
+        return self._like(batch_shape, **given)
 
     def _like(self, batch_shape, **parameters):
         """A new distribution of this class with these attributes."""

@@ -4,7 +4,6 @@ import hadamard as H
 
 from . import constraints
 from .distribution import Distribution
-from .utils import broadcast_all
 
 __all__ = ["Exponential"]
 
@@ -21,8 +20,7 @@ class Exponential(Distribution):
     has_rsample = True
 
     def __init__(self, rate, validate_args=None):
-        (self.rate,) = broadcast_all(rate)
-        super().__init__(self.rate.shape, validate_args=validate_args)
+        self._take(validate_args, rate=rate)
 
     @property
     def mean(self):
@@ -37,9 +35,6 @@ class Exponential(Distribution):
     @property
     def variance(self):
         return self.rate.pow(-2)
-
-    def expand(self, batch_shape, _instance=None):
-        return self._like(batch_shape, rate=self.rate.expand(batch_shape))
 
     def rsample(self, sample_shape=()):
         return H.empty(self._extended_shape(sample_shape), dtype=self.rate.dtype).exponential_() / self.rate

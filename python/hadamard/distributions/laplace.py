@@ -4,7 +4,6 @@ import hadamard as H
 
 from . import constraints
 from .distribution import Distribution
-from .utils import broadcast_all
 
 __all__ = ["Laplace"]
 
@@ -21,8 +20,7 @@ class Laplace(Distribution):
     has_rsample = True
 
     def __init__(self, loc, scale, validate_args=None):
-        self.loc, self.scale = broadcast_all(loc, scale)
-        super().__init__(self.loc.shape, validate_args=validate_args)
+        self._take(validate_args, loc=loc, scale=scale)
 
     @property
     def mean(self):
@@ -37,9 +35,6 @@ class Laplace(Distribution):
     @property
     def stddev(self):
         return 2**0.5 * self.scale
-
-    def expand(self, batch_shape, _instance=None):
-        return self._like(batch_shape, loc=self.loc.expand(batch_shape), scale=self.scale.expand(batch_shape))
 
     def rsample(self, sample_shape=()):
         shape, dtype = self._extended_shape(sample_shape), self.loc.dtype

@@ -1,7 +1,5 @@
 """The distribution of exp(x) where x is normal."""
 
-import hadamard as H
-
 from . import constraints
 from .normal import Normal
 from .transformed_distribution import TransformedDistribution
@@ -45,10 +43,6 @@ class LogNormal(TransformedDistribution):
     def variance(self):
         squared = self.scale.pow(2)
         return squared.expm1() * (2 * self.loc + squared).exp()
-
-    def expand(self, batch_shape, _instance=None):
-        shape = H.Size(batch_shape)
-        return LogNormal(self.loc.expand(shape), self.scale.expand(shape), validate_args=False)
 
     def entropy(self):
         return self.base_dist.entropy() + self.loc

@@ -6,7 +6,6 @@ import hadamard as H
 
 from . import constraints
 from .distribution import Distribution
-from .utils import broadcast_all
 
 __all__ = ["Normal"]
 
@@ -23,8 +22,7 @@ class Normal(Distribution):
     has_rsample = True
 
     def __init__(self, loc, scale, validate_args=None):
-        self.loc, self.scale = broadcast_all(loc, scale)
-        super().__init__(self.loc.shape, validate_args=validate_args)
+        self._take(validate_args, loc=loc, scale=scale)
 
     @property
     def mean(self):
@@ -39,9 +37,6 @@ class Normal(Distribution):
     @property
     def variance(self):
         return self.scale.pow(2)
-
-    def expand(self, batch_shape, _instance=None):
-        return self._like(batch_shape, loc=self.loc.expand(batch_shape), scale=self.scale.expand(batch_shape))
 
     def sample(self, sample_shape=()):
         shape = self._extended_shape(sample_shape)

@@ -20,8 +20,7 @@ class Poisson(Distribution):
     support = constraints.nonnegative_integer
 
     def __init__(self, rate, validate_args=None):
-        (self.rate,) = broadcast_all(rate)
-        super().__init__(self.rate.shape, validate_args=validate_args)
+        self._take(validate_args, rate=rate)
 
     @property
     def mean(self):
@@ -32,9 +31,6 @@ class Poisson(Distribution):
     @property
     def mode(self):
         return self.rate.floor()
-
-    def expand(self, batch_shape, _instance=None):
-        return self._like(batch_shape, rate=self.rate.expand(batch_shape))
 
     def sample(self, sample_shape=()):
         with H.no_grad():

@@ -2,6 +2,7 @@
 
 import hadamard as H
 
+from . import constraints
 from .distribution import Distribution
 from .independent import Independent, sum_rightmost
 from .transforms import ComposeTransform, Transform
@@ -29,16 +30,16 @@ class TransformedDistribution(Distribution):
             self.transforms = transforms
         else:
             raise ValueError(f"transforms must be a Transform or list, but was {transforms}")
-        both = base_distribution.batch_shape + base_distribution.event_shape
         chain = ComposeTransform(self.transforms)
         more = chain.domain.event_dim - len(base_distribution.event_shape)
         if more > 0:
             base_distribution = Independent(base_distribution, more)
         self.base_dist = base_distribution
-        # Transforms here keep shapes, so the event is that of whichever has more dimensions.
-        event = max(len(base_distribution.event_shape), chain.codomain.event_dim)
-        at = len(both) - event
-        super().__init__(both[:at], both[at:], validate_args=validate_args)
+        shape = chain.forward_shape(base_distribution.batch_shape + base_distribution.event_shape)
+        # What the transforms make one event of, and what was one before.
+        kept = len(base_distribution.event_shape) - chain.domain.event_dim
+        at = len(shape) - chain.codomain.event_dim - kept
+        super().__init__(shape[:at], shape[at:], validate_args=validate_args)
 
     @property
     def has_rsample(self):
@@ -46,10 +47,16 @@ class TransformedDistribution(Distribution):
 
     @property
     def support(self):
-        return self.transforms[-1].codomain if self.transforms else self.base_dist.support
+        if not self.transforms:
+            return self.base_dist.support
+        support = self.transforms[-1].codomain
+        more = len(self.event_shape) - support.event_dim
+        return constraints.independent(support, more) if more > 0 else support
 
     def expand(self, batch_shape, _instance=None):
-        return TransformedDistribution(self.base_dist.expand(batch_shape), self.transforms, validate_args=False)
+        shape = H.Size(batch_shape)
+        own = {name: self.__dict__[name].expand(shape) for name in self.arg_constraints if name in self.__dict__}
+        return self._like(shape, base_dist=self.base_dist.expand(shape), transforms=self.transforms, **own)
 
     def _through(self, x):
         for transform in self.transforms:
@@ -69,6 +76,7 @@ class TransformedDistribution(Distribution):
         for transform in reversed(self.transforms):
             x = transform._inv_call(y)
             one = transform.log_abs_det_jacobian(x, y)
+            dims += transform.domain.event_dim - transform.codomain.event_dim
             total = total - sum_rightmost(one, dims - transform.domain.event_dim)
             y = x
         return total + sum_rightmost(self.base_dist.log_prob(y), dims - len(self.base_dist.event_shape))

@@ -4,7 +4,6 @@ import hadamard as H
 
 from . import constraints
 from .distribution import Distribution
-from .utils import broadcast_all
 
 __all__ = ["Uniform"]
 
@@ -19,8 +18,7 @@ class Uniform(Distribution):
     has_rsample = True
 
     def __init__(self, low, high, validate_args=None):
-        self.low, self.high = broadcast_all(low, high)
-        super().__init__(self.low.shape, validate_args=validate_args)
+        self._take(validate_args, low=low, high=high)
 
     @property
     def arg_constraints(self):  # type: ignore[override]
@@ -45,9 +43,6 @@ class Uniform(Distribution):
     @property
     def stddev(self):
         return (self.high - self.low) / 12**0.5
-
-    def expand(self, batch_shape, _instance=None):
-        return self._like(batch_shape, low=self.low.expand(batch_shape), high=self.high.expand(batch_shape))
 
     def rsample(self, sample_shape=()):
         draws = H.rand(self._extended_shape(sample_shape), dtype=self.low.dtype)

@@ -55,6 +55,21 @@ class FromProbsOrLogits:
 
     _binary = False
 
+    def _take_one(self, probs, logits, validate_args, **others):
+        """Keeps the one that was given, and other parameters of its shape."""
+        if (probs is None) == (logits is None):
+            raise ValueError("Either `probs` or `logits` must be specified, but not both.")
+        given = {"probs": probs} if probs is not None else {"logits": logits}
+        self._take(validate_args, **given, **others)
+
+    @property
+    def _param(self):
+        return self.__dict__["probs" if "probs" in self.__dict__ else "logits"]
+
+    @property
+    def param_shape(self):
+        return self._param.size()
+
     @lazy_property
     def logits(self):
         """Log-odds, or normalised log-probabilities."""

@@ -1,6 +1,8 @@
 """Windows of M samples, symmetric unless sym is False, as tensors of float32 or float64."""
 
 import math
+from functools import wraps
+from inspect import Signature, signature
 
 import hadamard as H
 
@@ -15,8 +17,6 @@ _COSINES = ("general_hamming", "hamming", "hann", "nuttall")
 
 def _window(function):
     """Adds the checks and the arguments that all windows have around `function(M, sym, line, **its own)`."""
-    from functools import wraps
-
     name = "general_cosine" if function.__name__ in _COSINES else function.__name__
 
     @wraps(function)
@@ -31,6 +31,9 @@ def _window(function):
         y = function(M, sym, lambda a, b: H.linspace(a, b, M, dtype=dtype, device=device), **own)
         return y.requires_grad_(requires_grad)
 
+    own, all_have = (list(signature(f, follow_wrapped=False).parameters.values()) for f in (function, window))
+    own = [p.replace(kind=p.KEYWORD_ONLY) for p in own[3:]]
+    window.__signature__ = Signature([all_have[0], *own, *all_have[1:-1]])
     return window
 
 
