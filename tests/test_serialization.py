@@ -370,11 +370,7 @@ FOUR = {"0": np.arange(4, dtype=np.float32).tobytes()}
 def test_the_tensor_made_by_hand():
     assert H.load(zipped(rebuild(), FOUR)).tolist() == [0, 1, 2, 3]
     assert H.load(zipped(rebuild(offset=1, size=(2,), stride=(2,)), FOUR)).tolist() == [1, 3]
-    assert (
-        H.load(zipped(rebuild(offset=1, size=(2, 2), stride=(2, 1), count=4 + 0), {"0": FOUR["0"]})).tolist()
-        if 0
-        else 1
-    )
+    assert H.load(zipped(rebuild(offset=1, size=(2, 2), stride=(1, 1)), FOUR)).tolist() == [[1, 2], [2, 3]]
 
 
 @ours

@@ -114,7 +114,8 @@ class _Builders:
 
     @staticmethod
     def device(kind="cpu", index=None):
-        _expect(type(kind) is str and (index is None or type(index) is int), "a device without a name")
+        _expect(type(kind) is str and len(kind) < 100, "a device without a name")
+        _expect(index is None or type(index) is int and 0 <= index < 128, "a device without a number")
         return H.device(kind if index is None else f"{kind}:{index}")
 
     @staticmethod
@@ -142,7 +143,7 @@ class _Builders:
 
     @staticmethod
     def layout(name="torch.strided"):
-        _expect(name == "torch.strided", f"layout {name!r}, which Hadamard does not have")
+        _expect(name == "torch.strided", f"layout {_shown(name)}, which Hadamard does not have")
         return H.strided
 
 
@@ -174,13 +175,24 @@ def _pairs(items):
     return [(_key(k), v) for k, v in items]
 
 
-def _key(key, depth=0):
-    """A key of a dict or an element of a set; hashing tuples nested without end would overflow the stack."""
-    if type(key) in (tuple, frozenset):
-        _expect(depth < 50, "a key that is nested too deeply")
-        for part in key:
-            _key(part, depth + 1)
+def _key(key):
+    """A key of a dict or an element of a set. Hashing visits every part of a tuple as often as it occurs in it, and
+    overflows the stack where tuples are nested without end: both are refused."""
+    parts, seen = [(key, 0)], 0
+    while parts:
+        part, depth = parts.pop()
+        if type(part) in (tuple, frozenset):
+            seen += len(part)
+            _expect(depth < 50 and seen < 100_000, "a key that is nested too deeply")
+            parts += [(inner, depth + 1) for inner in part]
     return key
+
+
+def _shown(x):
+    """What messages call an object out of a file: a short name, since printing it all may take forever."""
+    if isinstance(x, (type, str, _Call)):
+        return f"{x.behind or x.build if isinstance(x, _Call) else x}"[:200]
+    return f"an object of type {type(x).__name__}"
 
 
 @functools.cache
@@ -316,7 +328,7 @@ class _Machine:
         _expect(type(args) is tuple, "a call without arguments")
         if isinstance(function, _Call) or _is_permitted(function):
             return function(*args)
-        raise UnpicklingError(f"Trying to call reduce for unrecognized function {function}")
+        raise UnpicklingError(f"Trying to call reduce for unrecognized function {_shown(function)}")
 
     def new(self, cls, args, keywords=None):
         _expect(type(args) is tuple, "an object without arguments")
@@ -325,7 +337,8 @@ class _Machine:
         if isinstance(cls, type) and (_is_permitted(cls) or _is_nn_class(cls)):
             return cls.__new__(cls, *args, **(keywords or {}))
         raise UnpicklingError(
-            f"Can only create new object for nn.Parameter or classes allowlisted via `add_safe_globals` but got {cls}"
+            "Can only create new object for nn.Parameter or classes allowlisted via `add_safe_globals` but got "
+            f"{_shown(cls)}"
         )
 
     def build(self, x, state):

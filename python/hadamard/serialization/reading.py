@@ -26,7 +26,7 @@ _DAMAGED = (
 
 class _ZipReader:
     def __init__(self, file):
-        self.file = file
+        self.file, self.taken = file, 0
         try:
             self.zip = zipfile.ZipFile(file)
             self.end = file.seek(0, 2)
@@ -62,6 +62,8 @@ class _ZipReader:
     def place(self, name):
         """Where a stored record's bytes begin."""
         record = self.find(name)
+        if not 0 <= record.header_offset < self.end:
+            raise self.failed(name, "invalid header or archive is corrupted")
         self.file.seek(record.header_offset)
         header = self.file.read(30)
         if len(header) < 30 or header[:4] != b"PK\3\4":
@@ -71,8 +73,15 @@ class _ZipReader:
             raise self.failed(name, "it is compressed, encrypted, or cut short")
         return start
 
+    def take(self, name):
+        """Counts the bytes of a record: records that lie over each other would take more memory than the file has."""
+        self.taken += self.find(name).compress_size
+        if self.taken > self.end:
+            raise self.failed(name, "records overlap")
+
     def read(self, name, limit=1 << 31):
         record = self.find(name)
+        self.take(name)
         if self.size(name) > limit:
             raise self.failed(name, "it is too large")
         try:
@@ -86,6 +95,7 @@ class _ZipReader:
             data = self.read(name, limit=storage.nbytes())
             storage._buffer()[:] = data
             return
+        self.take(name)
         self.file.seek(self.place(name))
         buffer = storage._buffer()
         done = 0
@@ -123,7 +133,8 @@ def _load_zip(file, path, map_location, weights_only, mmap, encoding):
             "Cannot use ``weights_only=True`` with TorchScript archives passed to ``torch.load``. "
             "Hadamard does not read TorchScript; save the module's state_dict."
         )
-    body = archive.read("data.pkl")
+    # No pickle is packed to a hundredth of its size.
+    body = archive.read("data.pkl", min(1 << 31, 100 * archive.find("data.pkl").compress_size + (1 << 16)))
     order = archive.read("byteorder", 16).decode("latin1") if "byteorder" in archive else "little"
     if order not in ("little", "big"):
         raise ValueError(f"Unknown endianness type: {order}")
@@ -138,10 +149,12 @@ def _load_zip(file, path, map_location, weights_only, mmap, encoding):
         _expect(len(reference) == 5 and _plain(reference[0]) == "storage", "Only persistent_load of storage is allowed")
         _, kind, key, location, count = reference
         key = _plain(key)
+        location = _plain(location)
         _expect(
-            type(kind) is _StorageType and type(key) is str and type(count) is int and count >= 0,
+            type(kind) is _StorageType and type(key) is str and type(count) is int and 0 <= count < 1 << 62,
             "a storage without a key",
         )
+        _expect(type(location) is str, "a storage without a location")
         dtype = kind.dtype or H.uint8
         if key in known:
             return _Typed(known[key], dtype)
@@ -160,7 +173,7 @@ def _load_zip(file, path, map_location, weights_only, mmap, encoding):
             archive.read_into(name, storage)
             if order != sys.byteorder:
                 _swap_bytes(storage, dtype)
-        known[key] = restore(storage, _plain(location))
+        known[key] = restore(storage, location)
         return _Typed(known[key], dtype)
 
     return _unpickle(io.BytesIO(body).read, storage_of, encoding, weights_only)
@@ -179,8 +192,17 @@ def _load_old(file, map_location, weights_only, encoding):
     def no_storages(reference):
         raise UnpicklingError("Only persistent_load of storage is allowed")
 
+    here = file.tell()
+    end = file.seek(0, 2)
+    file.seek(here)
+
+    def read(n):  # a file asked for more than it has may set that much memory aside
+        if n > 1 << 16 and n > end - file.tell():
+            raise EOFError("Ran out of input")
+        return file.read(n)
+
     def part(persistent_load=no_storages):
-        return _unpickle(file.read, persistent_load, encoding, weights_only)
+        return _unpickle(read, persistent_load, encoding, weights_only)
 
     begin = file.read(1)
     if not begin:
@@ -192,26 +214,28 @@ def _load_old(file, map_location, weights_only, encoding):
         )
     if part() != _MAGIC:
         raise RuntimeError("Invalid magic number; corrupt file?")
-    if (version := part()) != 1001:
-        raise RuntimeError(f"Invalid protocol version: {version}")
+    version = part()
+    if version != 1001:
+        raise RuntimeError(f"Invalid protocol version: {version if type(version) is int else type(version).__name__}")
     if isinstance(about := part(), dict) and not about.get("little_endian", True):
         raise RuntimeError("Hadamard does not read files of this old format that were written on a big-endian machine")
-    here = file.tell()
-    end = file.seek(0, 2)
-    file.seek(here)
     restore, roots, counts = _located(map_location), {}, {}
 
+    room = end - here
+
     def storage_of(reference):
+        nonlocal room
         _expect(len(reference) == 6 and _plain(reference[0]) == "storage", "Only persistent_load of storage is allowed")
         _, kind, key, location, count, view = reference
-        key = _plain(key)
+        key, location = _plain(key), _plain(location)
         _expect(type(kind) is _StorageType and type(key) is str and type(count) is int, "a storage without a key")
+        _expect(type(location) is str, "a storage without a location")
         dtype = kind.dtype or H.uint8
         if key not in roots:
-            _expect(0 <= count <= (end - here) // dtype.itemsize, "a storage that is larger than the file")
+            _expect(0 <= count <= room // dtype.itemsize, "a storage that is larger than the file")
+            room -= count * dtype.itemsize
             roots[key] = _Storage(H.empty(count * dtype.itemsize, dtype=H.uint8))
             counts[key] = dtype
-            location = _plain(location)
             if restore(_Storage(H.empty(0, dtype=H.uint8)), location).device.type != "cpu":
                 raise RuntimeError("files of this old format can only be loaded to the cpu")
         storage = roots[key]
@@ -227,6 +251,7 @@ def _load_old(file, map_location, weights_only, encoding):
     keys = part()
     _expect(isinstance(keys, list), "no list of storages")
     for key in map(_plain, keys):
+        _expect(type(key) is str and len(key) < 1000, "a storage without a key")
         _expect(key in roots, f"storage key {key!r} not found in deserialized_objects")
         buffer = roots[key]._buffer()
         count = file.read(8)

@@ -101,7 +101,12 @@ def _storage_of(x):
 def _out_of_bounds(storage, dtype, offset, size, stride):
     item = dtype.itemsize
     need = item * (offset + 1 + sum((n - 1) * s for n, s in zip(size, stride, strict=True))) if 0 not in size else 0
-    if need > storage.nbytes() or offset < 0 or min(size, default=0) < 0 or min(stride, default=0) < 0:
+    if (
+        max(need, offset * item) > storage.nbytes()
+        or offset < 0
+        or min(size, default=0) < 0
+        or min(stride, default=0) < 0
+    ):
         return (
             f"setStorage: sizes {list(size)}, strides {list(stride)}, storage offset {offset}, and itemsize {item} "
             f"requiring a storage size of {need} are out of bounds for storage of size {storage.nbytes()}"
