@@ -71,8 +71,9 @@ class TorchLike(Peer):
     def line(self, row, scope):
         if row.setup:
             scope["programs"] = programs.IN_TORCH
-            exec(row.setup, scope)
-            scope.pop("__builtins__")
+            made = dict(scope)  # functions that the setup makes keep this, with its builtins
+            exec(row.setup, made)
+            scope.update({k: v for k, v in made.items() if k != "__builtins__"})
         return row.code["torch"]
 
 

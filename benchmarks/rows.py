@@ -208,6 +208,43 @@ for log, goal in (20, {"torch": 1.4}), (24, {"torch": 3}):
         b=array(n),
     )
     ROWS[-1].code["numexpr"] = "T." + ROWS[-1].code["numexpr"]
+# One call that compiles nothing, beside torch op by op and jit.
+fusing = "fused = getattr(T, 'fuse', lambda f: f)(lambda a, b: {})"
+for log, goal in (20, {"torch": 2.2, "jax": 1.1}), (24, {"torch": 12, "jax": 3}):
+    n = 2**log
+    operands = {"a": array(n), "b": array(n)}
+    both = {"group": "fusing", "without": ("numpy", "mlx"), **operands}
+    row(
+        f"sigmoid(a*b+a)*b fused, 2^{log}",
+        torch="fused(a, b)",
+        numpy=chain,
+        goal=goal,
+        setup=fusing.format("T.sigmoid(a * b + a) * b"),
+        moved=12 * n,
+        work=4 * n,
+        **both,
+    )
+    row(
+        f"mean((a-b)**2) fused, 2^{log}",
+        torch="fused(a, b)",
+        numpy="((a - b) ** 2).mean()",
+        goal={"best": 1.1},
+        setup=fusing.format("((a - b) ** 2).mean()"),
+        moved=8 * n,
+        work=3 * n,
+        check=1e-2,
+        **both,
+    )
+    row(
+        f"sigmoid(a*b+a)*b fused, with backward, 2^{log}",
+        "fusing",
+        "fused(a, b).backward(g)",
+        goal={"torch": 2},
+        setup=fusing.format("T.sigmoid(a * b + a) * b") + "; a.requires_grad_(); g = T.ones_like(b)",
+        moved=24 * n,
+        check=0,
+        **operands,
+    )
 
 # ---- softmax, normalisation, losses and the rest of a network's layers, forward and backward
 

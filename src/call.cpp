@@ -506,7 +506,8 @@ Tensor run(const Elementwise &op, const Tensor *in, int n, const Tensor &out) {
 }
 void run_inplace(const Elementwise &op, const Tensor *in, int n) {
   Tensor self = in[0];
-  if ((modes.fusing && self->storage->waiting.load()) || !run_plain(op, in, n, self, true)) run_general(op, in, n, self, true);
+  if ((modes.fusing && self->storage->waiting.load()) || !run_plain(op, in, n, self, true))
+    run_general(op, in, n, self, true);
 }
 
 void check_out(const char *op, const Tensor &out, bool any) {

@@ -35,9 +35,14 @@ void note(const FusedPass &p) {
     if (!steps || !read) return nullptr;
     for (auto &s : p.steps) {
       Object of(PyTuple_New(s.operands));
-      for (int k = 0; of && k < s.operands; ++k) PyTuple_SET_ITEM(of.get(), k, PyLong_FromLong(s.of[k]));
-      Object step(Py_BuildValue("{s:s,s:O,s:O,s:O}", "op", s.name, "dtype", dtype_object(s.dtype), "written",
-                                s.written ? Py_True : Py_False, "of", of.get()));
+      Object numbers(PyTuple_New(s.operands));
+      if (!of || !numbers) return nullptr;
+      for (int k = 0; k < s.operands; ++k) {
+        PyTuple_SET_ITEM(of.get(), k, PyLong_FromLong(s.of[k]));
+        PyTuple_SET_ITEM(numbers.get(), k, number_object(s.number[k]));
+      }
+      Object step(Py_BuildValue("{s:s,s:O,s:n,s:O,s:O}", "op", s.name, "dtype", dtype_object(s.dtype), "written",
+                                Py_ssize_t(s.data), "of", of.get(), "numbers", numbers.get()));
       if (!step || PyList_Append(steps.get(), step.get()) < 0) return nullptr;
     }
     for (auto &r : p.read) {
@@ -71,14 +76,17 @@ PyObject *record_passes(PyObject *, PyObject *args) {
   return y.take();
 }
 
-// _waits(tensor): whether it has no numbers yet.
-PyObject *waits(PyObject *, PyObject *o) {
-  return PyBool_FromLong(is_tensor(o) && unwrap(o)->storage->waiting.load() && !unwrap(o)->storage->data);
+// _place(tensor): where its numbers are; None where it has none yet. Runs nothing.
+PyObject *place(PyObject *, PyObject *o) {
+  if (!is_tensor(o)) return PyErr_Format(PyExc_TypeError, "_place() needs a tensor");
+  const Tensor &t = unwrap(o);
+  if (!t->storage->data) Py_RETURN_NONE;
+  return PyLong_FromVoidPtr(t->storage->data + t->offset * t.itemsize());
 }
 
 PyMethodDef functions[] = {{"_fused", (PyCFunction)(void *)fused, METH_FASTCALL, nullptr},
                            {"_record_passes", record_passes, METH_VARARGS, nullptr},
-                           {"_waits", waits, METH_O, nullptr},
+                           {"_place", place, METH_O, nullptr},
                            {}};
 
 } // namespace

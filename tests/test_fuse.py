@@ -50,7 +50,7 @@ def test_a_chain_is_one_pass_that_writes_its_result_alone():
     z, (one,) = passes(chain, x, y)
     assert same(z, chain(x, y))
     assert names(one) == ["mul", "add", "sigmoid", "mul"]
-    assert [s["written"] for s in one["steps"]] == [False, False, False, True]
+    assert [bool(s["written"]) for s in one["steps"]] == [False, False, False, True]
     assert [s["of"] for s in one["steps"]] == [(-2, -3), (0, -2), (1,), (2, -3)]
     assert (one["bytes_read"], one["bytes_written"], one["alone"]) == (8 * N, 4 * N, 44 * N)
     assert one["slots"] == 1  # each step takes the place of the one before
@@ -71,7 +71,7 @@ def test_what_is_held_is_written_and_what_is_not_needed_is_not_computed():
 
     x = H.randn(N)
     z, (one,) = passes(f, x)
-    assert names(one) == ["mul", "add"] and [s["written"] for s in one["steps"]] == [True, True]
+    assert names(one) == ["mul", "add"] and [bool(s["written"]) for s in one["steps"]] == [True, True]
     assert same(kept[0], x * 2) and same(z, x * 2 + 1)
 
 
@@ -121,7 +121,7 @@ def test_a_long_loop_stays_bounded():
 
     x = H.randn(N)
     z, found = passes(f, x)
-    assert same(z, f(x)) and len(found) > 10 and sum(s["written"] for p in found for s in p["steps"]) < 30
+    assert same(z, f(x)) and len(found) > 10 and sum(bool(s["written"]) for p in found for s in p["steps"]) < 30
 
 
 @pytest.mark.parametrize("dtype", [H.float32, H.float64, H.int32])
@@ -176,7 +176,7 @@ def test_in_place_on_what_waits_stays_in_the_tile():
     x = H.randn(N)
     z, (one,) = passes(f, x)
     assert same(z, f(x)) and names(one) == ["mul", "add", "clamp_min", "mul"]
-    assert [s["written"] for s in one["steps"]] == [False, False, False, True]
+    assert [bool(s["written"]) for s in one["steps"]] == [False, False, False, True]
 
 
 @pytest.mark.parametrize("threads", [1, 2])
@@ -335,7 +335,7 @@ def test_backward_is_fused_too():
     found = []
     _C._record_passes(lambda: z.backward(H.ones(N)), found)
     assert len(found) == 1 and len(found[0]["steps"]) > 6
-    assert sum(s["written"] for s in found[0]["steps"]) == 2  # the two gradients
+    assert sum(bool(s["written"]) for s in found[0]["steps"]) == 2  # the two gradients
 
 
 def test_gradients_against_finite_differences_and_of_gradients():
@@ -597,3 +597,55 @@ def test_nothing_is_left_waiting_in_memory():
 def test_only_functions():
     with pytest.raises(TypeError, match="can be called, not int"):
         H.fuse(3)
+
+
+# ---- explain
+
+
+def test_the_page_of_a_fused_function():
+    @H.fuse
+    def gate(x, y):
+        return H.sigmoid(x * y + 1.5) * y
+
+    x, y = H.randn(400, 200, requires_grad=True), H.randn(400, 200)
+    e = H.explain(gate, x, y)
+    forward, gradients = e.passes
+    assert [str(s) for s in forward.steps] == [
+        "t1 = mul(x, y)",
+        "t2 = add(t1, 1.5)",
+        "t3 = sigmoid(t2)",
+        "t4 = mul(t3, y)",
+    ]
+    assert forward.ended_by == "the end of the function" and not forward.backward and gradients.backward
+    assert gradients.steps[0].of == ("gradient", "y") and x.grad is None
+    size = 4 * 400 * 200
+    assert (forward.bytes_read, forward.bytes_written, forward.bytes_alone) == (2 * size, 2 * size, 10 * size)
+    assert "in all" in str(e) and "gate, fused: x (400, 200) float32" in str(e) and "<svg" in e._repr_html_()
+
+
+def test_the_page_says_what_stayed_outside_and_what_ended_a_pass():
+    @H.fuse
+    def f(x, w, small):
+        y = (x * 2) @ w
+        y += 1
+        z = (y - y.mean(0)).exp()
+        return z if z.sum() > 0 else -z, small + 1, x.T
+
+    e = H.explain(f, H.randn(400, 100), H.randn(100, 100), H.ones(3))
+    assert [p.ended_by for p in e.passes][:2] == ["matmul", "a number that was asked for"]
+    assert [name for name, _, _ in e.left_out] == ["matmul", "iadd", "mean", "add"]
+    assert "writes in place" in e.left_out[1][2] and "3 elements: fewer" in e.left_out[3][2]
+    assert e.passes[1].steps[0].of == ("matmul", "mean")
+
+
+def test_the_page_of_a_fused_module(tmp_path):
+    model = H.fuse(H.nn.Sequential(H.nn.Linear(100, 300), H.nn.SiLU()))
+    e = H.explain(model, H.randn(500, 100), measure=True)
+    assert [s.op for s in e.passes[0].steps] == ["silu"] and e.passes[0].steps[0].of == ("linear",)
+    assert e.measured[0] > 0 and "measured" in e.text() and "measured" not in e.text(times=False)
+    assert "one by one" in open(e.plot(tmp_path / "page.html"), encoding="utf-8").read()
+
+
+def test_the_page_of_what_is_too_small():
+    e = H.explain(H.fuse(chain), H.ones(3), H.ones(3))
+    assert not e.passes and "nothing ran in passes" in str(e)

@@ -46,4 +46,5 @@ def fuse(function):
 
     present = [name for name in WRAPPER_ASSIGNMENTS if hasattr(function, name)]
     update_wrapper(fused, function, assigned=present, updated=())
+    fused._fuses = function  # type: ignore[attr-defined]  # for explain()
     return fused

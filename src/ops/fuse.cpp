@@ -11,7 +11,6 @@
 #include <mutex>
 
 #include "ops/fuse_pass.h"
-#include "ops/reduce.h"
 #include "patient_lock.h"
 
 namespace hadamard {
@@ -40,6 +39,7 @@ class Program {
 
 public:
   std::mutex &lock() { return lock_; }
+  bool empty() const { return steps_.empty(); }
   bool reads_foreign() const { return foreign_; }
   void run_if_concerned(const Storage &s) {
     PatientLock guard(lock_);
@@ -157,28 +157,6 @@ void allocate_results(std::vector<Step> &steps, const std::vector<Part> &parts, 
   }
 }
 
-// A reduction of memory, as it is done alone.
-void run_alone(const std::vector<Step> &steps, const Step &s) {
-  auto in_memory = [](const Ref<Storage> &storage, int64_t offset, const Dims &shape, DType t) {
-    Tensor x = empty({0}, t);
-    x->storage = storage;
-    x->offset = offset / size_of(t);
-    x->shape = shape;
-    x->strides = contiguous_strides(shape);
-    x->numel = numel(shape);
-    return x;
-  };
-  const Source &in = s.in[0];
-  Tensor x =
-      in_memory(in.inside ? steps[size_t(in.step)].result : in.memory, in.offset, {s.numel() / s.row, s.row}, s.from);
-  ops::Mask mask(2, false);
-  mask[1] = true;
-  if (s.row == s.numel()) mask[0] = true;
-  Dims shape;
-  if (s.row != s.numel()) shape.push_back(s.numel() / s.row);
-  ops::fold_into(s.fold, x, mask, in_memory(s.result, 0, shape, s.type), s.name);
-}
-
 void Program::run() {
   if (steps_.empty()) return;
   // What Python runs in between (the handler of a signal) is not to wait for what is being computed.
@@ -193,22 +171,30 @@ void Program::run() {
   try {
     std::vector<Part> parts(steps.size());
     for (Members &m : group(steps, parts)) {
+      std::vector<Members> one{m};
       allocate_results(steps, parts, m.steps);
-      std::vector<int> alone;
       auto pass = std::make_unique<Pass>(steps, parts, m.steps);
-      if (!pass->fits()) { // its reductions follow when their operands are in memory
-        std::vector<int> rest;
+      if (!pass->fits()) { // its reductions follow, each alone, when their operands are in memory
+        one = {{0, {}}};
         for (int i : m.steps) {
-          (steps[i].loop ? rest : alone).push_back(i);
-          if (!steps[i].loop && steps[i].in[0].inside) parts[steps[i].in[0].step].written = true;
+          if (steps[i].loop) {
+            one[0].steps.push_back(i);
+            continue;
+          }
+          parts[i].pass = -2 - i;
+          if (const Source &in = steps[i].in[0]; in.inside) parts[in.step].written = true;
+          one.push_back({0, {i}});
         }
         allocate_results(steps, parts, m.steps);
-        pass = rest.empty() ? nullptr : std::make_unique<Pass>(steps, parts, rest);
-        m.steps = rest;
+        if (one[0].steps.empty()) one.erase(one.begin());
+        pass = nullptr;
       }
-      if (pass && fuse_hook) pass->tell(steps, parts, m.steps);
-      if (pass) pass->run();
-      for (int i : alone) run_alone(steps, steps[i]);
+      for (auto &some : one) {
+        if (!pass) pass = std::make_unique<Pass>(steps, parts, some.steps);
+        if (fuse_hook) pass->tell(steps, parts, some.steps);
+        pass->run();
+        pass = nullptr;
+      }
     }
   } catch (...) {
     steps_ = std::move(steps);
@@ -221,19 +207,26 @@ void Program::run() {
   }
 }
 
-// Every thread's program, also of threads that have ended, where an interrupt left something to do.
+// Every thread's program, also of a thread that has ended, where an interrupt left something to do.
 std::mutex programs_lock;
 std::vector<std::shared_ptr<Program>> &programs() {
   static auto *all = new std::vector<std::shared_ptr<Program>>;
   return *all;
 }
-Program &mine() {
-  static thread_local std::shared_ptr<Program> p = [] {
+struct Owner {
+  std::shared_ptr<Program> program = std::make_shared<Program>();
+  Owner() {
     std::lock_guard guard(programs_lock);
-    programs().push_back(std::make_shared<Program>());
-    return programs().back();
-  }();
-  return *p;
+    programs().push_back(program);
+  }
+  ~Owner() {
+    std::lock_guard guard(programs_lock);
+    if (program->empty()) std::erase(programs(), program);
+  }
+};
+Program &mine() {
+  static thread_local Owner owner;
+  return *owner.program;
 }
 
 // The operands of a step, each cast to its dtype.
@@ -241,6 +234,7 @@ struct Operands {
   Tensor x[3];
   bool number[3] = {};
   Operands(Step &s, DType operands, int conditions, const Tensor *in) {
+    s.from = operands;
     NoGrad no;
     for (int i = 0; i < s.sources; ++i) {
       DType need = i < conditions ? DType::Bool : operands;

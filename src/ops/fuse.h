@@ -24,10 +24,11 @@ void run_before_write(const Tensor &t);
 // What explain() is told of each pass before it runs.
 struct FusedStep {
   const char *name;
-  DType dtype;  // of the result
-  bool written; // the result goes to memory
+  DType dtype;      // of the result
+  const char *data; // where the result is written; nullptr: nowhere
   int operands;
   int of[3]; // number of the step or, from -2 down, of the tensor it reads; -1: a number
+  Scalar number[3];
 };
 struct FusedRead {
   Dims shape;

@@ -306,13 +306,17 @@ void Pass::tell(const std::vector<Step> &steps, const std::vector<Part> &parts, 
   };
   for (int i : mine) {
     const Step &s = steps[i];
-    FusedStep told{s.name, s.type, !s.loop || parts[i].written, s.sources, {-1, -1, -1}};
+    const bool written = !s.loop || parts[i].written;
+    FusedStep told{s.name, s.type, written ? s.result->data : nullptr, s.sources, {-1, -1, -1}, {}};
     double result = double(s.numel() / std::max<int64_t>(1, s.row)) * double(s.size(0));
     p.alone += result;
-    if (told.written) p.bytes_written += result;
+    if (written) p.bytes_written += result;
     for (int k = 0; k < s.sources; ++k) {
       const Source &in = s.in[k];
-      if (in.is_number()) continue;
+      if (in.is_number()) {
+        told.number[k] = load(in.number, s.size(k + 1) == size_of(s.from) ? s.from : DType::Bool);
+        continue;
+      }
       const Dims &stride = in.inside ? steps[in.step].stride : in.stride;
       double read = bytes(stride, s.shape, s.size(k + 1));
       p.alone += read;

@@ -26,7 +26,7 @@ struct Step {
   Ref<Storage> result; // empty where an op in place overwrote it
   int sources = 1;
   Source in[3];
-  DType type, from = DType::F32; // of the result; of a reduction's operand
+  DType type, from; // of the result, and of the operands
   // Of a reduction:
   Fold fold = Fold::sum;
   int64_t row = 0; // elements that meet in one result

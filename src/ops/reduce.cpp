@@ -32,15 +32,10 @@ Tensor fold(Fold f, const Tensor &x, const Mask &mask, bool keepdim, DType resul
   if (last && modes.fusing && last == std::count(mask.begin(), mask.end(), true))
     if (Tensor y = put_off_fold(name, f, x, last, shape, result)) return y;
   Tensor y = empty(shape, result, x.device());
-  if (!x.is_meta()) fold_into(f, x, mask, y, name);
-  return y;
-}
-
-void fold_into(Fold f, const Tensor &x, const Mask &mask, const Tensor &y, const char *name) {
-  const DType result = y.dtype();
+  if (x.is_meta()) return y;
   Reduce reduce = level().reduce[int(f)][int(x.dtype())][int(result)];
   HD_CHECK(reduce, not_implemented, "\"%s_cpu\" not implemented for '%s'", name, info(x.dtype()).scalar);
-  if (!y.numel()) return;
+  if (!y.numel()) return y;
   Reduction r;
   r.out = y.raw();
   r.in = x.raw();
@@ -88,7 +83,10 @@ void fold_into(Fold f, const Tensor &x, const Mask &mask, const Tensor &y, const
   int split = -1;
   for (int d = 0; d < r.kept; ++d)
     if (split < 0 || r.kept_shape[d] > r.kept_shape[split]) split = d;
-  if (split < 0 || x.numel() < 65536 || num_threads() == 1) return reduce(r);
+  if (split < 0 || x.numel() < 65536 || num_threads() == 1) {
+    reduce(r);
+    return y;
+  }
   long n = r.kept_shape[split], per = std::max<long>(1, x.numel() / n), unit = std::min<long>(n, 16);
   parallel_for((n + unit - 1) / unit, std::max<long>(1, 32768 / (per * unit)), [&](long begin, long end) {
     Reduction part = r;
@@ -98,6 +96,7 @@ void fold_into(Fold f, const Tensor &x, const Mask &mask, const Tensor &y, const
     part.out += from * r.out_stride[split];
     reduce(part);
   });
+  return y;
 }
 
 int64_t count(const Tensor &x, const Mask &mask) {

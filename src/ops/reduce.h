@@ -9,9 +9,8 @@ using Mask = SmallVec<bool, 8>; // one flag per dimension: reduced or kept
 Dims reduced_shape(const Tensor &x, const Mask &mask, bool keepdim);
 // Puts back the reduced dimensions as 1, so that g broadcasts against x.
 Tensor restore(const Tensor &g, const Dims &shape, const Mask &mask, bool keepdim);
-// Runs a fold without history; fold_into writes to y, contiguous and of the result's shape and dtype.
+// Runs a fold without history.
 Tensor fold(Fold f, const Tensor &x, const Mask &mask, bool keepdim, DType result, const char *name);
-void fold_into(Fold f, const Tensor &x, const Mask &mask, const Tensor &y, const char *name);
 int64_t count(const Tensor &x, const Mask &mask); // elements that meet in one result
 Dims dims_of(const Mask &mask);
 

@@ -12,7 +12,8 @@ def explain(*args, measure=False, **kwargs):
 
     The forms: `explain(a, "*", b)` with any operator; `explain("bij,jk->bik", a, w)`, an einsum;
     `explain("(10,2,3) @ (3,4)")`, shapes as text, with dtypes as in `"(3,):uint8 * (3,):int8"`;
-    `explain(torch.conv2d, x, w, stride=2)`, any function with its arguments; `explain(model, x)`, a table of layers.
+    `explain(torch.conv2d, x, w, stride=2)`, any function with its arguments; `explain(model, x)`, a table of layers;
+    `explain(fused, x, y)`, the passes of a function that `fuse` made, which is run for it.
     Shapes may stand for tensors everywhere: `explain((2, 3), "@", (3, 4))`.
 
     Returns an Explanation: print it, show it in a notebook, ask it for `.svg()` or `.plot()`, or read its attributes.
@@ -49,6 +50,10 @@ def explain(*args, measure=False, **kwargs):
             from .model import explain_model
 
             return explain_model(args[0], args[1:], kwargs, measure)
+        if args and hasattr(args[0], "_fuses"):
+            from .fused import explain_fused
+
+            return explain_fused(args[0], args[1:], kwargs, measure)
         request = ask.request(args, kwargs)
         ask.take_names(request, frame)
         return explanation.build(request, measure)
