@@ -574,8 +574,14 @@ public:
   void end() {
     modes.fusing = before_;
     if (any_ && !before_) run_waiting();
+    any_ = false;
   }
-  ~FusedPart() { modes.fusing = before_; }
+  ~FusedPart() {
+    try {
+      end();
+    } catch (...) { // an error is under way already; who asks for a gradient that still waits gets this one
+    }
+  }
 };
 
 void check_nan(const TensorList &grads, const Node &node) {

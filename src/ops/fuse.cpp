@@ -198,6 +198,7 @@ void Program::run() {
     }
   } catch (...) {
     steps_ = std::move(steps);
+    foreign_ = true; // for all that is known
     throw;
   }
   for (auto &s : steps) {
