@@ -21,10 +21,10 @@ struct Node {
   static constexpr bool revivable = true; // a leaf finds its accumulator again as long as a graph holds it
   std::atomic<uint32_t> refs{1};
   bool fused = modes.fusing; // recorded inside of fuse(): so is its gradient
-  uint32_t outputs = 1;    // how many gradients it receives
-  uint64_t sequence;       // later ops run first
-  ShortList<Edge, 2> next; // where its gradients go, one per input of the op
-  struct Watchers {        // what few nodes have
+  uint32_t outputs = 1;      // how many gradients it receives
+  uint64_t sequence;         // later ops run first
+  ShortList<Edge, 2> next;   // where its gradients go, one per input of the op
+  struct Watchers {          // what few nodes have
     std::vector<Hook> before, after;
     std::vector<AutogradMeta *> retain; // results whose .grad is kept (retain_grad); they take themselves off
   };
@@ -137,7 +137,7 @@ template <class F> struct FormulaNode : Node {
   bool had_saved, freed = false;
   FormulaNode(const char *name, SavedList s, F f)
       : name_(name), saved(std::move(s)), f(std::move(f)), had_saved(!saved.empty()) {}
-  const char *name() const override { return name_; }
+  const char *name() const override { return label ? label : name_; }
   TensorList apply(const TensorList &grads) override {
     if (freed) throw_released();
     bool any = false;
@@ -193,6 +193,12 @@ void record_many(const Tensors &results, const char *name, const Tensors &inputs
   node->outputs = uint32_t(results.size());
   connect(*node, inputs.data(), inputs.size());
   set_history(results, Ref<Node>::adopt(node));
+}
+
+// y, fresh from an op, with torch's name for what made it where that is not the op's own; `name` lives for ever.
+inline const Tensor &named(const Tensor &y, const char *name) {
+  if (y->meta && y->meta->fn) y->meta->fn->label = name;
+  return y;
 }
 
 // ---- in-place writes

@@ -19,7 +19,13 @@ LongWork::~LongWork() {
 }
 
 std::string node_name(const char *op) {
-  if (std::strcmp(op, "pow") == 0) return "PowBackward1"; // a number as exponent has a node of its own
+  static constexpr const char *others[][2] = {
+      {"pow", "PowBackward1"}, // a number as exponent has a node of its own
+      {"add_scaled", "AddBackward0"}, {"gelu_tanh", "GeluBackward0"}, {"logsigmoid", "LogSigmoidBackward0"},
+      {"selu", "EluBackward0"},       {"tanhshrink", "SubBackward0"},
+  };
+  for (auto [name, node] : others)
+    if (std::strcmp(op, name) == 0) return node;
   std::string s;
   bool up = true;
   for (const char *p = op; *p; ++p) {

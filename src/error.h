@@ -11,7 +11,18 @@ namespace hadamard {
 
 class Tensor;
 
-enum class Raises : uint8_t { runtime, value, type, index, not_implemented, memory, overflow, zero_division, import };
+enum class Raises : uint8_t {
+  runtime,
+  value,
+  type,
+  index,
+  not_implemented,
+  memory,
+  overflow,
+  zero_division,
+  import,
+  assertion
+};
 
 struct Fact { // one argument, as it arrived
   std::string name;

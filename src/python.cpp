@@ -95,7 +95,7 @@ NB_MODULE(_C, m) {
         }
         return nb::steal(checked(from_data(data.ptr(), t, d, share)));
       },
-      nb::arg("data"), nb::arg("dtype").none(), nb::arg("device").none(), nb::arg("share"));
+      nb::arg("data").none(), nb::arg("dtype").none(), nb::arg("device").none(), nb::arg("share"));
   m.def("_from_buffer", [](nb::object o) { return nb::steal(wrap(from_buffer(o.ptr()))); });
   m.def(
       "_to",

@@ -2,6 +2,7 @@
 #include "python.h"
 
 #include <map>
+#include <set>
 
 #include "call.h"
 #include "saved.h"
@@ -60,7 +61,7 @@ struct PythonNode : Node {
   std::shared_ptr<Callable> callback;
   std::vector<Saved> saved;
   bool had_saved = false, freed = false;
-  const char *name() const override { return name_.c_str(); }
+  const char *name() const override { return label ? label : name_.c_str(); }
   TensorList apply(const TensorList &grads) override {
     WithLock lock;
     if (freed) throw_released();
@@ -88,7 +89,10 @@ void node_dealloc(PyObject *o) {
   Py_DECREF(type);
 }
 PyObject *node_repr(PyObject *o) { return PyUnicode_FromFormat("<%s object at %p>", node_of(o)->name(), node_of(o)); }
-PyObject *node_name(PyObject *o, PyObject *) { return PyUnicode_FromString(node_of(o)->name()); }
+PyObject *node_name(PyObject *o, PyObject *) {
+  Node *n = node_of(o);
+  return n->as_accumulate() ? PyUnicode_FromFormat("torch::autograd::%s", n->name()) : PyUnicode_FromString(n->name());
+}
 PyObject *node_next(PyObject *o, void *) {
   return guarded([&]() -> PyObject * {
     auto &next = node_of(o)->next;
@@ -248,6 +252,18 @@ PyObject *record_python(PyObject *, PyObject *args) {
   });
 }
 
+// _named(y, name) -> y, whose fresh grad_fn goes by `name` from now on
+PyObject *name_node(PyObject *, PyObject *args) {
+  PyObject *y;
+  const char *name;
+  if (!PyArg_ParseTuple(args, "O!s", tensor_type, &y, &name)) return nullptr;
+  if (unwrap(y)->meta) {
+    static std::set<std::string> names; // under Python's lock
+    named(unwrap(y), names.insert(name).first->c_str());
+  }
+  return Py_NewRef(y);
+}
+
 // ---- tensors saved in another form: saved_tensors_hooks
 // What stands for the tensor is an empty one, whose storage belongs to the pair (what pack returned, unpack).
 thread_local PyObject *saving; // (pack, unpack), or nullptr
@@ -331,13 +347,11 @@ PyObject *remove_hook(PyObject *, PyObject *args) {
   }
   Py_RETURN_NONE;
 }
-PyMethodDef functions[] = {{"_run_backward", run, METH_VARARGS, nullptr},
-                           {"_backward", backward, METH_O, nullptr},
-                           {"_record", record_python, METH_VARARGS, nullptr},
-                           {"_add_hook", add_hook, METH_VARARGS, nullptr},
-                           {"_remove_hook", remove_hook, METH_VARARGS, nullptr},
-                           {"_set_saved_hooks", set_saved_hooks, METH_O, nullptr},
-                           {}};
+PyMethodDef functions[] = {
+    {"_run_backward", run, METH_VARARGS, nullptr},          {"_backward", backward, METH_O, nullptr},
+    {"_record", record_python, METH_VARARGS, nullptr},      {"_named", name_node, METH_VARARGS, nullptr},
+    {"_add_hook", add_hook, METH_VARARGS, nullptr},         {"_remove_hook", remove_hook, METH_VARARGS, nullptr},
+    {"_set_saved_hooks", set_saved_hooks, METH_O, nullptr}, {}};
 } // namespace
 
 PyObject *node_object(Node *n) {

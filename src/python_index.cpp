@@ -62,11 +62,16 @@ Part part_of(PyObject *o) {
 std::vector<Part> parts_of(PyObject *key) {
   std::vector<Part> r;
   bool as_tuple = PyTuple_Check(key);
-  if (PyList_Check(key)) // a list that holds slices, None or … is meant as a tuple
+  if (PyList_Check(key) && PyList_GET_SIZE(key) < 32) { // a list that holds more than numbers is meant as a tuple
     for (Py_ssize_t i = 0; i < PyList_GET_SIZE(key) && !as_tuple; ++i) {
       PyObject *o = PyList_GET_ITEM(key, i);
-      as_tuple = PySlice_Check(o) || o == Py_None || o == Py_Ellipsis;
+      as_tuple = PySlice_Check(o) || o == Py_None || o == Py_Ellipsis || is_tensor(o) || PySequence_Check(o);
     }
+    if (as_tuple)
+      warn("Using a non-tuple sequence for multidimensional indexing is deprecated and will be changed in pytorch 2.9; "
+           "use x[tuple(seq)] instead of x[seq]. In pytorch 2.9 this will be interpreted as tensor index, "
+           "x[torch.tensor(seq)], which will result either in an error or a different result");
+  }
   if (!as_tuple) {
     r.push_back(part_of(key));
     return r;

@@ -93,13 +93,19 @@ bool operand(PyObject *o, Tensor &t, const char *symbol) {
   return as_operand(o, t);
 }
 
+// A number on the left: torch's 1 - x is rsub, and 1 / x a product with the reciprocal.
+const Tensor &reversed(const Tensor &y, const Tensor &a, const char *symbol) {
+  if (!a->wrapped || !y->meta || (*symbol != '-' && *symbol != '/')) return y;
+  return named(y, *symbol == '-' ? "RsubBackward1" : "MulBackward0");
+}
+
 template <class F> PyObject *binary_slot(PyObject *a, PyObject *b, const char *symbol, F f) {
   try {
     if (Py_TYPE(a) == tensor_type && Py_TYPE(b) == tensor_type) return new_object(f(as(a)->t, as(b)->t));
     Tensor x, y;
     if (!operand(a, x, symbol) || !operand(b, y, symbol)) Py_RETURN_NOTIMPLEMENTED;
     PyTypeObject *subclass = subclass_of(a);
-    return wrap_like(subclass ? subclass : subclass_of(b), f(x, y));
+    return wrap_like(subclass ? subclass : subclass_of(b), reversed(f(x, y), x, symbol));
   } catch (...) {
     set_error(symbol, {{"a", a}, {"b", b}});
     return nullptr;
@@ -216,6 +222,12 @@ Scalar only_element(PyObject *a) {
   const Tensor &t = unwrap(a);
   if (t.numel() != 1)
     throw Error(Raises::value, "only one element tensors can be converted to Python scalars", "item").arg("self", t);
+  static bool said = false; // under Python's lock
+  if (!said && t.requires_grad()) {
+    said = true;
+    warn("Converting a tensor with requires_grad=True to a scalar may lead to unexpected behavior.\nConsider using "
+         "tensor.detach() first.");
+  }
   return item(t);
 }
 PyObject *nb_float(PyObject *a) {
@@ -357,7 +369,7 @@ GET(grad,
         "The .grad attribute of a Tensor that is not a leaf Tensor is being accessed. Its .grad attribute won't be "
         "populated during autograd.backward(). If you indeed want the .grad field to be populated for a non-leaf "
         "Tensor, use .retain_grad() on the non-leaf Tensor. If you access the non-leaf Tensor by mistake, make sure "
-        "you access the leaf Tensor instead. See github.com/pytorch/pytorch/pull/30531 for more informations.");
+        "you access the leaf Tensor instead. See github.com/pytorch/pytorch/pull/30531 for more information.");
     return wrap(t->meta ? t->meta->grad : Tensor());)
 GET(retains_grad, return PyBool_FromLong(t->meta && t->meta->retains_grad);)
 GET(output_nr, return PyLong_FromLong(output_nr(t));)
@@ -369,8 +381,14 @@ GET(is_meta, return PyBool_FromLong(t.is_meta());)
 GET(is_cpu, return PyBool_FromLong(!t.is_meta());)
 GET(false, Py_RETURN_FALSE;)
 GET(data, Tensor d = alias(t); d->storage = t->storage; d->untracked = true; return wrap(d);)
-GET(T, if (t.dim() == 2) return wrap(ops::transpose(t, 0, 1)); Dims order;
-    for (int64_t d = t.dim(); d-- > 0;) order.push_back(d); return wrap(ops::permute(t, order));)
+GET(T, if (t.dim() == 2) return wrap(named(ops::transpose(t, 0, 1), "PermuteBackward0")); static bool said = false;
+    if (!std::exchange(said, true))
+        warn(t.dim()
+                 ? "The use of `x.T` on tensors of dimension other than 2 to reverse their shape is deprecated and it "
+                   "will throw an error in a future release. Consider `x.mT` to transpose batches of matrices or "
+                   "`x.permute(*torch.arange(x.ndim - 1, -1, -1))` to reverse the dimensions of a tensor."
+                 : "Tensor.T is deprecated on 0-D tensors. This function is the identity in these cases.");
+    Dims order; for (int64_t d = t.dim(); d-- > 0;) order.push_back(d); return wrap(ops::permute(t, order));)
 GET(mT, HD_CHECK(t.dim() >= 2, runtime,
                  "tensor.mT is only supported on matrices or batches of matrices. Got %ld-D tensor.", long(t.dim()));
     return wrap(ops::transpose(t, -2, -1));)

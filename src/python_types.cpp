@@ -271,9 +271,9 @@ void set_error() noexcept {
     throw;
   } catch (const PythonError &) {
   } catch (const Error &e) {
-    static PyObject *const kinds[] = {PyExc_RuntimeError,  PyExc_ValueError,          PyExc_TypeError,
-                                      PyExc_IndexError,    PyExc_NotImplementedError, PyExc_MemoryError,
-                                      PyExc_OverflowError, PyExc_ZeroDivisionError,   PyExc_ImportError};
+    static PyObject *const kinds[] = {
+        PyExc_RuntimeError, PyExc_ValueError,    PyExc_TypeError,         PyExc_IndexError,  PyExc_NotImplementedError,
+        PyExc_MemoryError,  PyExc_OverflowError, PyExc_ZeroDivisionError, PyExc_ImportError, PyExc_AssertionError};
     PyObject *type = kinds[int(e.raises)];
     Object args(PyList_New(0));
     for (auto &a : e.args) {

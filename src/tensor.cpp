@@ -72,8 +72,7 @@ bool is_inline(const Storage &s) { return s.data == reinterpret_cast<const char 
 } // namespace
 
 Ref<Storage> new_storage(size_t bytes, Device device) {
-  if (device.kind == DeviceKind::cuda)
-    throw Error(Raises::runtime, "Hadamard has no CUDA device yet: tensors live on cpu or meta", "device");
+  if (device.kind == DeviceKind::cuda) throw Error(Raises::assertion, "Torch not compiled with CUDA enabled", "cuda");
   size_t extra = device.kind == DeviceKind::meta ? 0 : bytes;
   bool small = extra <= inline_limit;
   void *block = allocate(small ? header + extra : header);

@@ -372,6 +372,7 @@ NAMES = {
     "ConvolutionBackward0": lambda x: H.nn.functional.conv2d(x[None, None], x[None, None]),
     "CumsumBackward0": lambda x: x.cumsum(0), "MaskedFillBackward0": lambda x: x.masked_fill(x > 0, 0),
     "UnbindBackward0": lambda x: x.unbind()[0], "SplitBackward0": lambda x: x.split(1)[0],
+    "RsubBackward1": lambda x: 1 - x, "PowBackward2": lambda x: 2**x, "RollBackward0": lambda x: x.roll(1),
     "ClampBackward1": lambda x: x.clamp(0, 1), "SqrtBackward0": lambda x: x.sqrt(), "AbsBackward0": lambda x: x.abs(),
 }  # fmt: skip
 
@@ -380,6 +381,20 @@ NAMES = {
 def test_names_of_nodes(name):
     """Printed as grad_fn=<Name>; scripts and their readers know these."""
     assert NAMES[name](leaf([[1.0, 2.0], [3.0, 4.0]])).grad_fn.name() == name
+
+
+def test_names_of_views_and_leaves():
+    x = leaf([[1.0, 2.0], [3.0, 4.0]])
+    assert x.T.grad_fn.name() == "PermuteBackward0" and (1 / x).grad_fn.name() == "MulBackward0"
+    assert x.exp().grad_fn.next_functions[0][0].name() == "torch::autograd::AccumulateGrad"
+
+
+def test_a_variable_is_a_tensor():
+    Variable = H.autograd.Variable
+    x = Variable(H.ones(2), requires_grad=True)
+    assert (
+        x.requires_grad and isinstance(x, Variable) and isinstance(H.ones(1), Variable) and not isinstance(1, Variable)
+    )
 
 
 # Functions --------------------------------------------------------------------------------------------------------

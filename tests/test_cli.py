@@ -34,6 +34,38 @@ def run(tmp_path):
     return go
 
 
+def test_types_say_torch(run):
+    done = run("""
+import io, pickle
+import torch
+from torch import nn, optim
+model = nn.Sequential(nn.Linear(2, 2))
+optimizer = optim.Adam(model.parameters())
+print(type(model), type(model[0].weight), type(optimizer), type(torch.Generator()))
+print(type(torch.utils.data.DataLoader([1])), type(torch.distributions.Normal(0, 1)))  # imported later
+print(pickle.loads(pickle.dumps(model)))
+file = io.BytesIO()
+torch.save(model, file)
+file.seek(0)
+print(torch.load(file, weights_only=False))
+""")
+    assert done.returncode == 0, done.stderr
+    assert (
+        done.stdout
+        == """\
+<class 'torch.nn.modules.container.Sequential'> <class 'torch.nn.parameter.Parameter'> <class 'torch.optim.adam.Adam'> \
+<class 'torch._C.Generator'>
+<class 'torch.utils.data.dataloader.DataLoader'> <class 'torch.distributions.normal.Normal'>
+Sequential(
+  (0): Linear(in_features=2, out_features=2, bias=True)
+)
+Sequential(
+  (0): Linear(in_features=2, out_features=2, bias=True)
+)
+"""
+    )
+
+
 def test_torch_is_hadamard(run):
     done = run("""
 import sys

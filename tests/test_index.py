@@ -646,3 +646,21 @@ def test_names_in_the_graph(source):
         return type(eval(source, {"m": m, "x": m.ones(3, 4).requires_grad_()}).grad_fn).__name__  # noqa: S307
 
     assert name(H) == name(torch)
+
+
+@pytest.mark.parametrize(
+    "key", ["[[0, 1], [1, 2]]", "[t, t]", "[0, t]", "[(0, 1), 2]", "[[True, False]]", "[slice(0, 1), 2]", "[[]]"]
+)
+def test_a_list_of_indices_is_a_tuple(key):
+    """As in torch, which warns of it; a list of numbers alone is one index."""
+    x = H.arange(24).view(2, 3, 4)
+    key = eval(key, {"t": H.tensor([0, 1])})
+    with pytest.warns(UserWarning, match="^Using a non-tuple sequence for multidimensional indexing is deprecated"):
+        y = x[key]
+    assert y.tolist() == x[tuple(key)].tolist()
+    z, w = x.clone(), x.clone()
+    z[tuple(key)] = -1
+    with pytest.warns(UserWarning, match="non-tuple"):
+        w[key] = -1
+    assert w.tolist() == z.tolist()
+    assert x[[0, 1]].shape == (2, 3, 4) and x[[[0, 1]] * 40].shape == (40, 2, 3, 4)

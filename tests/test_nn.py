@@ -12,7 +12,7 @@ from collections import OrderedDict
 
 import numpy as np
 import pytest
-from harness import OURS, H
+from harness import OURS, H, torch
 
 nn = H.nn
 F = H.nn.functional
@@ -375,6 +375,10 @@ FUNCTIONS = {
     "pdist": lambda F, H, q, k, v: F.pdist(q[0]),
     "unfold": lambda F, H, q, k, v: F.unfold(q.unsqueeze(1), 2, dilation=2),
     "interpolate-nearest": lambda F, H, q, k, v: F.interpolate(q, size=7),
+    "interpolate-smooth": lambda F, H, q, k, v: F.interpolate(q[None], size=(2, 9), mode="bilinear", antialias=True),
+    "interpolate-smooth-cubic": lambda F, H, q, k, v: F.interpolate(
+        q[None], scale_factor=0.6, mode="bicubic", align_corners=True, antialias=True
+    ),
     "interpolate-exact": lambda F, H, q, k, v: F.interpolate(q, scale_factor=0.6, mode="nearest-exact"),
     "interpolate-area": lambda F, H, q, k, v: F.interpolate(q.unsqueeze(0), size=(4, 2), mode="area"),
     "interpolate-trilinear": lambda F, H, q, k, v: F.interpolate(q[None, None], scale_factor=2.0, mode="trilinear"),
@@ -1437,3 +1441,50 @@ def test_examples(name):
     module = importlib.import_module(f"{H.__name__}.{name}")
     failed, run = doctest.testmod(module, extraglobs={"F": F}, verbose=False)
     assert failed == 0
+
+
+@pytest.mark.skipif(torch is None, reason="compared with torch")
+@pytest.mark.parametrize("norm_first", [False, True])
+@pytest.mark.parametrize("ordered", [False, True])
+@pytest.mark.filterwarnings("ignore:enable_nested_tensor", "ignore:The PyTorch API of nested tensors")
+def test_encoder_drops_padding_as_torch_does(norm_first, ordered):
+    """Without gradients, and padding behind the samples only, torch gives zeros there: it computes without them."""
+    results = []
+    for lib in (H, torch):
+        lib.manual_seed(0)
+        layer = lib.nn.TransformerEncoderLayer(8, 2, 16, batch_first=True, norm_first=norm_first)
+        encoder = lib.nn.TransformerEncoder(layer, 2).eval()
+        padding = lib.tensor([[False, False, True, True], [False, not ordered, False, False]])
+        with lib.no_grad():
+            results.append(encoder(lib.randn(2, 4, 8), src_key_padding_mask=padding))
+    np.testing.assert_allclose(results[0].numpy(), results[1].numpy(), atol=1e-5)
+    assert bool((results[0][0, 2:] == 0).all()) == (ordered and not norm_first)
+
+
+def test_encoder_says_why_it_computes_with_padding():
+    layer = nn.TransformerEncoderLayer(8, 2, 16)
+    with pytest.warns(UserWarning, match=r"because encoder_layer.self_attn.batch_first was not True\(use batch_first"):
+        nn.TransformerEncoder(layer, 1)
+
+
+def test_layers_name_their_nodes_as_torch_does():
+    y, v = H.randn(2, 4, 4, 4, requires_grad=True), H.randn(3, 4, requires_grad=True)
+    x = H.randn(5, 2, 4)
+    names = {
+        "MkldnnRnnLayerBackward0": nn.LSTM(4, 3)(x)[0],
+        "CatBackward0": nn.GRU(4, 3, bidirectional=True)(x)[0],
+        "TransposeBackward1": nn.RNN(4, 3, batch_first=True)(x)[0],
+        "ConstantPadNdBackward0": F.pad(y, (1, 1)),
+        "ReflectionPad2DBackward0": F.pad(y, (1, 1, 1, 1), "reflect"),
+        "UpsampleBilinear2DBackward0": F.interpolate(y, scale_factor=2, mode="bilinear"),
+        "PixelShuffleBackward0": F.pixel_shuffle(y, 2),
+        "GluBackward0": F.glu(v),
+        "PreluKernelBackward0": nn.PReLU()(v),
+        "GeluBackward0": F.gelu(v, approximate="tanh"),
+        "EluBackward0": F.selu(v),
+        "DivBackward1": F.cross_entropy(v, v.detach().softmax(1)),
+        "EmbeddingBagBackward0": nn.EmbeddingBag(4, 3)(H.tensor([[0, 1]])),
+        "LinalgDetBackward0": H.linalg.det(v[:, :3]),
+        "FftR2CBackward0": H.fft.rfft(v),
+    }
+    assert {name: t.grad_fn.name() for name, t in names.items()} == {name: name for name in names}

@@ -43,8 +43,8 @@ newaxis = None
 # Submodules and what is not needed at start: imported when first asked for.
 _MODULES = frozenset(
     "autograd nn optim utils linalg special testing random serialization cuda backends func fft distributed "
-    "errors hub jit onnx mps xpu version types return_types amp overrides multiprocessing "
-    "distributions compiler profiler array_api accelerator signal".split()
+    "errors hub jit onnx mps xpu cpu version types return_types amp overrides multiprocessing "
+    "distributions compiler profiler array_api accelerator signal storage".split()
 )
 _LATE = {
     "save": "serialization",
@@ -68,6 +68,8 @@ _LATE = {
     "StrictError": "_strict",
     "StrictWarning": "_strict",
     "diagnose": "_diagnose",
+    "TypedStorage": "storage",
+    "UntypedStorage": "storage",
     "fuse": "_fuse",
 }
 

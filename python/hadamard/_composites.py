@@ -131,7 +131,7 @@ def block_diag(*tensors):
         zeros = [_C.zeros(b.size(0), n, dtype=b.dtype, device=b.device) for n in (left, right)]
         rows.append(_C.cat([zeros[0], b, zeros[1]], 1))
         left += b.size(1)
-    return _C.cat(rows, 0)
+    return _C._named(_C.cat(rows, 0), "BlockDiagBackward0")
 
 
 def _splitter(name, least, dim):

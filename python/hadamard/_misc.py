@@ -7,6 +7,7 @@ __all__ = [
     "memory_format",
     "is_tensor",
     "is_storage",
+    "OutOfMemoryError",
     "typename",
     "is_deterministic_algorithms_enabled",
     "use_deterministic_algorithms",
@@ -54,6 +55,13 @@ channels_last_3d = memory_format("channels_last_3d", 3)
 def is_tensor(obj, /):
     """Whether obj is a Tensor."""
     return isinstance(obj, Tensor)
+
+
+class OutOfMemoryError(RuntimeError):
+    """A GPU's memory is full: never raised here, for programs that catch it."""
+
+
+OutOfMemoryError.__module__ = "torch"
 
 
 def is_storage(obj):
@@ -106,11 +114,21 @@ def set_num_interop_threads(n):
 
 
 def set_float32_matmul_precision(precision):
-    """Accepted for torch's sake: float32 products are always computed in float32."""
-    if precision not in ("highest", "high", "medium"):
-        raise RuntimeError(f"Invalid precision {precision}")
+    """Accepted for torch's sake, and remembered: float32 products are always computed in float32."""
+    if precision in ("highest", "high", "medium"):
+        _matmul_precision[0] = precision
+    else:
+        from .errors import warn
+
+        warn(
+            f"{precision} is not one of 'highest', 'high', or 'medium'; the currentsetFloat32MatmulPrecision call has "
+            "no effect."
+        )
+
+
+_matmul_precision = ["highest"]
 
 
 def get_float32_matmul_precision():
-    """\"highest\": float32 products are computed in float32."""
-    return "highest"
+    """What was set last, "highest" at first. Float32 products are computed in float32 whatever it says."""
+    return _matmul_precision[0]

@@ -21,6 +21,9 @@ def install() -> None:
         raise RuntimeError("PyTorch is already imported: Hadamard can take its name only before that")
     if not any(isinstance(finder, _TorchIsHadamard) for finder in sys.meta_path):
         sys.meta_path.insert(0, _TorchIsHadamard())
+        for name, module in list(sys.modules.items()):
+            if name.startswith(_PACKAGE + "."):
+                _say_torch(module)
         if "multiprocessing.spawn" in sys.modules:
             _hand_down(sys.modules["multiprocessing.spawn"])
 
@@ -32,6 +35,11 @@ class _TorchIsHadamard:
         if name == "torch" or name.startswith("torch."):
             # None lets Python raise its own ModuleNotFoundError; the real torch is not found on hadamard.__path__.
             return ModuleSpec(name, self) if find_spec(_PACKAGE + name[5:]) else None
+        if name.startswith(_PACKAGE + "."):
+            spec = PathFinder.find_spec(name, path)
+            if spec is not None:
+                spec.loader = _Then(spec.loader, _say_torch)
+            return spec
         if name == "multiprocessing.spawn":
             spec = PathFinder.find_spec(name, path)
             spec.loader = _Then(spec.loader, _hand_down)
@@ -46,6 +54,20 @@ class _TorchIsHadamard:
     def exec_module(self, module):
         # The import system has just written our spec into a module that has one.
         module.__spec__ = module.__spec__.loader_state
+
+
+def _say_torch(module) -> None:
+    """Let classes name themselves as in PyTorch: scripts print types, and look at where they come from."""
+    for value in list(vars(module).values()):
+        home = value.__module__ if isinstance(value, type) else None
+        if isinstance(home, str) and home.startswith(_PACKAGE + "."):
+            inner = home[len(_PACKAGE) + 1 :]
+            if inner == "_C" or not inner.startswith(_OWN):
+                value.__module__ = "torch." + inner
+
+
+# What only Hadamard has goes on saying so.
+_OWN = ("_", "array_api", "cli", "errors")
 
 
 class _Then:

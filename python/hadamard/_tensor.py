@@ -134,7 +134,7 @@ def cpu(self, memory_format=None):
 
 @_method
 def cuda(self, device=None, non_blocking=False, memory_format=None):
-    """RuntimeError: Hadamard has no CUDA device yet."""
+    """AssertionError: Hadamard has no CUDA device yet."""
     return _C._to(self, None, "cuda", False, memory_format)
 
 
@@ -296,6 +296,25 @@ def untyped_storage(self):
     from .serialization.storages import _storage_of
 
     return _storage_of(self)
+
+
+@_method
+def storage(self):
+    """The numbers that this tensor's views share, in the order of the memory. Deprecated: use `untyped_storage`."""
+    from .errors import warn
+    from .storage import TypedStorage
+
+    if not _told_of_storage:
+        _told_of_storage.append(True)
+        warn(
+            "TypedStorage is deprecated. It will be removed in the future and UntypedStorage will be the only storage "
+            "class. This should only matter to you if you are using storages directly.  To access UntypedStorage "
+            "directly, use tensor.untyped_storage() instead of tensor.storage()"
+        )
+    return TypedStorage(self)
+
+
+_told_of_storage: list = []
 
 
 @_method

@@ -70,7 +70,17 @@ def _resize(x, n, dim):
 
 
 def _one(x, n, dim, norm, inverse):
-    return _Transform.apply(_resize(_complex(x), n, dim), dim, inverse, _norm(norm))
+    y = _Transform.apply(_resize(_complex(x), n, dim), dim, inverse, _norm(norm))
+    return _C._named(y, f"Fft{'C' if x.is_complex() else 'R'}2CBackward0")
+
+
+def _half(y, dim):
+    """What the other half of a real tensor's transform mirrors."""
+    return _C._named(y.narrow(dim, 0, y.size(dim) // 2 + 1), "FftR2CBackward0")
+
+
+def _real(y):
+    return _C._named(y.real, "FftC2RBackward0")
 
 
 def fft(input, n=None, dim=-1, norm=None, *, out=None):
@@ -103,7 +113,7 @@ def rfft(input, n=None, dim=-1, norm=None, *, out=None):
     if input.is_complex():
         raise RuntimeError(f"rfft expects a real input tensor, but got {scalar_name(input.dtype)}")
     y = _one(input, n, dim, norm, False)
-    return into(out, y.narrow(dim, 0, y.size(dim) // 2 + 1))
+    return into(out, _half(y, dim))
 
 
 def _hermitian(x, n, dim):
@@ -127,7 +137,7 @@ def irfft(input, n=None, dim=-1, norm=None, *, out=None):
     >>> H.fft.irfft(H.fft.rfft(H.tensor([1.0, 2.0, 3.0])), n=3)
     tensor([1., 2., 3.])
     """
-    return into(out, _one(_hermitian(input, n, dim), None, dim, norm, True).real)
+    return into(out, _real(_one(_hermitian(input, n, dim), None, dim, norm, True)))
 
 
 def hfft(input, n=None, dim=-1, norm=None, *, out=None):
@@ -137,7 +147,7 @@ def hfft(input, n=None, dim=-1, norm=None, *, out=None):
     >>> H.fft.hfft(H.tensor([1.0, 0.0]))
     tensor([1., 1.])
     """
-    return into(out, _one(_hermitian(input, n, dim), None, dim, norm, False).real)
+    return into(out, _real(_one(_hermitian(input, n, dim), None, dim, norm, False)))
 
 
 def ihfft(input, n=None, dim=-1, norm=None, *, out=None):
@@ -148,7 +158,7 @@ def ihfft(input, n=None, dim=-1, norm=None, *, out=None):
     tensor([1., 0.])
     """
     y = _one(input, n, dim, norm, True)
-    return into(out, y.narrow(dim, 0, y.size(dim) // 2 + 1))
+    return into(out, _half(y, dim))
 
 
 def _dims(x, s, dim):

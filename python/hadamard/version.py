@@ -1,5 +1,9 @@
 """torch.version: of Hadamard itself."""
 
-cuda = hip = None
+from . import __version__
+
+__all__ = ["__version__", "cuda", "debug", "git_version", "hip", "xpu"]
+
+cuda = hip = xpu = None
 debug = False
 git_version = "unknown"

@@ -333,7 +333,7 @@ Tensor roll(const Tensor &x, const Dims &shifts, const Dims &dims) {
   if (dims.empty() && shifts.size() == 1) {
     Tensor flat = x.dim() == 1 ? x : reshape(x, {-1});
     Tensor y = roll(flat, shifts, {0});
-    return x.dim() == 1 ? y : reshape(y, x.shape());
+    return x.dim() == 1 ? y : named(reshape(y, x.shape()), "RollBackward0");
   }
   HD_CHECK(shifts.size() == dims.size(), runtime, "shifts and dimensions must align. shifts: %zu, dims:%zu",
            shifts.size(), dims.size());

@@ -121,8 +121,7 @@ Tensor divided(const std::optional<std::string> &mode, F plain, Floor floor_, Tr
   HD_CHECK(*mode == "floor" || *mode == "trunc", runtime,
            "div expected rounding_mode to be one of None, 'trunc', or 'floor' but found '%s'", mode->c_str());
   Tensor y = *mode == "floor" ? floor_() : trunc_();
-  if (Node *fn = y->meta ? grad_fn(y) : nullptr) fn->label = "DivBackward2";
-  return y;
+  return named(y, "DivBackward2");
 }
 Tensor div_mode(const Tensor &a, const Operand &b, const std::optional<std::string> &rounding_mode, const Tensor &out) {
   return divided(
@@ -170,7 +169,7 @@ Tensor sub_op(const Operand &a, const Operand &b, const Scalar &alpha, const Ten
   check_minus(pair);
   check_alpha(a.t, b.t, alpha);
   if (is_one(alpha)) return call<sub>(out, a.t, b.t);
-  return call<add_scaled>(out, a.t, b.t, negated(alpha));
+  return named(call<add_scaled>(out, a.t, b.t, negated(alpha)), "SubBackward0");
 }
 Tensor sub_in(const Tensor &a, const Operand &b, const Scalar &alpha) {
   const Tensor pair[] = {a, b.t};
@@ -178,9 +177,11 @@ Tensor sub_in(const Tensor &a, const Operand &b, const Scalar &alpha) {
   check_alpha(a, b.t, alpha);
   if (is_one(alpha)) return binary_in<sub>(a, b);
   apply_inplace(add_scaled, a, b.t, negated(alpha));
-  return a;
+  return named(a, "SubBackward0");
 }
-Tensor rsub_op(const Tensor &a, const Operand &b, const Scalar &alpha) { return sub_op({b.t}, {a}, alpha, {}); }
+Tensor rsub_op(const Tensor &a, const Operand &b, const Scalar &alpha) {
+  return named(sub_op({b.t}, {a}, alpha, {}), "RsubBackward1");
+}
 
 Tensor addcmul_op(const Tensor &a, const Tensor &b, const Tensor &c, const Scalar &value) {
   return is_one(value) || (are_bool(a, b) && c.dtype() == DType::Bool) ? addcmul(a, b, c)
@@ -217,7 +218,8 @@ Tensor pow_op(const Operand &a, const Operand &b, const Tensor &out) {
   check_power(a.t, b.t);
   if (!out && b.t->wrapped && !a.t->wrapped && a.t.dtype() != DType::Bool && !a.t.is_meta())
     return pow_number(a.t, item(b.t));
-  return call<pow>(out, a.t, b.t);
+  Tensor y = call<pow>(out, a.t, b.t);
+  return a.t->wrapped && !out ? named(y, "PowBackward2") : y;
 }
 Tensor pow_in(const Tensor &a, const Operand &b) {
   check_power(a, b.t);
@@ -241,9 +243,9 @@ Tensor clamp_op(const Tensor &a, const std::optional<Operand> &min, const std::o
                 const Tensor &out) {
   return bounded(min, max, [&](const Tensor &lo, const Tensor &hi) {
     Tensor y = lo && hi ? call<clamp>(out, a, lo, hi) : lo ? call<clamp_min>(out, a, lo) : call<clamp_max>(out, a, hi);
-    if (Node *fn = y->meta ? grad_fn(y) : nullptr; fn && !out)
-      fn->label = (lo ? lo : hi)->wrapped ? "ClampBackward1" : "ClampBackward0"; // torch's numbering of its overloads
-    return y;
+    if (out) return y;
+    return named(y,
+                 (lo ? lo : hi)->wrapped ? "ClampBackward1" : "ClampBackward0"); // torch's numbering of its overloads
   });
 }
 Tensor clamp_in(const Tensor &a, const std::optional<Operand> &min, const std::optional<Operand> &max) {
@@ -370,7 +372,7 @@ Tensor glu(const Tensor &a, int64_t dim) {
   int64_t d = wrap_dim(dim, a.dim()), n = a.shape()[d];
   HD_CHECK(n % 2 == 0, runtime, "Halving dimension must be even, but dimension %ld is size %ld", long(d), long(n));
   taken(a, floats, "glu_cpu");
-  return narrow(a, d, 0, n / 2) * sigmoid(narrow(a, d, n / 2, n / 2));
+  return named(narrow(a, d, 0, n / 2) * sigmoid(narrow(a, d, n / 2, n / 2)), "GluBackward0");
 }
 Tensor gelu_op(const Tensor &a, const std::string &approximate) {
   taken(a, floats, "GeluKernelImpl");
@@ -389,7 +391,7 @@ Tensor prelu(const Tensor &a, const Tensor &weight) {
       long(weight.numel()), long(a.dim() > 1 ? a.shape()[1] : 1));
   Dims shape(size_t(std::max<int64_t>(a.dim(), 1)), 1);
   if (weight.numel() > 1) shape[1] = weight.numel();
-  return leaky_relu(a, a.dim() ? reshape(weight, shape) : reshape(weight, {}));
+  return named(leaky_relu(a, a.dim() ? reshape(weight, shape) : reshape(weight, {})), "PreluKernelBackward0");
 }
 Tensor round_decimals(const Tensor &a, int64_t decimals, const Tensor &out) {
   taken(a, floats, decimals ? "round_cpu" : "round_vml_cpu");

@@ -337,7 +337,7 @@ Tensor cross_entropy_loss(const Tensor &input, const Tensor &target, const OptTe
     if (w) terms = terms * along_classes(w, input, dim);
     if (reduction == none) return -sum(terms, Dims{dim}, false, std::nullopt);
     Tensor y = -sum(terms, std::nullopt, false, std::nullopt);
-    return reduction == averaged ? y / (double(input.numel()) / classes) : y;
+    return reduction == averaged ? named(y / (double(input.numel()) / classes), "DivBackward1") : y;
   }
   Tensor p = log_softmax(input, dim, std::nullopt);
   Tensor hard = nll_loss_nd(p, target, weight, reduction, ignore_index);

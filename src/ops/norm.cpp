@@ -601,7 +601,7 @@ Tensor renorm(const Tensor &x, const Scalar &p, int64_t dim, const Scalar &maxno
   HD_CHECK(x.dim() > 1, runtime, "renorm: input needs at least 2 dimensions, got %ld dimensions", long(x.dim()));
   Dims dims = dims_of(all_but(wrap_dim(dim, x.dim()), x.dim()));
   Tensor n = norm_of("LinalgVectorNormBackward0", x, order(p), dims, true, std::nullopt);
-  return x * where(n > maxnorm.re, maxnorm.re / (n + 1e-7), Scalar(1.0));
+  return named(x * where(n > maxnorm.re, maxnorm.re / (n + 1e-7), Scalar(1.0)), "RenormBackward0");
 }
 } // namespace
 } // namespace ops

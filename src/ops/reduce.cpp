@@ -166,6 +166,8 @@ Tensor all(const Tensor &x, const OptDims &dims, bool keepdim) {
 namespace {
 void check_empty(const Tensor &x, const Mask &mask, bool named, const char *name) {
   if (x.numel()) return;
+  HD_CHECK(named || std::strncmp(name, "arg", 3) != 0, index,
+           "%s(): Expected reduction dim to be specified for input.numel() == 0.", name);
   HD_CHECK(named, runtime,
            "%s(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim with the "
            "'dim' argument.",

@@ -304,7 +304,7 @@ Tensors split(const Tensor &x, const Dims &sizes, int64_t dim) {
 }
 
 Tensor cat(const Tensors &all_, int64_t dim) {
-  HD_CHECK(!all_.empty(), value, "expected a non-empty list of Tensors");
+  HD_CHECK(!all_.empty(), value, "torch.cat(): expected a non-empty list of Tensors");
   Tensors xs; // torch passes over 1-d tensors without elements
   for (auto &x : all_) {
     HD_CHECK(x.dim(), runtime, "zero-dimensional tensor (at position %zu) cannot be concatenated",

@@ -90,10 +90,17 @@ def grad(
     return result
 
 
-def Variable(data, requires_grad=False):
-    """The tensor itself: torch's old name for a tensor that takes part in a graph."""
-    t = data.detach() if requires_grad and not data.is_leaf else data
-    return t.requires_grad_() if requires_grad else t
+class _EveryTensor(type):
+    def __instancecheck__(cls, other):
+        return isinstance(other, Tensor)
+
+
+class Variable(metaclass=_EveryTensor):
+    """The tensor itself: torch's old name for a tensor that takes part in a graph. Every tensor is an instance."""
+
+    def __new__(cls, data, requires_grad=False, volatile=None):
+        t = data.detach() if requires_grad and not data.is_leaf else data
+        return t.requires_grad_() if requires_grad else t
 
 
 class _DetectAnomaly:
@@ -134,7 +141,7 @@ def __getattr__(name):
 
     if name in ("gradcheck", "gradgradcheck", "GradcheckError"):
         return getattr(import_module(".check", __name__), name)
-    if name in ("functional", "function", "graph", "check", "profiler"):
+    if name in ("functional", "function", "graph", "check", "grad_mode", "variable"):
         try:
             return import_module("." + name, __name__)
         except ModuleNotFoundError:

@@ -2,14 +2,23 @@
 
 from .. import _C
 from .. import amp as _amp
+from ..errors import warn
 
 __all__ = ["GradScaler", "autocast", "custom_bwd", "custom_fwd"]
+
+
+def _deprecated(name):
+    warn(
+        f"`torch.cuda.amp.{name}(args...)` is deprecated. Please use `torch.amp.{name}('cuda', args...)` instead.",
+        FutureWarning,
+    )
 
 
 class autocast(_amp.autocast):
     """torch.autocast("cuda", …)."""
 
     def __init__(self, enabled=True, dtype=_C.float16, cache_enabled=True):
+        _deprecated("autocast")
         super().__init__("cuda", enabled=enabled, dtype=dtype, cache_enabled=cache_enabled)
 
 
@@ -17,6 +26,7 @@ class GradScaler(_amp.GradScaler):
     """torch.amp.GradScaler("cuda", …)."""
 
     def __init__(self, init_scale=2.0**16, growth_factor=2.0, backoff_factor=0.5, growth_interval=2000, enabled=True):
+        _deprecated("GradScaler")
         super().__init__("cuda", init_scale, growth_factor, backoff_factor, growth_interval, enabled)
 
 

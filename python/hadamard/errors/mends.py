@@ -1,6 +1,7 @@
 """Mends are tried before they are shown: each is code that runs on the meta device, which has shapes and no values."""
 
 import re
+import warnings
 
 from .text import Arg, show
 
@@ -24,7 +25,8 @@ def run(code, args, replace="", by=""):
     for name in ("einsum", "tensordot", "bmm", "matmul", "cat", "stack", "dot", "broadcast_tensors"):
         names[name] = getattr(hadamard, name)
     try:
-        with hadamard.no_grad():
+        with hadamard.no_grad(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
             for arg in args:
                 dtype = getattr(hadamard, arg.dtype) if arg.dtype else hadamard.float32
                 names[arg.name] = hadamard.empty(arg.shape, dtype=dtype, device="meta")

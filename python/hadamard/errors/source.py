@@ -17,6 +17,11 @@ def is_ours(frame):
     return frame.f_code.co_filename.startswith(_OURS)
 
 
+def is_our_class(kind):
+    """Whether a class is Hadamard's, which under `hadamard run` says that it is torch's."""
+    return kind.__module__.partition(".")[0] in ("hadamard", "torch")
+
+
 def user_frame(start=None):
     """The innermost frame outside of the package, or None."""
     frame = start or sys._getframe(1)
@@ -210,7 +215,7 @@ def module_path():
         return f"{path} ({describe(leaf)}) of {type(root).__name__}", leaf
     told = describe(leaf)
     # A loss or an activation on its own says nothing that the line of the call does not.
-    plain = type(leaf).__module__.startswith("hadamard.") and "→" not in told
+    plain = is_our_class(type(leaf)) and "→" not in told
     return "" if plain else told, leaf
 
 

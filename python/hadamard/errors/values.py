@@ -85,6 +85,14 @@ def _(f):
     return lines
 
 
+@page("cuda", "Torch not compiled with CUDA enabled")
+def _(f):
+    return [
+        "Hadamard has no CUDA device yet: tensors live on cpu or meta",
+        'try device = "cuda" if torch.cuda.is_available() else "cpu"',
+    ]
+
+
 @page("meta_value", "Cannot copy out of meta tensor", "on meta tensors", "meta device type tensor")
 def _(f):
     return [*table(f.args[:1]), "a tensor on meta has a shape and a dtype, and no numbers"] + f.tries(

@@ -4,6 +4,7 @@ import warnings
 from itertools import product
 
 import hadamard as H
+from hadamard import _C
 
 from ._kernels import require
 from ._resize import _taps_cubic
@@ -49,7 +50,7 @@ def affine_grid(theta, size, align_corners=None):
         places.append(steps.view(shape).expand(spatial))
     places.append(H.ones(spatial, dtype=theta.dtype, device=theta.device))
     base = H.stack(places, -1).view(1, -1, n + 1)
-    return (base @ theta.transpose(1, 2)).view(size[0], *spatial, n)
+    return _C._named((base @ theta.transpose(1, 2)).view(size[0], *spatial, n), "AffineGridGeneratorBackward0")
 
 
 def _reflect(x, low, high):
@@ -149,4 +150,4 @@ def grid_sample(input, grid, mode="bilinear", padding_mode="zeros", align_corner
             weight = w if weight is None else weight * w
         value = flat.gather(2, index.unsqueeze(1).expand(-1, channels, -1)) * weight.unsqueeze(1)
         total = value if total is None else total + value
-    return total.view(batch, channels, *grid.shape[1:-1])
+    return _C._named(total.view(batch, channels, *grid.shape[1:-1]), f"GridSampler{n}DBackward0")

@@ -106,12 +106,16 @@ def pad(input, pad, mode="constant", value=None):
             f"{len(amounts)} and input of dimension {input.dim()}"
         )
     if mode == "constant":
-        return _constant(input, amounts, 0.0 if value is None else value)
+        return _C._named(_constant(input, amounts, 0.0 if value is None else value), "ConstantPadNdBackward0")
     if value is not None and value != 0:
         raise RuntimeError(f'Padding mode "{mode}" doesn\'t take in value argument')
     if mode not in ("reflect", "replicate", "circular"):
         raise NotImplementedError(f"Unrecognised padding mode {mode}")
-    return _by_index(input, amounts, mode)
+    y = _by_index(input, amounts, mode)
+    if mode == "circular" or y is input:
+        return y
+    kind = "Reflection" if mode == "reflect" else "Replication"
+    return _C._named(y, f"{kind}Pad{len(amounts) // 2}DBackward0")
 
 
 def _scales(input, size, scale_factor, recompute):
@@ -182,6 +186,31 @@ def _along(x, dim, taps):
     return total
 
 
+def _smoothing(out, length, step, mode, like):
+    # (length, out): each output is the mean of the inputs around its centre by a filter as wide as `step` says.
+    wide = max(step, 1.0)
+    reach = wide * (2 if mode == "bicubic" else 1)
+    columns = []
+    for o in range(out):
+        centre = step * (o + 0.5)
+        first, last = max(int(centre - reach + 0.5), 0), min(int(centre + reach + 0.5), length)
+        weights = [0.0] * length
+        for i in range(first, last):
+            weights[i] = _filter(abs((i - centre + 0.5) / wide), mode)
+        total = sum(weights)
+        columns.append([w / total if total else 0.0 for w in weights])
+    return H.tensor(columns, dtype=like.dtype, device=like.device).t()
+
+
+def _filter(x, mode):
+    if mode == "bilinear":
+        return max(1.0 - x, 0.0)
+    a = -0.5
+    if x < 1:
+        return ((a + 2) * x - (a + 3)) * x * x + 1
+    return ((a * x - 5 * a) * x + 8 * a) * x - 4 * a if x < 2 else 0.0
+
+
 _LINEAR = {"linear": 3, "bilinear": 4, "trilinear": 5, "bicubic": 4}
 
 
@@ -213,8 +242,10 @@ def interpolate(
             f"(got {input.dim()}D) for the modes: nearest | linear | bilinear | bicubic | trilinear | area | "
             f"nearest-exact (got {mode})"
         )
-    if antialias:
-        raise NotImplementedError("interpolate: antialias=True is not supported")
+    if antialias and not (mode in ("bilinear", "bicubic") and input.dim() == 4):
+        raise ValueError(
+            "Anti-alias option is restricted to bilinear, bicubic, and lanczos modes and requires a 4-D tensor as input"
+        )
     if size is not None and scale_factor is not None:
         raise ValueError("only one of size or scale_factor should be defined")
     sizes, factors = _scales(input, size, scale_factor, recompute_scale_factor)
@@ -235,10 +266,10 @@ def interpolate(
     else:
         require(input, "compute_indices_weights_linear")
     if input.dtype in (H.float16, H.bfloat16) and not mode.startswith("nearest"):
-        y = interpolate(input.float(), size, scale_factor, mode, align_corners, recompute_scale_factor)
+        y = interpolate(input.float(), size, scale_factor, mode, align_corners, recompute_scale_factor, antialias)
         return y.to(input.dtype)
     if input.dtype == H.uint8 and not mode.startswith("nearest"):
-        y = interpolate(input.float(), size, scale_factor, mode, align_corners, recompute_scale_factor)
+        y = interpolate(input.float(), size, scale_factor, mode, align_corners, recompute_scale_factor, antialias)
         return (y + 0.5).floor().clamp(0, 255).to(H.uint8)
     x = input
     for i, (out, factor) in enumerate(zip(sizes, factors, strict=True)):
@@ -251,9 +282,18 @@ def interpolate(
             if index != list(range(length)):
                 x = x.index_select(dim, H.tensor(index, device=input.device))
             continue
+        if antialias:
+            scale = (length - 1) / (out - 1) if align_corners and out > 1 else length / out
+            step = scale if align_corners or factor is None else 1.0 / factor
+            x = _C.movedim(_C.movedim(x, dim, -1) @ _smoothing(out, length, step, mode, input), -1, dim)
+            continue
         taps = _taps_cubic if mode == "bicubic" else _taps_linear
         x = _along(x, dim, taps(_source(out, length, factor, bool(align_corners), input), length))
-    return _like_format(x, input)
+    y = _like_format(x, input)
+    if y is input:
+        return y
+    kind = "".join(word.capitalize() for word in mode.split("-"))
+    return _C._named(y, f"Upsample{kind}{len(sizes)}DBackward0")
 
 
 def _like_format(y, input):
@@ -297,7 +337,7 @@ def pixel_shuffle(input, upscale_factor):
         )
     c = channels // (r * r)
     x = input.reshape(-1, c, r, r, height, width).permute(0, 1, 4, 2, 5, 3)
-    return x.reshape(*lead, c, height * r, width * r)
+    return _C._named(x.reshape(*lead, c, height * r, width * r), "PixelShuffleBackward0")
 
 
 def pixel_unshuffle(input, downscale_factor):
@@ -312,7 +352,7 @@ def pixel_unshuffle(input, downscale_factor):
                 f"is not divisible by {r}"
             )
     x = input.reshape(-1, c, height // r, r, width // r, r).permute(0, 1, 3, 5, 2, 4)
-    return x.reshape(*lead, c * r * r, height // r, width // r)
+    return _C._named(x.reshape(*lead, c * r * r, height // r, width // r), "PixelUnshuffleBackward0")
 
 
 def channel_shuffle(input, groups):
@@ -322,4 +362,4 @@ def channel_shuffle(input, groups):
             f"Number of channels must be divisible by groups. Got {input.size(1)} channels and {groups} groups."
         )
     x = input.reshape(input.size(0), groups, input.size(1) // groups, *input.shape[2:])
-    return x.transpose(1, 2).reshape(input.shape)
+    return _C._named(x.transpose(1, 2).reshape(input.shape), "ChannelShuffleBackward0")

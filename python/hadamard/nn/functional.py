@@ -128,18 +128,26 @@ def embedding_bag(
     keep = None
     if padding_idx is not None:
         keep = input != (padding_idx % weight.size(0))
-    bags = []
-    for start, stop in zip(bounds, bounds[1:], strict=False):
-        bag = rows[start:stop]
+    n = max(len(bounds) - 1, 0)
+    if mode == "max":
+        bags = []
+        for start, stop in zip(bounds, bounds[1:], strict=False):
+            bag = rows[start:stop]
+            if keep is not None:
+                bag = bag[keep[start:stop]]
+            bags.append(bag.max(0).values if bag.size(0) else rows.new_zeros(weight.size(1)))
+        y = H.stack(bags) if bags else rows.new_zeros(0, weight.size(1))
+    else:
+        lengths = H.tensor([stop - start for start, stop in zip(bounds, bounds[1:], strict=False)], dtype=H.int64)
+        bag = H.arange(n).repeat_interleave(lengths)
+        rows = rows[bounds[0] : bounds[-1]] if n else rows[:0]
         if keep is not None:
-            bag = bag[keep[start:stop]]
-        if bag.size(0) == 0:
-            bags.append(rows.new_zeros(weight.size(1)))
-        elif mode == "max":
-            bags.append(bag.max(0).values)
-        else:
-            bags.append(bag.sum(0) if mode == "sum" else bag.mean(0))
-    return H.stack(bags) if bags else rows.new_zeros(0, weight.size(1))
+            keep = keep[bounds[0] : bounds[-1]]
+            rows, bag = rows[keep], bag[keep]
+        y = rows.new_zeros(n, weight.size(1)).index_add(0, bag, rows)
+        if mode == "mean":
+            y = y / H.bincount(bag, minlength=n).clamp(min=1).unsqueeze(1)
+    return _C._named(y, "EmbeddingBagBackward0")
 
 
 # Activations. In place, the result is computed from a copy: gradients need the values that are written over.
@@ -233,7 +241,7 @@ def celu(input, alpha=1.0, inplace=False):
     require(input, "elu_cpu")
     x = input.clone() if inplace else input
     # Cut off first: an infinity in the branch not taken would make its gradient NaN.
-    y = H.where(x > 0, x, alpha * (x.clamp_max(0) / alpha).expm1())
+    y = _C._named(H.where(x > 0, x, alpha * (x.clamp_max(0) / alpha).expm1()), "CeluBackward0")
     return input.copy_(y) if inplace else y
 
 
@@ -266,6 +274,7 @@ def rrelu(input, lower=1.0 / 8, upper=1.0 / 3, training=False, inplace=False):
         y = input * H.ones_like(input.detach()).masked_scatter_(falls, drawn.to(input.dtype))
     else:
         y = _C.leaky_relu(input.clone() if inplace else input, (lower + upper) / 2)
+    _C._named(y, "RreluWithNoiseBackward0")
     return input.copy_(y) if inplace else y
 
 
@@ -820,7 +829,7 @@ def soft_margin_loss(input, target, size_average=None, reduce=None, reduction="m
     if not (input.is_floating_point() or input.is_complex()):
         kind = input.type()[len("torch.") : -len("Tensor")]
         raise RuntimeError(f"result type Float can't be cast to the desired output type {kind}")
-    return _reduced((-target * input).exp().log1p(), reduction)
+    return _C._named(_reduced((-target * input).exp().log1p(), reduction), "SoftMarginLossBackward0")
 
 
 def multilabel_soft_margin_loss(input, target, weight=None, size_average=None, reduce=None, reduction="mean"):
@@ -866,7 +875,8 @@ def multi_margin_loss(input, target, p=1, margin=1.0, weight=None, size_average=
         z = z * weight[y].unsqueeze(1)
     own = H.zeros_like(x, dtype=H.bool).scatter_(1, index, True)
     loss = z.masked_fill(own, 0).sum(1) / x.size(1)
-    return _reduced(loss if target.dim() == 1 else loss.squeeze(0), reduction)
+    loss = _reduced(loss if target.dim() == 1 else loss.squeeze(0), reduction)
+    return _C._named(loss, "MultiMarginLossBackward0")
 
 
 def multilabel_margin_loss(input, target, size_average=None, reduce=None, reduction="mean"):
@@ -888,7 +898,8 @@ def multilabel_margin_loss(input, target, size_average=None, reduce=None, reduct
     z = (1 - x.gather(1, index).unsqueeze(2) + x.unsqueeze(1)).clamp_min(0)
     counted = listed.unsqueeze(2) & ~is_label.unsqueeze(1)
     loss = z.masked_fill(~counted, 0).sum((1, 2)) / x.size(1)
-    return _reduced(loss if input.dim() == 2 else loss.squeeze(0), reduction)
+    loss = _reduced(loss if input.dim() == 2 else loss.squeeze(0), reduction)
+    return _C._named(loss, "MultilabelMarginLossBackward0")
 
 
 def triplet_margin_loss(

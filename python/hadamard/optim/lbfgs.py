@@ -172,7 +172,7 @@ class LBFGS(Optimizer):
             state.setdefault("func_evals", 0)
             state.setdefault("n_iter", 0)
             first_loss = compute()
-            loss = float(first_loss)
+            loss = first_loss.item()
             evaluations = 1
             state["func_evals"] += 1
             grad = self._flat_grad()
@@ -215,7 +215,7 @@ class LBFGS(Optimizer):
 
                     def evaluate(t, start=start, d=d):
                         self._move(t, d)
-                        value = float(compute())
+                        value = compute().item()
                         flat = self._flat_grad()
                         for p, saved in zip(self._params, start, strict=True):
                             p.copy_(saved)
@@ -229,7 +229,7 @@ class LBFGS(Optimizer):
                     flat_enough = False
                     # After the last move nobody would use the gradient.
                     if moves != max_iter:
-                        loss = float(compute())
+                        loss = compute().item()
                         grad = self._flat_grad()
                         flat_enough = grad.abs().max() <= group["tolerance_grad"]
                         inner = 1

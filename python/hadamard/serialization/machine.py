@@ -402,7 +402,11 @@ def _nn_class(module, name):
 
 
 def _is_nn_class(cls):
-    return isinstance(cls, type) and issubclass(cls, H.nn.Module) and cls.__module__.startswith("hadamard.nn.")
+    return (
+        isinstance(cls, type)
+        and issubclass(cls, H.nn.Module)
+        and cls.__module__.startswith(("hadamard.nn.", "torch.nn."))
+    )
 
 
 def _operations():

@@ -55,6 +55,16 @@ class _Storage:
     def untyped(self):
         return self
 
+    def __getitem__(self, index):
+        return self._bytes[index].item()
+
+    def tolist(self):
+        return self._bytes.tolist()
+
+    def __repr__(self):
+        lines = "\n ".join(str(value) for value in self.tolist())
+        return f" {lines}\n[torch.storage.UntypedStorage(device={self.device}) of size {len(self)}]"
+
     def _buffer(self):
         """The bytes as a writable memoryview, which keeps the storage alive."""
         n = self.nbytes()
@@ -70,6 +80,9 @@ class _Storage:
 
     def __deepcopy__(self, memo):
         return _Storage(self._bytes.clone())
+
+
+_Storage.__module__, _Storage.__qualname__, _Storage.__name__ = "torch.storage", "UntypedStorage", "UntypedStorage"
 
 
 def _storage_from(data):

@@ -234,10 +234,16 @@ class RNNBase(Module):
                 last = [s.index_select(1, input.unsorted_indices) for s in last]
         else:
             y = H.stack(xs)
+            if directions == 2:
+                _C._named(y, "CatBackward0")
+            elif self.mode == "LSTM" and not self.proj_size:
+                _C._named(y, "MkldnnRnnLayerBackward0")
             if not batched:
                 y, last = y.squeeze(1), [s.squeeze(1) for s in last]
             elif self.batch_first:
                 y = y.transpose(0, 1)
+                if self.mode != "LSTM":
+                    _C._named(y, "TransposeBackward1")
         return y, tuple(last) if self.mode == "LSTM" else last[0]
 
 

@@ -4,10 +4,11 @@ import copy
 import math
 
 import hadamard as H
+from hadamard.errors import warn
 
 from .. import functional as F
 from ..init import xavier_uniform_
-from .activation import MultiheadAttention
+from .activation import GELU, MultiheadAttention, ReLU
 from .container import ModuleList
 from .dropout import Dropout
 from .linear import Linear
@@ -168,6 +169,30 @@ class TransformerDecoderLayer(_Layer):
         return self.dropout2(self._attend(self.multihead_attn, x, mem, attn_mask, key_padding_mask, is_causal))
 
 
+def _not_nested(layer):
+    # Why torch would not compute with samples of their own lengths, in its words.
+    if not isinstance(layer, TransformerEncoderLayer):
+        return "encoder_layer was not TransformerEncoderLayer"
+    attention = layer.self_attn
+    for fits, reason in (
+        (not layer.norm_first, "norm_first was True"),
+        (
+            attention.batch_first,
+            "self_attn.batch_first was not True(use batch_first for better inference performance)",
+        ),
+        (attention.in_proj_bias is not None, "self_attn was passed bias=False"),
+        (
+            layer.activation in (F.relu, F.gelu) or isinstance(layer.activation, (ReLU, GELU)),
+            "activation_relu_or_gelu was not True",
+        ),
+        (layer.norm1.eps == layer.norm2.eps, "norm1.eps was not equal to encoder_layer.norm2.eps"),
+        (attention.num_heads % 2 == 0, "self_attn.num_heads is odd"),
+    ):
+        if not fits:
+            return f"encoder_layer.{reason}"
+    return None
+
+
 class TransformerEncoder(Module):
     """`num_layers` copies of an encoder layer, then `norm` if given.
 
@@ -184,8 +209,24 @@ class TransformerEncoder(Module):
         self.norm = norm
         self.enable_nested_tensor = enable_nested_tensor
         self.mask_check = mask_check
+        reason = _not_nested(encoder_layer)
+        if enable_nested_tensor and reason:
+            warn(f"enable_nested_tensor is True, but self.use_nested_tensor is False because {reason}")
+        self.use_nested_tensor = enable_nested_tensor and not reason
+
+    def _drops_padding(self, src, mask, padding):
+        """Whether torch computes with the samples at their own lengths, and so gives zeros behind them."""
+        if not self.use_nested_tensor or self.layers[0].training or src.dim() != 3 or padding is None:
+            return False
+        if mask is not None or H.is_autocast_enabled() or padding.dtype != H.bool:
+            return False
+        if H.is_grad_enabled() and (src.requires_grad or any(p.requires_grad for p in self.layers[0].parameters())):
+            return False
+        return not self.mask_check or bool((padding[:, 1:] >= padding[:, :-1]).all())
 
     def forward(self, src, mask=None, src_key_padding_mask=None, is_causal=None):
+        drops = self._drops_padding(src, mask, src_key_padding_mask)
+        behind = src_key_padding_mask
         mask = _additive(mask, src.dtype)
         src_key_padding_mask = _additive(src_key_padding_mask, src.dtype)
         first = self.layers[0].self_attn if self.num_layers else None
@@ -194,6 +235,8 @@ class TransformerEncoder(Module):
         x = src
         for layer in self.layers:
             x = layer(x, src_mask=mask, is_causal=causal, src_key_padding_mask=src_key_padding_mask)
+        if drops:
+            x = x.masked_fill(behind.unsqueeze(-1), 0.0)
         return x if self.norm is None else self.norm(x)
 
 

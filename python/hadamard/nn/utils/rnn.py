@@ -3,6 +3,7 @@
 from collections import namedtuple
 
 import hadamard as H
+from hadamard import _C
 
 __all__ = [
     "PackedSequence",
@@ -84,7 +85,7 @@ def pad_packed_sequence(sequence, batch_first=False, padding_value=0.0, total_le
     shape = sequence.data.shape[1:]
     blank = sequence.data.new_full((sizes[0], *shape), padding_value)
     full = [row if n == sizes[0] else H.cat([row, blank[n:]]) for row, n in zip(rows, sizes, strict=True)]
-    padded = H.stack(full + [blank] * (steps - len(sizes)))
+    padded = _C._named(H.stack(full + [blank] * (steps - len(sizes))), "CopySlices")
     lengths = H.tensor([sum(n > i for n in sizes) for i in range(sizes[0])])
     if sequence.unsorted_indices is not None:
         padded = padded.index_select(1, sequence.unsorted_indices)

@@ -1,6 +1,7 @@
 """A weight written as a length times a direction."""
 
 import hadamard as H
+from hadamard.errors import warn
 
 from ..parameter import Parameter
 
@@ -49,6 +50,10 @@ def weight_norm(module, name="weight", dim=0):
     """
     if _find(module, WeightNorm, name)[1] is not None:
         raise RuntimeError(f"Cannot register two weight_norm hooks on the same parameter {name}")
+    warn(
+        "`torch.nn.utils.weight_norm` is deprecated in favor of `torch.nn.utils.parametrizations.weight_norm`.",
+        FutureWarning,
+    )
     hook = WeightNorm(name, dim)
     weight = getattr(module, name)
     del module._parameters[name]

@@ -13,7 +13,7 @@ class DistributedSampler(Sampler):
     """Every num_replicas-th index, from `rank` on, of a shuffle that is the same in all processes for one epoch.
 
     All processes get equally many: the first indices again at the end, or with drop_last fewer. set_epoch() before
-    each epoch gives another shuffle. num_replicas and rank must be given: there is no process group to ask.
+    each epoch gives another shuffle. num_replicas and rank are by default what torch.distributed's group says.
 
     >>> [list(DistributedSampler(range(5), 2, rank, shuffle=False)) for rank in (0, 1)]
     [[0, 2, 4], [1, 3, 0]]
@@ -21,9 +21,10 @@ class DistributedSampler(Sampler):
 
     def __init__(self, dataset, num_replicas=None, rank=None, shuffle=True, seed=0, drop_last=False):
         if num_replicas is None or rank is None:
-            raise ValueError(
-                "Default process group has not been initialized, please make sure to call init_process_group."
-            )
+            from ...distributed import get_rank, get_world_size
+
+            num_replicas = get_world_size() if num_replicas is None else num_replicas
+            rank = get_rank() if rank is None else rank
         if rank >= num_replicas or rank < 0:
             raise ValueError(f"Invalid rank {rank}, rank should be in the interval [0, {num_replicas - 1}]")
         self.dataset, self.num_replicas, self.rank = dataset, num_replicas, rank

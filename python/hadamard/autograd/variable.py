@@ -1,0 +1,5 @@
+"""torch.autograd.variable: Variable by its older address."""
+
+from . import Variable
+
+__all__ = ["Variable"]
