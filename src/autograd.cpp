@@ -133,7 +133,7 @@ struct CopySlices : Node {
   int64_t base_offset, offset;
   DType dtype, slice_dtype;
   bool freed = false;
-  const char *name() const override { return "CopySlices"; }
+  const char *name() const override { return label ? label : "CopySlices"; }
   TensorList apply(const TensorList &grads) override {
     if (freed) throw_released();
     TensorList r(next.size());

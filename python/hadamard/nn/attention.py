@@ -1,4 +1,4 @@
-"""torch.nn.attention: the choice among kernels of scaled_dot_product_attention. There is one here, whatever is asked."""
+"""torch.nn.attention: the choice among kernels of scaled_dot_product_attention, of which there is one here."""
 
 from contextlib import contextmanager
 from enum import IntEnum
