@@ -9,6 +9,7 @@
 #include "autograd.h"
 #include "call.h"
 #include "half.h"
+#include "moved.h"
 
 namespace hadamard {
 
@@ -102,7 +103,37 @@ Ref<Storage> borrow_storage(void *data, size_t bytes, void *owner, void (*free_o
   s->free_owner = free_owner;
   return Ref<Storage>::adopt(s);
 }
+namespace {
+struct Moved { // what a storage was before its bytes moved
+  Ref<Storage> to;
+  char *data;
+  size_t bytes;
+  void *owner;
+  void (*free_owner)(void *);
+};
+void leave(void *) {} // marks a storage that owns a Moved; destroy() looks after it
+} // namespace
+
+void move_storage(Storage &s, Ref<Storage> to) {
+  if (s.waiting.load()) settle(s);
+  modes.fusing = false; // others may write there, unseen
+  HD_CHECK(s.device.kind == DeviceKind::cpu && to->bytes >= s.bytes, runtime, "no room for a storage of %ld bytes",
+           long(s.bytes));
+  std::memcpy(to->data, s.data, s.bytes);
+  char *data = to->data;
+  s.owner = new Moved{std::move(to), s.data, s.bytes, s.owner, s.free_owner};
+  s.data = data;
+  s.free_owner = leave;
+}
+
 void destroy(Storage *s) noexcept {
+  if (s->free_owner == leave) {
+    auto *moved = static_cast<Moved *>(s->owner);
+    s->data = moved->data;
+    s->owner = moved->owner;
+    s->free_owner = moved->free_owner;
+    delete moved;
+  }
   bool small = is_inline(*s);
   size_t block = header;
   if (s->free_owner) s->free_owner(s->owner);

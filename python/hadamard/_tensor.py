@@ -324,13 +324,27 @@ def __setstate__(self, state):
 
 @_method
 def is_shared(self):
-    """False: shared memory between processes is not used."""
-    return False
+    """Whether other processes see this tensor's memory: after share_memory_(), or in a process it was sent to."""
+    from sys import modules
+
+    sharing = modules.get(__package__ + "._sharing")
+    return sharing is not None and sharing.is_shared(self)
 
 
 @_method
 def share_memory_(self):
-    """This tensor; memory is shared only between threads."""
+    """Moves the storage into memory that processes started later, or sent the tensor by a queue, see and write to.
+
+    Its views go along; NumPy arrays made before do not. Returns the tensor.
+
+    >>> import hadamard as H
+    >>> x = H.ones(2)
+    >>> x.share_memory_().is_shared(), x
+    (True, tensor([1., 1.]))
+    """
+    from . import _sharing
+
+    _sharing.share(self)
     return self
 
 

@@ -1,27 +1,29 @@
 """torch.multiprocessing: Python's multiprocessing under torch's name, and spawn() of one function in several processes.
 
-Tensors travel through queues and pipes by value.
+Tensors travel through queues and pipes as file descriptors of their memory, which is shared from then on.
 """
 
 import multiprocessing
 from multiprocessing import *  # noqa: F403
+
+from . import _sharing  # noqa: F401  (says how tensors travel)
 
 __all__ = [*multiprocessing.__all__, "get_all_sharing_strategies", "get_sharing_strategy", "set_sharing_strategy"]  # type: ignore[attr-defined]
 __all__ += ["ProcessContext", "ProcessException", "ProcessExitedException", "ProcessRaisedException", "spawn"]
 
 
 def get_all_sharing_strategies():
-    """{"file_system"}, for scripts that choose one; nothing is shared."""
-    return {"file_system"}
+    """{"file_descriptor"}."""
+    return {"file_descriptor"}
 
 
 def get_sharing_strategy():
-    """\"file_system\"."""
-    return "file_system"
+    """\"file_descriptor\": shared memory is known by a descriptor, which processes pass on."""
+    return "file_descriptor"
 
 
 def set_sharing_strategy(new_strategy):
-    """Accepted for torch's sake: tensors travel by value."""
+    """Accepted for torch's sake: descriptors are always used."""
 
 
 class ProcessException(Exception):

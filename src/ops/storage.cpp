@@ -1,4 +1,5 @@
 // Storages as tensors of bytes: what saving, loading and copying are made of.
+#include "moved.h"
 #include "ops/all.h"
 
 namespace hadamard {
@@ -52,6 +53,9 @@ Tensor tensor_over(const Tensor &bytes, DType t, const Dims &size, const Dims &s
   return y;
 }
 
+// x's storage moves to the memory of `bytes`; all tensors over it go along.
+void storage_to(const Tensor &x, const Tensor &bytes) { move_storage(*x->storage, bytes->storage); }
+
 } // namespace
 } // namespace ops
 
@@ -60,6 +64,7 @@ const OpTable &storage_ops() {
   static const OpTable t = {
       def<storage_bytes>("_storage_bytes", "input", function),
       def<slice_storage>("_slice_storage", "input, start, length", function),
+      def<storage_to>("_move_storage", "input, bytes", function),
       def<tensor_over>("_tensor_over", "input, dtype, size, stride, offset", function),
   };
   return t;

@@ -98,6 +98,8 @@ def _work(settings, worker, tasks, results):
     global _worker_info
     dataset, iterable, batched, collate_fn, drop_last, init_fn, num_workers, base_seed = settings
     failure = fetch = None
+    if (sharing := sys.modules.get("hadamard._sharing")) is not None:
+        sharing.by_value = True
     try:
         H.set_num_threads(1)
         seed = base_seed + worker
