@@ -16,6 +16,8 @@ N = 40001  # odd, and large enough to wait
 
 def bits(t):
     t = t.detach()
+    if t.is_floating_point():  # sums of chunks may meet NaNs of both signs in either order
+        t = H.where(t != t, H.tensor(float("nan"), dtype=t.dtype), t)
     return (t.view(H.int16) if t.dtype == H.bfloat16 else t).numpy().tobytes()
 
 

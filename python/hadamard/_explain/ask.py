@@ -48,9 +48,13 @@ ELEMENTWISE = (
     *LOSSES,
 )
 CONVOLUTIONS = ("conv1d", "conv2d", "conv3d")
-PRODUCTS = ("dot", "vdot", "inner", "outer", "mv", "mm", "bmm", "matmul", "linear", "einsum", "tensordot")
+ADDED = ("addmv", "addmm", "baddbmm")  # a product that is added to their first argument
+PRODUCTS = ("dot", "vdot", "inner", "outer", "mv", "mm", "bmm", "matmul", "linear", "einsum", "tensordot", *ADDED)
 NAMES = {
     "linear": ("input", "weight", "bias"),
+    "addmv": ("mat", "vec", "input"),
+    "addmm": ("mat1", "mat2", "input"),
+    "baddbmm": ("batch1", "batch2", "input"),
     **dict.fromkeys(CONVOLUTIONS, ("input", "weight", "bias")),
     **dict.fromkeys(LOSSES, ("input", "target")),
 }
@@ -193,8 +197,20 @@ def _named(name, args, kwargs, equation="") -> Request:
     names = NAMES.get(name, "abcdefgh")
     if len(args) > len(names) or (len(args) < 2 and name != "einsum"):
         raise ValueError(f'{name} of {len(args)} operands: explain() takes two, as in explain(a, "*", b)')
+    if name in ADDED:  # the factors first, then what is added, as of linear
+        if len(args) != 3:
+            raise ValueError(f"{name} takes three operands: what is added, and the two factors")
+        args = [*args[1:], args[0]]
     operands = [operand(x, letter) for x, letter in zip(args, names, strict=False)]
+    if name in ADDED:
+        function = getattr(H, name)
+        return Request(name, operands, kwargs, function=function, positions=[1, 2, 0], args=(None,) * 3)
     return Request(name, operands, kwargs, equation)
+
+
+def has_addend(request) -> bool:
+    """Whether the last of three operands is added to the product of the others."""
+    return len(request.operands) == 3 and (request.op == "linear" or request.op in ADDED)
 
 
 def _call(function, name, args, kwargs) -> Request:

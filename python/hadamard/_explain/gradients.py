@@ -67,12 +67,12 @@ def _plan(e, call, at, gradient):
 def _question(e, at):
     """The product in the gradient by one operand, as explain() is asked for it."""
     others = [o for i, o in enumerate(e.operands) if i != at and o.number is None][:1]
-    if len(e.operands) != 2 and e.op != "linear" or not others or e.alignment.kind == "convolution":
+    if len(e.operands) != 2 and not ask.has_addend(e.request) or not others or e.alignment.kind == "convolution":
         return ()
     g, (other,) = ask.Operand("g", e.shape, e.dtype), others
     if e.alignment.kind == "elementwise":
         return (g, "*", other) if e.op == "mul" else ()
-    if e.op == "linear" and at == 2:
+    if e.op in ask.ADDED or e.op == "linear" and at == 2:
         return ()
     x = e.operands[at]
     target = "".join(c for c in x.labels if c in e.alignment.result or c in other.labels)
@@ -140,10 +140,12 @@ def _product(e, at):
         return "g" if rows == 0 else f"g.sum({0 if rows == 1 else tuple(range(rows))})"
     if any(len(set(o.labels)) != len(o.labels) for o in operands):
         return None  # diagonals
-    others = [o for i, o in enumerate(operands) if i != at and not (e.op == "linear" and i == 2)]
+    if e.op in ask.ADDED and at == 2:
+        return _scaled(e, "beta", _added(e, x))
+    others = [o for i, o in enumerate(operands) if i != at and not (i == 2 and ask.has_addend(e.request))]
     simple = _simple(e, at, others[0]) if len(others) == 1 else None
     if simple:
-        return simple
+        return _scaled(e, "alpha", simple)
     sizes = dict(zip(x.labels, x.shape, strict=True))
     whole = {i.letter: i.size for i in e.indices}
     known = result + "".join(o.labels for o in others)
@@ -161,17 +163,38 @@ def _product(e, at):
     return code
 
 
+def _added(e, x):
+    """The gradient of what is added to a product: summed over what was repeated."""
+    rank = len(e.shape)
+    lead = list(range(rank - len(x.shape)))
+    ones = [d - len(x.shape) for d, n in enumerate(x.shape) if n != e.shape[rank - len(x.shape) + d]]
+    code = "g"
+    if ones:
+        code += f".sum({ones[0] if len(ones) == 1 else tuple(ones)}, keepdim=True)"
+    if lead:
+        code += f".sum({lead[0] if len(lead) == 1 else tuple(lead)})"
+    return code
+
+
+def _scaled(e, key, code):
+    """The code times alpha or beta, where an op has them."""
+    factor = e.request.kwargs.get(key, 1) if e.op in ask.ADDED else 1
+    if factor == 1:
+        return code
+    return f"{factor!r} * ({code})" if " " in code.partition("(")[0] else f"{factor!r} * {code}"
+
+
 def _simple(e, at, other):
     """The gradients of dot, mv, mm, matmul of matrices and linear as one learns them."""
-    if e.dtype.is_complex or any(i.repeats() for i in e.indices):
+    if e.dtype.is_complex or any(i.repeats() for i in e.indices if i.repeats() != [2]):
         return None
     ranks = [len(x.shape) for x in e.operands[:2]]
     name = other.name
     if e.op in ("dot", "vdot") or (e.op == "matmul" and ranks == [1, 1]):
         return f"g * {name}"
-    if e.op in ("mv", "matmul") and ranks == [2, 1]:
+    if e.op in ("mv", "addmv", "matmul") and ranks == [2, 1]:
         return f"torch.outer(g, {name})" if at == 0 else f"{name}.T @ g"
-    if e.op in ("mm", "bmm", "matmul") and min(ranks) >= 2 and ranks[0] == ranks[1]:
+    if e.op in ("mm", "bmm", "matmul", "addmm", "baddbmm") and min(ranks) >= 2 and ranks[0] == ranks[1]:
         t = "T" if ranks[0] == 2 else "mT"
         return f"g @ {name}.{t}" if at == 0 else f"{name}.{t} @ g"
     if e.op == "linear" and ranks == [2, 2]:
@@ -207,16 +230,17 @@ def _convolution(e, at):
             if any(v != usual for v in value):
                 given.append(f"{key}={show(value)}")
         return f"F.conv_transpose{dims}d({', '.join(['g', w.name, *given])})"
-    if groups != 1:
-        return None
+    a, g = (x.name, "g") if groups == 1 else ("a", "b")
     for key, value, usual in (("stride", dilation, 1), ("padding", padding, 0), ("dilation", stride, 1)):
         if any(v != usual for v in value):
             given.append(f"{key}={show(value)}")
-    code = f"F.{e.op}({', '.join([f'{x.name}.transpose(0, 1)', 'g.transpose(0, 1)', *given])}).transpose(0, 1)"
+    code = f"F.{e.op}({', '.join([f'{a}.transpose(0, 1)', f'{g}.transpose(0, 1)', *given])}).transpose(0, 1)"
     grown = [
         (n + 2 * p - s * (o - 1) - 1) // d + 1
         for n, p, s, o, d in zip(x.shape[2:], padding, stride, e.shape[2:], dilation, strict=True)
     ]
     if tuple(grown) != tuple(w.shape[2:]):
         code += "[:, :, " + ", ".join(f":{k}" for k in w.shape[2:]) + "]"
+    if groups != 1:
+        code = f"torch.cat([{code} for a, b in zip({x.name}.chunk({groups}, 1), g.chunk({groups}, 1))])"
     return code

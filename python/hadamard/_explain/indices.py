@@ -87,6 +87,11 @@ def _product_labels(request, shapes):
         rows = (_BATCH[: ranks[0] - 2] + "i") if ranks[0] > 1 else ""
         columns = "j" if ranks[1] > 1 else ""
         return [rows + "k", columns + "k", *[("" if len(s) == 0 else columns) for s in shapes[2:]]], rows + columns, ""
+    if op in ask.ADDED:
+        a, b, result = {"addmv": ("ik", "k", "i"), "addmm": ("ik", "kj", "ij"), "baddbmm": ("nik", "nkj", "nij")}[op]
+        if ranks[2] > len(result):
+            raise Clash
+        return [a, b, result[len(result) - ranks[2] :]], result, ""
     # matmul
     if 0 in ranks:
         raise Clash
@@ -148,10 +153,18 @@ def _lined_up(request, result, shared):
         for x in operands:  # a letter twice in one operand is its diagonal
             sizes += [n for c, n in zip(x.labels, x.shape, strict=True) if c == letter]
         wide = {n for n in sizes if n != 1}
-        exact = request.op in ("dot", "vdot", "mv", "mm", "bmm") or (
+        exact = request.op in ("dot", "vdot", "mv", "mm", "bmm", *ask.ADDED) or (
             letter not in shared and request.op in ("matmul", "linear", "inner")
         )
-        if len(wide) > 1 or (exact and len(set(sizes)) > 1 and not (letter == "j" and request.op == "linear")):
+        if ask.has_addend(request):  # which may repeat along all of them
+            factors, added = (
+                {n for x in some for c, n in zip(x.labels, x.shape, strict=True) if c == letter}
+                for some in (operands[:2], operands[2:])
+            )
+            if len(factors) > 1 or added - factors - {1}:
+                raise Clash
+            wide = factors
+        elif len(wide) > 1 or (exact and len(set(sizes)) > 1):
             raise Clash
         size = wide.pop() if wide else 1
         states = []
@@ -168,7 +181,7 @@ def _lined_up(request, result, shared):
         else:
             role = "row" if holders == [0] else "column"
         indices.append(Index(letter, size, role, tuple(states), letter in result))
-    text = ",".join(x.labels for x in operands[: 2 if request.op == "linear" else None]) + "->" + result
+    text = ",".join(x.labels for x in operands[: 2 if ask.has_addend(request) else None]) + "->" + result
     return Alignment(indices, result, "product", text)
 
 

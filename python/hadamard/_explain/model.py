@@ -278,7 +278,8 @@ def _render(e, color, with_times=True):
     if e.backward_multiply_adds is not None:
         backward = f", {count(e.backward_multiply_adds)} backward"
     lines.append(f"{times(e.parameters, 'parameter')}{frozen}: {memory(e.parameter_bytes)}")
-    lines.append(f"{times(e.multiply_adds, 'multiply-add')} forward{backward}")
+    products = f"{times(e.multiply_adds, 'multiply-add')} of products forward{backward}"
+    lines.append(f"{products}; element-wise ops are not counted")
     lines.append(f"{memory(e.bytes)} of results between layers, kept until backward where gradients are wanted")
     if e.measured is not None and with_times:
         lines.append(

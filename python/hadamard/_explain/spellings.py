@@ -62,7 +62,7 @@ def _elementwise(e):
 
 
 def _einsum(e, module):
-    names = ", ".join(_names(e)[: 2 if e.op == "linear" else None])
+    names = ", ".join(_names(e)[: 2 if ask.has_addend(e.request) else None])
     return f'{module}.einsum("{e.equation}", {names})'
 
 
@@ -79,6 +79,14 @@ def _product(e):
             code, spelled = f"{code} + {names[2]}", f"{spelled} + {names[2]}"
         torch = [f"F.linear({', '.join(names)})", code]
         numpy = [code]
+    elif e.op in ask.ADDED:
+        added, scale = (e.request.kwargs.get(k, 1) for k in ("beta", "alpha"))
+        c = names[2] if added == 1 else f"{added!r} * {names[2]}"
+        by = "" if scale == 1 else f"{scale!r} * "
+        said = "".join(f", {k}={v!r}" for k, v in e.request.kwargs.items() if k in ("beta", "alpha"))
+        code = f"{c} + {by}({a} @ {b})" if by else f"{c} + {a} @ {b}"
+        torch, numpy = [f"torch.{e.op}({names[2]}, {a}, {b}{said})", code], [code]
+        spelled = f"{c} + {by}{spelled}"
     elif e.op == "einsum":
         spelled = ""
         torch = [_einsum(e, "torch")]

@@ -3,6 +3,7 @@
 from html import escape
 
 from . import indices
+from .ask import has_addend
 from .text import heading, show
 
 INK, PALE, LINE = "#1f2933", "#52606d", "#9aa5b1"
@@ -339,8 +340,8 @@ def _formula(e):
             )
         return f"{place('result', result)} = {right}"
     summed = [i.letter for i in e.indices if not i.kept]
-    right = " · ".join(terms[: 2 if e.op == "linear" else None]) + (
-        f" + {terms[2]}" if e.op == "linear" and len(terms) > 2 else ""
+    right = " · ".join(terms[: 2 if has_addend(e.request) else None]) + (
+        f" + {terms[2]}" if has_addend(e.request) else ""
     )
     return f"{place('result', result)} = " + (f"Σ over {', '.join(summed)} of " if summed else "") + right
 
@@ -352,7 +353,7 @@ def _signs(e, count):
         e.op, "∗" if e.alignment.kind == "convolution" else "·" if e.alignment.kind == "product" else ","
     )
     signs = [symbol] * (count - 2) + ["="]
-    if e.op == "linear" and count == 4:
+    if has_addend(e.request):
         signs[1] = "+"
     return signs
 

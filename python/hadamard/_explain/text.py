@@ -137,7 +137,7 @@ def heading(e) -> str:
     if symbol and len(e.operands) == 2:
         return f" {symbol} ".join(_operand(x) for x in e.operands)
     inside = [f'"{e.request.equation}"'] if e.op == "einsum" else []
-    inside += [_operand(x) for x in e.operands]
+    inside += [_operand(x) for x in (e.operands[2:] + e.operands[:2] if e.op in ask.ADDED else e.operands)]
     inside += [f"{k}={v!r}" for k, v in e.request.kwargs.items()]
     return f"{e.op}({', '.join(inside)})"
 
