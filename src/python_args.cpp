@@ -434,6 +434,9 @@ std::string signature_text(const Signature &s, bool is_method) {
 }
 
 PyObject *named_tuple(Signature &s, const Tensors &ts) {
+  static std::map<std::string, PyObject *> types; // a function and a method have one class of results
+  if (!s.result_type)
+    if (auto made = types.find(s.def->name); made != types.end()) s.result_type = made->second;
   if (!s.result_type) {
     static std::vector<std::unique_ptr<std::vector<PyStructSequence_Field>>> kept;
     kept.push_back(std::make_unique<std::vector<PyStructSequence_Field>>());
@@ -446,7 +449,9 @@ PyObject *named_tuple(Signature &s, const Tensors &ts) {
     Object module(checked(PyImport_ImportModule("hadamard._tensor_str")));
     Object repr(checked(PyObject_GetAttrString(module.get(), "named_tuple_repr")));
     if (PyObject_SetAttrString(type.get(), "__repr__", repr.get()) < 0) throw PythonError{};
-    s.result_type = type.take();
+    Object reduce(checked(PyObject_GetAttrString(module.get(), "named_tuple_reduce")));
+    if (PyObject_SetAttrString(type.get(), "__reduce__", reduce.get()) < 0) throw PythonError{};
+    s.result_type = types[s.def->name] = type.take();
   }
   PyObject *r = checked(PyStructSequence_New(reinterpret_cast<PyTypeObject *>(s.result_type)));
   for (size_t i = 0; i < ts.size(); ++i) PyStructSequence_SET_ITEM(r, Py_ssize_t(i), wrap(ts[i]));

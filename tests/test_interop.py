@@ -490,3 +490,15 @@ def test_polar():
         H.polar(H.tensor([1]), H.tensor([1]))
     with pytest.raises(RuntimeError, match="scalar type Float but got scalar type Double for second argument"):
         H.polar(H.ones(1), H.ones(1, dtype=H.float64))
+
+
+def test_results_with_names_are_pickled():
+    x = H.tensor([[2.0, 1.0], [1.0, 3.0]])
+    results = [x.max(0), x.min(1), x.sort(), x.topk(1), x.median(0), x.mode(0), x.kthvalue(1), x.cummax(0)]
+    results += [H.aminmax(x), H.linalg.qr(x), H.linalg.eigh(x), H.frexp(x), H.slogdet(x), H.geqrf(x)]
+    for y in results:
+        for z in (pickle.loads(pickle.dumps(y)), copy.deepcopy(y), copy.copy(y)):
+            assert type(z) is type(y) and all((a == b).all() for a, b in zip(y, z, strict=True))
+            assert isinstance(z, getattr(H.return_types, type(y).__name__))
+    with pytest.raises(AttributeError, match="module 'torch.return_types' has no attribute 'no_such'"):
+        H.return_types.no_such  # noqa: B018

@@ -30,6 +30,9 @@ def into(out, y):
     return out.copy_(y)
 
 
+named_results: dict[str, type] = {}
+
+
 def named(name, fields):
     """A class of tuples with named entries that print as the results of max and sort do."""
 
@@ -42,9 +45,17 @@ def named(name, fields):
         return property(lambda self: self[i])
 
     def new(cls, *values):
+        if len(values) == 1 and isinstance(values[0], (tuple, list)):
+            values = values[0]
         return tuple.__new__(cls, values)
+
+    def reduce(self):
+        from hadamard.return_types import _reduce
+
+        return _reduce(self)
 
     body = {f: entry(i) for i, f in enumerate(fields)}
     body |= {"__slots__": (), "__match_args__": tuple(fields), "__module__": "torch.return_types"}
-    body |= {"__new__": new, "__repr__": show, "__reduce__": lambda self: (tuple, (tuple(self),))}
-    return type(name, (tuple,), body)
+    body |= {"__new__": new, "__repr__": show, "__reduce__": reduce}
+    named_results[name] = made = type(name, (tuple,), body)
+    return made

@@ -108,6 +108,13 @@ def tensor_repr(t) -> str:
     return text
 
 
+def named_tuple_reduce(self):
+    """How a result with named parts is pickled."""
+    from .return_types import _reduce
+
+    return _reduce(self)
+
+
 def named_tuple_repr(t) -> str:
     """The text of the results of max, sort and the like.
 
