@@ -229,10 +229,15 @@ Tensor linspace_op(const Operand &start, const Operand &end, int64_t steps, std:
                                                                        : default_dtype();
   Tensor y = empty({steps}, t);
   auto set = [&](int64_t i, const Scalar &v) { store(y.raw() + i * y.itemsize(), t, v); };
-  if (t == DType::F32) {
+  if (t == DType::F32) { // rounded once, as torch's compiler has it: the middle of (-a, a) is not always 0
     float from = float(a.re), to = float(b.re), step = (to - from) / float(steps - 1);
     for (int64_t i = 0; i < steps; ++i)
-      set(i, Scalar(double(i < steps / 2 ? from + step * float(i) : to - step * float(steps - i - 1))));
+      set(i,
+          Scalar(double(i < steps / 2 ? std::fma(step, float(i), from) : std::fma(-step, float(steps - i - 1), to))));
+  } else if (t == DType::F64) {
+    double step = (b.re - a.re) / double(steps - 1);
+    for (int64_t i = 0; i < steps; ++i)
+      set(i, Scalar(i < steps / 2 ? std::fma(step, double(i), a.re) : std::fma(-step, double(steps - i - 1), b.re)));
   } else if (dtype_in(t, integers)) {
     double from = as(a, t).re, to = as(b, t).re, step = (to - from) / double(steps - 1);
     for (int64_t i = 0; i < steps; ++i)
