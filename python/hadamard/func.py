@@ -20,6 +20,7 @@ __all__ = [
     "jacrev",
     "jvp",
     "linearize",
+    "replace_all_batch_norm_modules_",
     "stack_module_state",
     "vjp",
     "vmap",
@@ -207,6 +208,23 @@ def jvp(func, primals, tangents, *, strict=False, has_aux=False):
         found = _gradients(inner, seeds, along, outside)
     value, tangent = _released(out, outside), tree_unflatten(found, out_spec)
     return (value, tangent, _released(aux, outside)) if has_aux else (value, tangent)
+
+
+def replace_all_batch_norm_modules_(root):
+    """In place: the batch norms in `root` forget their running statistics, which vmap could not write to.
+
+    >>> import hadamard as H
+    >>> net = H.nn.Sequential(H.nn.BatchNorm1d(3))
+    >>> replace_all_batch_norm_modules_(net)[0].track_running_stats
+    False
+    """
+    import hadamard
+
+    for module in root.modules():
+        if isinstance(module, hadamard.nn.modules.batchnorm._BatchNorm):
+            module.running_mean = module.running_var = module.num_batches_tracked = None
+            module.track_running_stats = False
+    return root
 
 
 def linearize(func, *primals):

@@ -7,7 +7,7 @@ from .bernoulli import Bernoulli
 from .categorical import Categorical
 from .constraint_registry import biject_to, transform_to
 from .counts import Binomial, Geometric, Multinomial, NegativeBinomial
-from .dirichlet import Beta, Dirichlet, Kumaraswamy
+from .dirichlet import Beta, Dirichlet, Kumaraswamy, LogisticNormal
 from .distribution import Distribution
 from .exponential import Exponential
 from .gamma import Chi2, FisherSnedecor, Gamma, InverseGamma
@@ -48,6 +48,7 @@ __all__ = [
     "Laplace",
     "LogNormal",
     "MixtureSameFamily",
+    "LogisticNormal",
     "Multinomial",
     "MultivariateNormal",
     "NegativeBinomial",
@@ -73,7 +74,7 @@ __all__ += transforms.__all__
 # Programs import some of them from modules of torch that are one with others here.
 _MODULES = {
     "counts": "binomial geometric multinomial negative_binomial",
-    "dirichlet": "beta kumaraswamy",
+    "dirichlet": "beta kumaraswamy logistic_normal",
     "gamma": "chi2 fishersnedecor inverse_gamma",
     "half": "half_cauchy half_normal",
     "heavy_tailed": "cauchy gumbel pareto studentT weibull",

@@ -1,9 +1,15 @@
 """Which values parameters and samples may have: each constraint's check() tells it element by element."""
 
-from .. import _C
+import hadamard as H
 
 __all__ = [
     "Constraint",
+    "positive_semidefinite",
+    "symmetric",
+    "square",
+    "is_dependent",
+    "dependent_property",
+    "dependent",
     "MixtureSameFamilyConstraint",
     "boolean",
     "greater_than",
@@ -142,12 +148,86 @@ class _LowerCholesky(Constraint):
         return (value.tril() == value).flatten(-2).all(-1) & (value.diagonal(dim1=-2, dim2=-1) > 0).all(-1)
 
 
-class _PositiveDefinite(Constraint):
+class _Square(Constraint):
     event_dim = 2
 
     def check(self, value):
-        same = (value - value.mT).abs().flatten(-2).amax(-1) <= 1e-6
-        return same & (_C.linalg_cholesky_ex(value)[1] == 0) if hasattr(_C, "linalg_cholesky_ex") else same
+        return H.full(value.shape[:-2], value.shape[-2] == value.shape[-1], dtype=H.bool)
+
+
+class _Symmetric(_Square):
+    def check(self, value):
+        square = super().check(value)
+        return H.isclose(value, value.mT, atol=1e-6).all(-2).all(-1) if bool(square.all()) else square
+
+
+class _PositiveSemidefinite(_Symmetric):
+    def check(self, value):
+        symmetric = super().check(value)
+        return (H.linalg.eigvalsh(value) >= 0).all(-1) if bool(symmetric.all()) else symmetric
+
+
+class _PositiveDefinite(_Symmetric):
+    def check(self, value):
+        symmetric = super().check(value)
+        return H.linalg.cholesky_ex(value).info == 0 if bool(symmetric.all()) else symmetric
+
+
+class _Dependent(Constraint):
+    """A constraint that only an instance can tell, since it depends on other parameters."""
+
+    def __init__(self, *, is_discrete=None, event_dim=None):
+        self._known = {"is_discrete": is_discrete, "event_dim": event_dim}
+
+    def _ask(self, name):
+        if self._known[name] is None:
+            raise NotImplementedError(f".{name} cannot be determined statically")
+        return self._known[name]
+
+    @property
+    def is_discrete(self):  # type: ignore[override]
+        return self._ask("is_discrete")
+
+    @property
+    def event_dim(self):  # type: ignore[override]
+        return self._ask("event_dim")
+
+    def __call__(self, *, is_discrete=None, event_dim=None):
+        given = {"is_discrete": is_discrete, "event_dim": event_dim}
+        return _Dependent(**{name: self._known[name] if value is None else value for name, value in given.items()})
+
+    def check(self, value):
+        raise ValueError("Cannot determine validity of dependent constraint")
+
+
+class _DependentProperty(property, _Dependent):
+    """A property that gives a constraint; of the class, it is a dependent one. Also made with is_discrete, event_dim.
+
+    >>> class Above:
+    ...     low = 2.0
+    ...
+    ...     @dependent_property(is_discrete=False, event_dim=0)
+    ...     def support(self):
+    ...         return greater_than(self.low)
+    >>> is_dependent(Above.support), Above().support
+    (True, GreaterThan(lower_bound=2.0))
+    """
+
+    def __init__(self, fn=None, *, is_discrete=None, event_dim=None):
+        super().__init__(fn)
+        self._known = {"is_discrete": is_discrete, "event_dim": event_dim}
+
+    def __call__(self, fn):  # type: ignore[override]
+        return _DependentProperty(fn, **self._known)
+
+
+def is_dependent(constraint):
+    """Whether only an instance can tell what the constraint is.
+
+    >>> is_dependent(dependent), is_dependent(real)
+    (True, False)
+    """
+    return isinstance(constraint, _Dependent)
 
 
 class _IndependentConstraint(Constraint):
@@ -182,6 +262,11 @@ class MixtureSameFamilyConstraint(Constraint):
         return f"MixtureSameFamilyConstraint({self.base_constraint!r})"
 
 
+dependent = _Dependent()
+dependent_property = _DependentProperty
+square = _Square()
+symmetric = _Symmetric()
+positive_semidefinite = _PositiveSemidefinite()
 real = _Real()
 boolean = _Boolean()
 one_hot = _OneHot()

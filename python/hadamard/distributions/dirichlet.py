@@ -4,12 +4,13 @@ import hadamard as H
 
 from . import constraints
 from .distribution import Distribution
+from .normal import Normal
 from .transformed_distribution import TransformedDistribution
-from .transforms import AffineTransform, PowerTransform
+from .transforms import AffineTransform, PowerTransform, StickBreakingTransform
 from .uniform import Uniform
 from .utils import broadcast_all
 
-__all__ = ["Beta", "Dirichlet", "Kumaraswamy"]
+__all__ = ["Beta", "Dirichlet", "Kumaraswamy", "LogisticNormal"]
 
 _EULER = 0.57721566490153286061
 
@@ -114,6 +115,31 @@ class Beta(Distribution):
 
     def entropy(self):
         return self._dirichlet.entropy()
+
+
+class LogisticNormal(TransformedDistribution):
+    """Vectors of sum 1 that `StickBreakingTransform` makes of independent normal numbers, one fewer.
+
+    >>> LogisticNormal(H.zeros(2), H.ones(2)).event_shape
+    torch.Size([3])
+    """
+
+    arg_constraints = {"loc": constraints.real, "scale": constraints.positive}
+    support = constraints.simplex
+    has_rsample = True
+
+    def __init__(self, loc, scale, validate_args=None):
+        base = Normal(loc, scale, validate_args=validate_args)
+        base = base if base.batch_shape else base.expand([1])
+        super().__init__(base, StickBreakingTransform(), validate_args=validate_args)
+
+    @property
+    def loc(self):
+        return self.base_dist.base_dist.loc
+
+    @property
+    def scale(self):
+        return self.base_dist.base_dist.scale
 
 
 class Kumaraswamy(TransformedDistribution):

@@ -46,7 +46,7 @@ class Distribution:
             if name not in self.__dict__ and isinstance(getattr(type(self), name, None), lazy_property):
                 continue
             value = getattr(self, name)
-            if not isinstance(constraint, constraints.Constraint):
+            if not isinstance(constraint, constraints.Constraint) or constraints.is_dependent(constraint):
                 continue
             good = constraint.check(value)
             if not good.all():
