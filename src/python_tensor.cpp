@@ -901,7 +901,8 @@ struct Guess {
 };
 void guess(PyObject *o, Guess &g) {
   if (is_tensor(o)) return g.add(unwrap(o).dtype());
-  if (PyFloat_Check(o)) return g.add(PyObject_HasAttrString(o, "dtype") ? DType::F64 : default_dtype());
+  if (PyFloat_CheckExact(o)) return g.add(default_dtype());
+  if (PyFloat_Check(o)) return g.add(PyObject_HasAttrString(o, "dtype") ? DType::F64 : default_dtype()); // NumPy's own
   if (PyBool_Check(o)) return g.add(DType::Bool);
   if (PyLong_Check(o)) return g.add(DType::I64);
   if (PyComplex_Check(o)) return g.add(complex_of(default_dtype()));
