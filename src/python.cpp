@@ -64,6 +64,7 @@ NB_MODULE(_C, m) {
     init_explain(m.ptr());
     init_fuse(m.ptr());
     init_autocast(m.ptr());
+    init_module_call(m.ptr());
     bind_random(m);
   } catch (...) {
     set_error();

@@ -116,6 +116,9 @@ int set_item(PyObject *self, PyObject *key, PyObject *value);
 void init_graph(PyObject *module);
 PyObject *node_object(Node *n);
 
+// ---- python_module.cpp
+void init_module_call(PyObject *module);
+
 // ---- python_dlpack.cpp
 void init_dlpack(PyObject *module);
 

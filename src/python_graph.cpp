@@ -214,6 +214,32 @@ PyObject *backward(PyObject *, PyObject *o) {
   });
 }
 
+// _gradients(tensors) -> those that have a gradient, and their gradients
+PyObject *gradients(PyObject *, PyObject *o) {
+  return guarded([&]() -> PyObject * {
+    Object owners(checked(PyList_New(0))), grads(checked(PyList_New(0)));
+    Object fast(checked(PySequence_Fast(o, "expected a sequence of tensors")));
+    for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(fast.get()); ++i) {
+      PyObject *e = PySequence_Fast_GET_ITEM(fast.get(), i);
+      if (!is_tensor(e)) throw Error(Raises::type, text("expected a Tensor, got %s", Py_TYPE(e)->tp_name));
+      const Tensor &t = unwrap(e);
+      if (!t->meta || !t->meta->grad) continue;
+      if (PyList_Append(owners.get(), e) < 0 || PyList_Append(grads.get(), Object(wrap(t->meta->grad)).get()) < 0)
+        throw PythonError{};
+    }
+    return Py_BuildValue("(OO)", owners.get(), grads.get());
+  });
+}
+
+// _drop_gradients(tensors)
+PyObject *drop_gradients(PyObject *, PyObject *o) {
+  return guarded([&]() -> PyObject * {
+    for (const Tensor &t : tensors_of(o))
+      if (t && t->meta) t->meta->grad = Tensor();
+    Py_RETURN_NONE;
+  });
+}
+
 // _record(name, callback, inputs, outputs, saved): outputs came from inputs; callback(node, grads) -> tuple of
 // gradients
 PyObject *record_python(PyObject *, PyObject *args) {
@@ -347,11 +373,16 @@ PyObject *remove_hook(PyObject *, PyObject *args) {
   }
   Py_RETURN_NONE;
 }
-PyMethodDef functions[] = {
-    {"_run_backward", run, METH_VARARGS, nullptr},          {"_backward", backward, METH_O, nullptr},
-    {"_record", record_python, METH_VARARGS, nullptr},      {"_named", name_node, METH_VARARGS, nullptr},
-    {"_add_hook", add_hook, METH_VARARGS, nullptr},         {"_remove_hook", remove_hook, METH_VARARGS, nullptr},
-    {"_set_saved_hooks", set_saved_hooks, METH_O, nullptr}, {}};
+PyMethodDef functions[] = {{"_run_backward", run, METH_VARARGS, nullptr},
+                           {"_backward", backward, METH_O, nullptr},
+                           {"_gradients", gradients, METH_O, nullptr},
+                           {"_drop_gradients", drop_gradients, METH_O, nullptr},
+                           {"_record", record_python, METH_VARARGS, nullptr},
+                           {"_named", name_node, METH_VARARGS, nullptr},
+                           {"_add_hook", add_hook, METH_VARARGS, nullptr},
+                           {"_remove_hook", remove_hook, METH_VARARGS, nullptr},
+                           {"_set_saved_hooks", set_saved_hooks, METH_O, nullptr},
+                           {}};
 } // namespace
 
 PyObject *node_object(Node *n) {

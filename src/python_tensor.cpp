@@ -899,16 +899,20 @@ struct Guess {
     any = true;
   }
 };
+// Asking a plain list or number for an attribute it lacks costs more than reading it.
+bool is_plain(PyObject *o) {
+  return PyFloat_CheckExact(o) || PyLong_CheckExact(o) || PyList_CheckExact(o) || PyTuple_CheckExact(o);
+}
+bool has(PyObject *o, const char *attribute) { return !is_plain(o) && PyObject_HasAttrString(o, attribute); }
 void guess(PyObject *o, Guess &g) {
   if (is_tensor(o)) return g.add(unwrap(o).dtype());
-  if (PyFloat_CheckExact(o)) return g.add(default_dtype());
-  if (PyFloat_Check(o)) return g.add(PyObject_HasAttrString(o, "dtype") ? DType::F64 : default_dtype()); // NumPy's own
+  if (PyFloat_Check(o)) return g.add(has(o, "dtype") ? DType::F64 : default_dtype()); // NumPy's own has a dtype
   if (PyBool_Check(o)) return g.add(DType::Bool);
   if (PyLong_Check(o)) return g.add(DType::I64);
   if (PyComplex_Check(o)) return g.add(complex_of(default_dtype()));
   if (PyUnicode_Check(o) || PyBytes_Check(o))
     throw Error(Raises::type, text("new(): invalid data type '%s'", Py_TYPE(o)->tp_name));
-  if (PySequence_Check(o) && !PyObject_HasAttrString(o, "__array_interface__")) {
+  if (PySequence_Check(o) && !has(o, "__array_interface__")) {
     Object fast(checked(PySequence_Fast(o, "not a sequence")));
     for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(fast.get()); ++i)
       guess(PySequence_Fast_GET_ITEM(fast.get(), i), g);
@@ -998,7 +1002,7 @@ PyObject *from_data(PyObject *o, std::optional<DType> t, std::optional<Device> d
   }
   if (PyUnicode_Check(o) || PyBytes_Check(o))
     throw Error(Raises::type, text("new(): invalid data type '%s'", Py_TYPE(o)->tp_name));
-  bool array = PyObject_HasAttrString(o, "__array_interface__");
+  bool array = has(o, "__array_interface__");
   if (!array && as_number(o, s)) {
     DType natural = s.kind == Scalar::boolean    ? DType::Bool
                     : s.kind == Scalar::integer  ? DType::I64
@@ -1030,7 +1034,7 @@ PyObject *from_data(PyObject *o, std::optional<DType> t, std::optional<Device> d
       r = empty(x.shape(), x.dtype());
       copy_data(r, x);
     }
-  } else if (PyObject_HasAttrString(o, "__dlpack__")) { // another library's tensor
+  } else if (has(o, "__dlpack__")) { // another library's tensor
     Object dlpack(checked(PyImport_ImportModule("hadamard.utils.dlpack")));
     Object f(checked(PyObject_GetAttrString(dlpack.get(), "from_dlpack")));
     Object args(checked(PyTuple_Pack(1, o)));

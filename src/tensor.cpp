@@ -245,14 +245,15 @@ Tensor empty_strided(const Dims &shape, const Dims &strides, DType t, Device d) 
 
 Tensor empty(const Dims &shape, DType t, Device d) {
   int64_t bytes = size_of(t);
-  bool over = false, none = false;
+  bool over = false, odd = shape.size() > max_dims;
   for (int64_t s : shape) {
-    none |= s == 0;
+    odd |= s <= 0;
     over |= s > 0 && __builtin_mul_overflow(bytes, s, &bytes);
   }
+  const bool none = odd && !numel(shape); // which throws where there are too many, or negative ones
   HD_CHECK(none || !over, runtime, "Storage size calculation overflowed with sizes=%s", brackets(shape).c_str());
-  int64_t n = numel(shape);
-  bytes = n * size_of(t);
+  if (none) bytes = 0;
+  const int64_t n = bytes / size_of(t);
   Ref<Storage> storage = new_storage(size_t(bytes), d);
   TensorImpl *p = new_impl();
   p->dtype = t;
@@ -353,7 +354,7 @@ Scalar item(const Tensor &x) {
   return load(x.raw(), x.dtype());
 }
 
-bool Tensor::requires_grad() const {
+bool Tensor::tracked() const {
   return p_->meta && (p_->meta->requires_grad || p_->meta->fn) ? true : p_->base ? grad_fn(*this) != nullptr : false;
 }
 

@@ -168,9 +168,10 @@ public:
   }
   bool is_float() const { return dtype_in(dtype(), floats); }
   bool is_complex() const { return dtype_in(dtype(), complexes); }
-  bool requires_grad() const;
+  bool requires_grad() const { return (p_->meta || p_->base) && tracked(); }
 
 private:
+  bool tracked() const;
   static int64_t throw_size(int64_t d);
 };
 using Tensors = std::vector<Tensor>;

@@ -273,3 +273,96 @@ def test_bits_do_not_depend_on_threads(threads):
         threads(n)
         for a, b in zip(alone, results(), strict=True):
             assert H.equal(a.detach(), b.detach())
+
+
+# ---- convolutions of images whose rows are no multiples of a panel
+
+
+@pytest.mark.parametrize("dtype", [H.float32, H.float64])
+@pytest.mark.parametrize("size,stride,padding", [((28, 28), 1, 1), ((14, 14), 1, 1), ((9, 7), 1, 0), ((11, 13), 2, 1)])
+@pytest.mark.parametrize("channels,filters", [(1, 16), (5, 7)])
+def test_convolution(size, stride, padding, channels, filters, dtype):
+    x, w, bias = random(3, channels, *size), random(filters, channels, 3, 3), random(filters)
+    wide = np.pad(x, ((0, 0), (0, 0), (padding, padding), (padding, padding)))
+    windows = np.lib.stride_tricks.sliding_window_view(wide, (3, 3), axis=(2, 3))[:, :, ::stride, ::stride]
+    truth = np.einsum("bcyxrs,ocrs->boyx", windows, w) + bias[:, None, None]
+    g = random(*truth.shape, seed=1)
+    a, b, c = tensor(x, dtype, grad=True), tensor(w, dtype, grad=True), tensor(bias, dtype, grad=True)
+    y = F.conv2d(a, b, c, stride=stride, padding=padding)
+    y.backward(tensor(g, dtype))
+    by_input = np.zeros_like(wide)
+    for r in range(3):
+        for s in range(3):
+            part = by_input[:, :, r:, s:][:, :, : stride * g.shape[2] : stride, : stride * g.shape[3] : stride]
+            part += np.einsum("boyx,oc->bcyx", g, w[:, :, r, s])
+    inner = slice(padding, -padding or None)
+    close(y, truth, dtype, 4)
+    close(a.grad, by_input[:, :, inner, inner], dtype, 4)
+    close(b.grad, np.einsum("bcyxrs,boyx->ocrs", windows, g), dtype, 8)
+    close(c.grad, g.sum((0, 2, 3)), dtype, 8)
+
+
+# ---- max pooling
+
+
+@pytest.mark.parametrize("dtype", [H.float32, H.float64, H.int32])
+@pytest.mark.parametrize(
+    "kernel,stride,padding,dilation",
+    [(2, 2, 0, 1), (3, 2, 1, 1), (3, 1, 1, 2), (2, 3, 0, 1), (3, 4, 1, 1), ((1, 5), (2, 1), (0, 2), 1)],
+)
+@pytest.mark.parametrize("size", [(9, 23), (6, 5)])
+def test_max_pool(size, kernel, stride, padding, dilation, dtype):
+    rng = np.random.default_rng(0)
+    x = rng.integers(-9, 9, (2, 3, *size)).astype("f8")  # with many equals
+    if dtype != H.int32:
+        x[0, 0, 0, 0], x[0, 1, 3, 2], x[1, 2, -1, -1] = math.nan, math.nan, -math.inf
+        x[1, 1] = -math.inf
+    y, at = F.max_pool2d(H.tensor(x, dtype=dtype), kernel, stride, padding, dilation, return_indices=True)
+    k, s, p, d = (v if isinstance(v, tuple) else (v, v) for v in (kernel, stride, padding, dilation))
+    for index in np.ndindex(*y.shape):
+        best = None
+        for r in range(k[0]):
+            for c in range(k[1]):
+                i, j = index[2] * s[0] - p[0] + r * d[0], index[3] * s[1] - p[1] + c * d[1]
+                if 0 <= i < size[0] and 0 <= j < size[1]:
+                    value = x[index[:2] + (i, j)]
+                    if best is None or value > best[0] or value != value:
+                        best = value, i * size[1] + j
+        np.testing.assert_equal((float(y[index]), int(at[index])), (float(best[0]), best[1]))
+
+
+# ---- gelu
+
+
+@pytest.mark.parametrize("dtype", [H.float32, H.float64])
+def test_gelu_and_its_gradient(dtype):
+    x = np.concatenate([np.linspace(-12, 12, 4001), [-1e4, 1e4, 0.0]])
+    phi, density = np.vectorize(lambda v: 0.5 * math.erfc(-v / 2**0.5)), np.exp(-(x**2) / 2) / math.sqrt(2 * math.pi)
+    a = tensor(x, dtype, grad=True)
+    y = F.gelu(a)
+    y.sum().backward()
+    close(y, x * phi(x), dtype)
+    np.testing.assert_allclose(
+        a.grad.double().numpy(), phi(x) + x * density, rtol=0, atol=3e-7 if dtype == H.float32 else 1e-14
+    )
+
+
+def test_gelu_has_second_derivatives():
+    x = tensor(random(11, scale=2), H.float64, grad=True)
+    assert H.autograd.gradcheck(F.gelu, x) and H.autograd.gradgradcheck(F.gelu, x)
+
+
+# ---- places of extremes in long rows
+
+
+@pytest.mark.parametrize("dtype", [H.float32, H.float64, H.float16, H.int32])
+@pytest.mark.parametrize("n", [31, 32, 33, 1024, 1100, 5000])
+def test_argmax_of_long_rows(n, dtype):
+    rng = np.random.default_rng(n)
+    x = rng.integers(-50, 50, (7, n)).astype("f8")
+    if dtype != H.int32:
+        x[1, n // 2], x[1, n - 1], x[2] = math.nan, math.nan, -math.inf
+        x[3] = math.inf
+    t = H.tensor(x, dtype=dtype)
+    assert t.argmax(1).tolist() == np.argmax(x, 1).tolist()
+    assert t.argmin(1).tolist() == np.argmin(x, 1).tolist()

@@ -378,23 +378,31 @@ template <int N> HD_INLINE Lanes<float, N> erfc(Lanes<float, N> x) {
 template <int N> HD_INLINE Lanes<double, N> erfc(Lanes<double, N> x) { return slow::erfc(x); }
 // x times the normal distribution function, with all digits in the lower tail too.
 template <int N> HD_INLINE Lanes<float, N> gelu(Lanes<float, N> x) {
-  auto t = clamped<float>(abs(x), 0, 14.5), s = t * t, z = x * 0.70710678118654752440;
-  auto q = (t - 3) / (t + 3), d = t + 1;
-  Lanes<float, N> p_lost, lost; // p is (t + 1) e^(t^2 / 2) times the distribution function of -t
-  auto p = last_term(q,
-                     polynomial(q, -0x1.8b5fa8p-4, -0x1.0d39d4p-6, 0x1.71fcd8p-5, -0x1.745e46p-6, 0x1.2edb2ep-10,
-                                0x1.886650p-9, -0x1.63f1a4p-12, -0x1.ef34eap-12, 0x1.581b92p-17, 0x1.84cdfep-15),
-                     0x1.f1b89cp-2, p_lost);
-  auto a = p * t, a_lost = product_rest(p, t, a);
-  if constexpr (!fused) a_lost = a_lost + p_lost * t;
-  auto f = quotient<N>(a, a_lost, d, where(t < 1, t - (d - 1), 1 - (d - t)), product_rest(t, t, s) * 0.5, lost);
-  auto lower = exp_times(s * -0.5, f, lost);
-  auto small = x * (erf_small(z, z * z) * 0.5 + 0.5);
-  auto y = where(t < 0.7, small, where(x < 0, -lower, x - lower));
+  auto t = clamped<float>(abs(x), 0, 14.5), s = t * t, q = (t - 2) / (t + 2);
+  Lanes<float, N> lost; // f is t e^(t^2 / 2) times the distribution function of -t, for t above 0.7
+  auto f = last_term(q,
+                     polynomial(q, 0x1.5d3002p-3, -0x1.35deep-3, 0x1.0c5f0ap-5, 0x1.291c08p-6, -0x1.db815ap-9,
+                                -0x1.20797cp-8, -0x1.b40666p-12, 0x1.ee1794p-11, 0x1.5cc1dap-13),
+                     0x1.5845dcp-2, lost);
+  auto lower = exp_times(s * -0.5, f, lost + (f * (product_rest(t, t, s) * -0.5) + 0x1.cf9b9ap-27));
+  auto p = x * polynomial(s, 0x1.988454p-2, -0x1.105818p-4, 0x1.46c574p-7, -0x1.35b00ap-10, 0x1.b1036ap-14);
+  auto y = where(t < 0.7, x * (p + 0.5), where(x < 0, -lower, x - lower));
   return where(x == -infinity<float>, nan<float>, y); // as in torch
 }
 template <int N> HD_INLINE Lanes<double, N> gelu(Lanes<double, N> x) {
   return x * 0.5 * erfc(x * -0.70710678118654752440);
+}
+// Its derivative: the normal distribution function and x times its density.
+template <int N> HD_INLINE Lanes<float, N> gelu_slope(Lanes<float, N> x) {
+  auto t = clamped<float>(abs(x), 0, 14.5), q = (t - 2) / (t + 2);
+  // e^(t^2 / 2) times the distribution function of -t
+  auto p = polynomial(q, 0x1.5845dcp-3, -0x1.00f9dap-2, 0x1.70da8cp-4, 0x1.04bdf4p-9, -0x1.305be8p-7, -0x1.a3dd04p-10,
+                      0x1.1f615cp-10, 0x1.4fd67ep-11, 0x1.d9e08cp-14);
+  auto lower = (p - t * 0.39894228040143267794) * exp(t * t * -0.5);
+  return where(abs(x) == infinity<float>, nan<float>, where(x < 0, lower, 1 - lower)); // as in torch
+}
+template <int N> HD_INLINE Lanes<double, N> gelu_slope(Lanes<double, N> x) {
+  return erfc(x * -0.70710678118654752440) * 0.5 + x * exp(x * x * -0.5) * 0.39894228040143267794;
 }
 
 // Quadrants of pi/2, which is subtracted in three parts; beyond 1e5 a call per lane.

@@ -52,6 +52,8 @@ X(atan)
 X(atan2)
 X(cosh)
 X(sinh)
-X(tanh) X(asinh) X(acosh) X(atanh) X(erf) X(erfc) X(erfinv) X(trigamma) X(digamma) X(lgamma) X(sigmoid) X(silu) X(gelu)
+X(tanh)
+X(asinh)
+X(acosh) X(atanh) X(erf) X(erfc) X(erfinv) X(trigamma) X(digamma) X(lgamma) X(sigmoid) X(silu) X(gelu) X(gelu_slope)
 #undef X
 } // namespace hadamard::math

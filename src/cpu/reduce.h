@@ -222,20 +222,53 @@ template <class F, class In> struct Position {
   static void start(char *totals, long n) {
     for (long i = 0; i < n; ++i) ((Total *)totals)[i].index = -1;
   }
+  // The greatest (or least) of a block, NaN before all. Floats are looked at for NaN apart: so the rest is one
+  // instruction.
+  static HD_INLINE T extreme(const char *in, long n) {
+    T top;
+    Values::start((char *)&top, 1);
+    long i = 0;
+    if constexpr (floating<T>) {
+      constexpr int U = 4;
+      using V = Lanes<T, W>;
+      if (n >= U * W) {
+        V best[U];
+        auto odd = V(T(0)) != V(T(0));
+        for (auto &b : best) b = F::template identity<V>();
+        for (; i + U * W <= n; i += U * W)
+#pragma GCC unroll 4
+          for (int u = 0; u < U; ++u) {
+            const V x = load<In, W>(in + (i + u * W) * sizeof(In));
+            odd = odd | (x != x);
+            if constexpr (same<F, Greatest>) best[u] = where(x > best[u], x, best[u]);
+            else best[u] = where(x < best[u], x, best[u]);
+          }
+        if (math::any(odd)) return math::nan<T>;
+        T all[U * W];
+        for (int u = 0; u < U; ++u) store<T, W>(all + u * W, best[u]);
+        if constexpr (same<In, T>) Values::row((char *)&top, (const char *)all, U * W, 0);
+        else
+          for (T x : all) top = better(x, top) ? x : top;
+      }
+    }
+    Values::row((char *)&top, in + i * sizeof(In), n - i, 0);
+    return top;
+  }
   static void row(char *totals, const char *in, long n, int64_t base) {
     constexpr long block = 1024;
     Total &best = *(Total *)totals;
     for (; n > 0; n -= block, in += block * sizeof(In), base += block) {
       const long count = n < block ? n : block;
-      T top;
-      Values::start((char *)&top, 1);
-      Values::row((char *)&top, in, count, 0);
+      const T top = extreme(in, count);
       if (best.index >= 0 && !better(top, best.value)) continue;
       long i = 0;
       if (top != top)
         for (T x = at(in, 0); x == x; x = at(in, ++i)) {}
       else {
         const Lanes<T, W> wanted(top);
+        auto here = [&](long at) { return load<In, W>(in + at * sizeof(In)) == wanted; };
+        while (i + 4 * W <= count && !math::any((here(i) | here(i + W)) | (here(i + 2 * W) | here(i + 3 * W))))
+          i += 4 * W;
         while (i + W <= count && !math::any(load<In, W>(in + i * sizeof(In)) == wanted)) i += W;
         while (at(in, i) != top) ++i;
       }

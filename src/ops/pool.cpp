@@ -171,6 +171,38 @@ const char *channels_last(const Tensor &x) { return suggested(x) == Format::cont
 
 // ---- the largest
 
+// Neighbouring windows of full width, each as far from the one before.
+struct Stretch {
+  int64_t from = 0, to = 0, stride = 1, width = 0;
+};
+Stretch stretch_of(const Axis &c) {
+  Stretch s;
+  auto width = [&](int64_t k) { return c.end[size_t(k)] - c.begin[size_t(k)]; };
+  for (int64_t k = 0; k < c.out(); ++k) s.width = std::max(s.width, width(k));
+  while (s.from < c.out() && width(s.from) < s.width) ++s.from;
+  for (s.to = s.from + 1; s.to < c.out() && width(s.to) == s.width; ++s.to) {
+    int64_t step = c.begin[size_t(s.to)] - c.begin[size_t(s.to) - 1];
+    if (s.to == s.from + 1) s.stride = step;
+    else if (step != s.stride) break;
+  }
+  return s;
+}
+// Takes one element of each of n windows into account; compiled to vectors for each stride.
+template <int stride, class T>
+void raise_by(T *__restrict top, int32_t *__restrict best, const T *__restrict x, int32_t at, int64_t n) {
+  for (int64_t k = 0; k < n; ++k) {
+    const T value = x[k * stride];
+    const bool more = (value > top[k]) | (value != value);
+    top[k] = more ? value : top[k];
+    best[k] = more ? at + int32_t(k) * stride : best[k];
+  }
+}
+template <class T> void raise(int64_t stride, T *top, int32_t *best, const T *x, int32_t at, int64_t n) {
+  if (stride == 1) raise_by<1>(top, best, x, at, n);
+  else if (stride == 2) raise_by<2>(top, best, x, at, n);
+  else raise_by<3>(top, best, x, at, n);
+}
+
 std::tuple<Tensor, Tensor> largest(const char *node, const char *op, const Tensor &x, const Windows &plan,
                                    bool floats_only = false) {
   HD_CHECK(x.is_float() || (!floats_only && dtype_in(x.dtype(), integers)), not_implemented,
@@ -187,26 +219,45 @@ std::tuple<Tensor, Tensor> largest(const char *node, const char *op, const Tenso
     visit(x.dtype(), [&]<class T>(Type<T>) {
       if constexpr (is_real_element<T> && !std::is_same_v<T, bool>) {
         const Axis &a = plan->axis[0], &b = plan->axis[1], &c = plan->axis[2];
+        constexpr bool plain = std::is_same_v<T, decltype(wide(T()))>;
+        const Stretch s = stretch_of(c);
+        const bool together =
+            plain && s.to - s.from > 1 && s.stride >= 1 && s.stride <= 3 && plan->in_plane() < 1 << 30;
         each_plane(planes, plan->in_plane(), [&](int64_t p) {
           const T *in = from.data<T>() + p * plan->in_plane();
           T *out = y.data<T>() + p * plan->out_plane();
           int64_t *index = at.data<int64_t>() + p * plan->out_plane();
+          std::vector<int32_t> places(together ? size_t(s.to - s.from) : 0);
           for (int64_t i = 0; i < a.out(); ++i)
-            for (int64_t j = 0; j < b.out(); ++j)
-              for (int64_t k = 0; k < c.out(); ++k) {
-                int64_t best = (a.begin[i] * b.in + b.begin[j]) * c.in + c.begin[k];
-                auto top = wide(in[best]);
-                bool found = false;
+            for (int64_t j = 0; j < b.out(); ++j, out += c.out(), index += c.out()) {
+              auto each = [&](int64_t k, auto f) { // the places of a window's elements
                 for (int64_t u = a.begin[i]; u < a.end[i]; u += a.step)
                   for (int64_t v = b.begin[j]; v < b.end[j]; v += b.step)
-                    for (int64_t w = c.begin[k]; w < c.end[k]; w += c.step) {
-                      int64_t here = (u * b.in + v) * c.in + w;
-                      auto value = wide(in[here]);
-                      if (!found || value > top || value != value) { top = value, best = here, found = true; }
-                    }
-                *out++ = in[best];
-                *index++ = best;
+                    for (int64_t w = c.begin[k]; w < c.end[k]; w += c.step) f((u * b.in + v) * c.in + w);
+              };
+              for (int64_t k = 0; k < c.out(); ++k) {
+                int64_t best = (a.begin[i] * b.in + b.begin[j]) * c.in + c.begin[k];
+                if constexpr (plain)
+                  if (together && k == s.from) {
+                    const int64_t n = s.to - s.from;
+                    for (int64_t q = 0; q < n; ++q)
+                      out[k + q] = in[best + q * s.stride], places[q] = int32_t(best + q * s.stride);
+                    each(k,
+                         [&](int64_t here) { raise(s.stride, out + k, places.data(), in + here, int32_t(here), n); });
+                    for (int64_t q = 0; q < n; ++q) index[k + q] = places[q];
+                    k = s.to - 1;
+                    continue;
+                  }
+                auto top = wide(in[best]);
+                bool found = false;
+                each(k, [&](int64_t here) {
+                  auto value = wide(in[here]);
+                  if (!found || value > top || value != value) top = value, best = here, found = true;
+                });
+                out[k] = in[best];
+                index[k] = best;
               }
+            }
         });
       }
     });

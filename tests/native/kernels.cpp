@@ -318,7 +318,7 @@ void fill_references() {
   REAL(silu, a == -inf_ ? nan_ : a * sigmoid(a)) COMPLEX(silu, a / (Real(1) + std::exp(-a)))
   REAL(softplus, a * b > c ? a : std::log1p(std::exp(a * b)) / b)
   REAL(mish, a == -inf_ ? nan_ : a * std::tanh(a > 20 ? a : std::log1p(std::exp(a))), 6)
-  REAL(gelu, gelu(a), 8)
+  REAL(gelu, gelu(a), 8) REAL(gelu_slope, std::isinf(a) ? nan_ : std::erfc(-a / std::sqrt(2.L)) / 2 + a * std::exp(-a * a / 2) / std::sqrt(2 * pi), 16)
   REAL(gelu_tanh, a == -inf_ ? nan_ : a * sigmoid(std::sqrt(2 / pi) * 2 * (a + 0.044715L * a * a * a)), 16)
   BOTH(tanhshrink, a - std::tanh(a)) BOTH(sinc, a == Real(0) ? Real(1) : std::sin(a * pi) / (a * pi), 16)
   REAL(softsign, a / (1 + std::fabs(a)))
@@ -329,8 +329,9 @@ void fill_references() {
 // clang-format on
 // Compared by the size of what they cancel: ulps of the larger of the operands.
 bool cancels(const std::string &op) {
-  for (const char *n : {"add", "sub", "add_scaled", "addcmul", "addcdiv", "lerp", "frac", "logaddexp", "logaddexp2",
-                        "remainder", "lgamma", "digamma", "softshrink", "logit", "gelu_tanh", "tanhshrink"})
+  for (const char *n :
+       {"add", "sub", "add_scaled", "addcmul", "addcdiv", "lerp", "frac", "logaddexp", "logaddexp2", "remainder",
+        "lgamma", "digamma", "softshrink", "logit", "gelu_slope", "gelu_tanh", "tanhshrink"})
     if (op == n) return true;
   return false;
 }
@@ -483,7 +484,7 @@ template <class O> void test_values(const O &op, DType t) {
       const bool narrow = t == DType::F16 || t == DType::BF16;
       // Where a small result comes from a large exponent the argument's own rounding counts.
       Real ulps = ref.ulps;
-      for (const char *tail : {"gelu", "gelu_tanh", "softplus", "mish"})
+      for (const char *tail : {"gelu", "gelu_slope", "gelu_tanh", "softplus", "mish"})
         if (!strcmp(op.name, tail)) ulps += 2 * v[0].real() * v[0].real() + 4 * std::fabs(v[0].real() * v[1].real());
       if (std::isinf(got) && !strcmp(op.name, "softplus") && std::fabs(v[0].real() * v[1].real()) > 80)
         continue; // as torch

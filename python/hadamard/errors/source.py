@@ -196,12 +196,14 @@ def module_path():
     modules = sys.modules.get("hadamard.nn.modules.module")
     if modules is None:
         return "", None
-    code = modules.Module.__call__.__code__
     chain = []
     frame = sys._getframe(1)
     while frame is not None:
-        if frame.f_code is code:
-            chain.append(frame.f_locals["self"])
+        if frame.f_code.co_name == "forward":
+            owner = frame.f_locals.get("self")
+            # A forward that calls its base class's is one call.
+            if isinstance(owner, modules.Module) and not (chain and chain[-1] is owner):
+                chain.append(owner)
         frame = frame.f_back
     if not chain:
         return "", None

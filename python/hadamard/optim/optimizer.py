@@ -6,7 +6,7 @@ from copy import deepcopy
 from itertools import chain
 
 import hadamard as H
-from hadamard import Tensor
+from hadamard import _C, Tensor
 
 from ..errors import error, warn
 from ..nn.modules.module import _typename
@@ -237,18 +237,15 @@ class Optimizer:
     def zero_grad(self, set_to_none=True):
         """Drop the gradients of all parameters, or fill them with zeros if not `set_to_none`."""
         for group in self.param_groups:
-            for param in group["params"]:
-                grad = param.grad
-                if grad is None:
-                    continue
-                if set_to_none:
-                    param.grad = None
+            if set_to_none:
+                _C._drop_gradients(group["params"])
+                continue
+            for grad in _C._gradients(group["params"])[1]:
+                if grad.grad_fn is not None:
+                    grad.detach_()
                 else:
-                    if grad.grad_fn is not None:
-                        grad.detach_()
-                    else:
-                        grad.requires_grad_(False)
-                    grad.zero_()
+                    grad.requires_grad_(False)
+                grad.zero_()
 
     def step(self, closure=None):
         """Change the parameters by their gradients; `closure`, if given, computes the loss anew and is called first."""
@@ -333,6 +330,18 @@ class _Stepper(Optimizer):
     def _new_state(self, param, group):
         raise NotImplementedError
 
+    def _states(self, group, params):
+        states = []
+        for param in params:
+            state = self.state.get(param)
+            if not state:
+                state = self._new_state(param, group)
+                # A parameter that needs no state gets no entry, as in torch's files.
+                if state:
+                    self.state[param] = state
+            states.append(state)
+        return states
+
     def _update(self, group, params, grads, states):
         raise NotImplementedError
 
@@ -343,21 +352,15 @@ class _Stepper(Optimizer):
         if closure is not None:
             with H.enable_grad():
                 loss = closure()
-        with H.set_grad_enabled(self.defaults.get("differentiable", False)):
+        recording = _C.is_grad_enabled()
+        _C._set_grad_enabled(bool(self.defaults.get("differentiable", False)))
+        try:
             for group in self.param_groups:
-                params = [param for param in group["params"] if param.grad is not None]
-                if not params:
-                    continue
-                states = []
-                for param in params:
-                    state = self.state.get(param)
-                    if not state:
-                        state = self._new_state(param, group)
-                        # A parameter that needs no state gets no entry, as in torch's files.
-                        if state:
-                            self.state[param] = state
-                    states.append(state)
-                self._update(group, params, [param.grad for param in params], states)
+                params, grads = _C._gradients(group["params"])
+                if params:
+                    self._update(group, params, grads, self._states(group, params))
+        finally:
+            _C._set_grad_enabled(recording)
         return loss
 
 

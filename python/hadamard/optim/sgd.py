@@ -69,7 +69,10 @@ class SGD(_Stepper):
                 group.setdefault(name, default)
 
     def _new_state(self, param, group):
-        return {"momentum_buffer": None} if group["momentum"] != 0 else {}
+        return {"momentum_buffer": None}
+
+    def _states(self, group, params):
+        return super()._states(group, params) if group["momentum"] != 0 else []
 
     def _update(self, group, params, grads, states):
         momentum = group["momentum"]

@@ -6,7 +6,7 @@ from collections import OrderedDict, namedtuple
 from collections.abc import Mapping
 
 import hadamard as H
-from hadamard import Tensor, errors
+from hadamard import _C, Tensor, errors
 
 from ...utils.hooks import BackwardHook, RemovableHandle
 from ..parameter import Buffer, Parameter, is_lazy
@@ -39,6 +39,7 @@ class _IncompatibleKeys(namedtuple("IncompatibleKeys", ["missing_keys", "unexpec
 
 # Hooks of all modules. `_global_calls` notes the ids of those that concern a call, so that a call asks one dict.
 _global_calls: OrderedDict = OrderedDict()
+_C._hooks_of_all_modules(_global_calls)
 _global_forward_hooks: OrderedDict = OrderedDict()
 _global_forward_hooks_with_kwargs: OrderedDict = OrderedDict()
 _global_forward_hooks_always_called: OrderedDict = OrderedDict()
@@ -211,27 +212,16 @@ class Module:
         """The computation; every subclass writes its own."""
         raise NotImplementedError(f'Module [{type(self).__name__}] is missing the required "forward" function')
 
-    # Calls and their hooks
+    # Calls. Without hooks straight to forward, else by way of _call_hooked.
 
-    def __call__(self, *args, **kwargs):
-        # Through __dict__: in a class with __getattr__ that is half the cost of four attributes.
-        owned = self.__dict__
-        try:
-            hooked = (
-                owned["_forward_hooks"]
-                or owned["_forward_pre_hooks"]
-                or owned["_backward_hooks"]
-                or owned["_backward_pre_hooks"]
-                or _global_calls
-            )
-        except KeyError:
+    __call__ = _C._call_module
+
+    def _call_hooked(self, args, kwargs):
+        if "_backward_hooks" not in self.__dict__:
             raise AttributeError(
                 f"'{type(self).__name__}' object has no attribute '_backward_hooks'\n"
                 f"  {type(self).__name__}.__init__ did not call super().__init__()"
-            ) from None
-        return self._call_hooked(args, kwargs) if hooked else self.forward(*args, **kwargs)
-
-    def _call_hooked(self, args, kwargs):
+            )
         done = set()
         result = None
         try:
@@ -257,7 +247,7 @@ class Module:
                     warnings.warn(
                         "For backward hooks to be called, module output should be a Tensor or a tuple of Tensors but "
                         f"received {type(result)}",
-                        stacklevel=3,
+                        stacklevel=2,
                     )
             if self._is_full_backward_hook is False and self._backward_hooks:
                 self._hook_last_node(result)
@@ -274,7 +264,7 @@ class Module:
                         warnings.warn(
                             f"module forward hook with ``always_call=True`` raised an exception that was silenced as "
                             f"another error was raised in forward: {error!s}",
-                            stacklevel=3,
+                            stacklevel=2,
                         )
             raise
 

@@ -1,0 +1,181 @@
+// The micro-kernel: a tile of C in registers while k runs over one block.
+#pragma once
+#include "gemm_numbers.h"
+
+namespace hadamard::LEVEL {
+namespace {
+
+// The first n lanes of p; the others zero.
+template <class V, class T> HD_INLINE V load_part(const T *p, int n) {
+#if defined(__AVX512F__)
+  if constexpr (sizeof(V) == 64 && sizeof(T) == 4) return (V)_mm512_maskz_loadu_epi32(__mmask16((1u << n) - 1), p);
+  else if constexpr (sizeof(V) == 64) return (V)_mm512_maskz_loadu_epi64(__mmask8((1u << n) - 1), p);
+  else
+#elif defined(__AVX2__)
+  if constexpr (sizeof(V) == 32 && sizeof(T) == 4)
+    return (V)_mm256_maskload_epi32((const int *)p, (__m256i)(Vector<int, 8>{0, 1, 2, 3, 4, 5, 6, 7} < n));
+  else if constexpr (sizeof(V) == 32)
+    return (V)_mm256_maskload_epi64((const long long *)p, (__m256i)(Vector<long long, 4>{0, 1, 2, 3} < (long long)n));
+  else
+#endif
+  {
+    V v = {};
+    for (int i = 0; i < n; ++i) v[i] = p[i];
+    return v;
+  }
+}
+template <class V, class T> HD_INLINE void store_part(T *p, V v, int n) {
+#if defined(__AVX512F__)
+  if constexpr (sizeof(V) == 64 && sizeof(T) == 4) _mm512_mask_storeu_epi32(p, __mmask16((1u << n) - 1), (__m512i)v);
+  else if constexpr (sizeof(V) == 64) _mm512_mask_storeu_epi64(p, __mmask8((1u << n) - 1), (__m512i)v);
+  else
+#endif
+  { // not vmaskmov: a masked store is microcoded on several machines
+    constexpr int N = sizeof(V) / sizeof(T);
+    T all[N];
+    __builtin_memcpy(all, &v, sizeof v);
+    int i = 0;
+    if constexpr (N > 4)
+      if (n & 4) __builtin_memcpy(p, all, 4 * sizeof(T)), i = 4;
+    if (n & 2) __builtin_memcpy(p + i, all + i, 2 * sizeof(T)), i += 2;
+    if (n & 1) p[i] = all[i];
+  }
+}
+
+// Two int16 in one element: c += a.low * b.low + a.high * b.high.
+struct Pair {
+  uint32_t bits;
+};
+template <class E> struct SumOf {
+  using type = E;
+};
+template <> struct SumOf<Pair> {
+  using type = uint32_t;
+};
+
+template <class E, class V> HD_INLINE void multiply_add(V &c, V a, V b) {
+#if defined(__x86_64__)
+  if constexpr (same<E, Pair>) {
+#if defined(__AVX512BW__)
+    if constexpr (sizeof(V) == 64) c += (V)_mm512_madd_epi16((__m512i)a, (__m512i)b);
+    else
+#endif
+#if defined(__AVX2__)
+        if constexpr (sizeof(V) == 32)
+      c += (V)_mm256_madd_epi16((__m256i)a, (__m256i)b);
+    else
+#endif
+      c += (V)_mm_madd_epi16((__m128i)a, (__m128i)b);
+  } else
+#endif
+    c += a * b;
+}
+
+// The tile of a level, in rows and vectors.
+template <class E> struct Tile {
+#if defined(__AVX512F__)
+  static constexpr int rows = sizeof(E) == 8 ? 8 : 14, vectors = sizeof(E) == 8 ? 3 : 2;
+#elif defined(__AVX2__)
+  static constexpr int rows = 6, vectors = 2;
+#elif defined(__aarch64__)
+  static constexpr int rows = 8, vectors = 2;
+#else
+  static constexpr int rows = 4, vectors = 2;
+#endif
+  static constexpr int lanes = vector_bytes / sizeof(E), columns = vectors * lanes;
+};
+
+// Where a tile goes, and what is added on its way there: what C holds, or a bias.
+struct Target {
+  void *c;
+  long row;         // stride in elements
+  const void *from; // nullptr: nothing is added
+  long from_row;
+  bool repeats; // one number for each row
+  bool relu;    // of floats
+};
+
+// c[R][n] = a[R][k] b[k][n]; strides in elements; b and c have unit stride along n. `tail` lanes of the last vector.
+using Micro = void (*)(long k, const void *a, long a_row, long a_k, const void *b, long b_k, const Target &to,
+                       int tail);
+template <class E, int R, int NV, bool part>
+void micro(long k, const void *a, long a_row, long a_k, const void *b, long b_k, const Target &to, int tail) {
+  using T = typename SumOf<E>::type;
+  constexpr int W = Tile<E>::lanes, groups = (R + 3) / 4;
+  using V = Vector<T, W>;
+  V sum[R][NV];
+#pragma GCC unroll 16
+  for (int i = 0; i < R; ++i)
+#pragma GCC unroll 4
+    for (int j = 0; j < NV; ++j) sum[i][j] = V{};
+  const T *row[groups], *q = (const T *)b; // four rows hang on one pointer
+#pragma GCC unroll 4
+  for (int g = 0; g < groups; ++g) row[g] = (const T *)a + 4 * g * a_row;
+  T *out = (T *)to.c;
+  const long c_row = to.row;
+#pragma GCC unroll 16
+  for (int i = 0; i < R; ++i)
+#pragma GCC unroll 4
+    for (int j = 0; j * W * sizeof(T) < NV * W * sizeof(T); j += 64 / int(W * sizeof(T)))
+      __builtin_prefetch(out + i * c_row + j * W, 1, 3);
+  for (; k > 0; --k) {
+    V y[NV];
+#pragma GCC unroll 4
+    for (int j = 0; j < NV; ++j) {
+      if (part && j == NV - 1) y[j] = load_part<V>(q + j * W, tail);
+      else y[j] = load<V>(q + j * W);
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < R; ++i) {
+      V x = row[i / 4][i % 4 * a_row] - V{};
+#pragma GCC unroll 4
+      for (int j = 0; j < NV; ++j) multiply_add<E>(sum[i][j], x, y[j]);
+    }
+#pragma GCC unroll 4
+    for (int g = 0; g < groups; ++g) row[g] += a_k;
+    q += b_k;
+  }
+  if (const T *from = (const T *)to.from) {
+#pragma GCC unroll 16
+    for (int i = 0; i < R; ++i)
+#pragma GCC unroll 4
+      for (int j = 0; j < NV; ++j) {
+        const T *p = from + i * to.from_row + j * W;
+        if (to.repeats) sum[i][j] += from[i * to.from_row] - V{};
+        else if (part && j == NV - 1) sum[i][j] += load_part<V>(p, tail);
+        else sum[i][j] += load<V>(p);
+      }
+  }
+  if constexpr (is_float<T>)
+    if (to.relu) {
+#pragma GCC unroll 16
+      for (int i = 0; i < R; ++i)
+#pragma GCC unroll 4
+        for (int j = 0; j < NV; ++j) sum[i][j] = sum[i][j] < V{} ? V{} : sum[i][j];
+    }
+#pragma GCC unroll 16
+  for (int i = 0; i < R; ++i)
+#pragma GCC unroll 4
+    for (int j = 0; j < NV; ++j) {
+      T *p = out + i * c_row + j * W;
+      if (part && j == NV - 1) store_part(p, sum[i][j], tail);
+      else store(p, sum[i][j]);
+    }
+}
+
+// [vectors - 1][part][rows - 1]
+template <class E> struct Micros {
+  static constexpr int R = Tile<E>::rows, NV = Tile<E>::vectors;
+  Micro at[NV][2][R];
+  template <int v, int r> constexpr void fill() {
+    at[v - 1][0][r - 1] = micro<E, r, v, false>;
+    at[v - 1][1][r - 1] = masked ? micro<E, r, v, masked> : nullptr;
+    if constexpr (r > 1) fill<v, r - 1>();
+    else if constexpr (v > 1) fill<v - 1, R>();
+  }
+  constexpr Micros() : at() { fill<NV, R>(); }
+};
+template <class E> constexpr Micros<E> micros{};
+
+} // namespace
+} // namespace hadamard::LEVEL
