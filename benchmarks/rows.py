@@ -274,6 +274,27 @@ for shape in (32, 10), (128, 1000), (4096, 512):
         check=0,
         **both,
     )
+for log in 14, 20:
+    row(
+        f"gelu 2^{log}, with backward",
+        "layers",
+        "F.gelu(a).backward(g)",
+        setup=functional + f"a.requires_grad_(); g = T.ones(2**{log})",
+        goal={"best": 1},
+        moved=20 * 2**log,
+        a=array(2**log),
+        check=0,
+    )
+for batch, channels, size in (32, 16, 28), (8, 64, 56):
+    row(
+        f"max_pool2d 2x2 {batch}x{channels}x{size}²",
+        "layers",
+        "F.max_pool2d(a, 2)",
+        setup=functional,
+        goal={"best": 1},
+        moved=5 * batch * channels * size**2,
+        a=array(batch, channels, size, size),
+    )
 for heads, length in (12, 128), (8, 1024), (4, 4096):
     n = heads * length * 64
     work = 4 * heads * length * length * 64

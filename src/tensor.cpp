@@ -295,7 +295,13 @@ Tensor full(const Dims &shape, const Scalar &value, DType t, Device d) {
   fill_data(r, value);
   return r;
 }
-Tensor zeros(const Dims &shape, DType t, Device d) { return full(shape, Scalar(0), t, d); }
+Tensor zeros(const Dims &shape, DType t, Device d) {
+  Tensor r = empty(shape, t, d);
+  const size_t bytes = size_t(r.numel() * r.itemsize());
+  if (bytes > 4096 || r.is_meta()) fill_data(r, Scalar(0));
+  else std::memset(r.raw(), 0, bytes); // of which all dtypes make zeros
+  return r;
+}
 Tensor scalar(const Scalar &value, DType t) {
   Tensor r = empty({}, t);
   store(r.raw(), t, value);
