@@ -138,6 +138,12 @@ def test_lu_names():
     np.testing.assert_allclose((A.tril().mT @ X).numpy(), B.numpy(), atol=1e-12)
 
 
+def test_lu_of_nothing():
+    LU, pivots = H.ones(2, 0, 0), H.ones(2, 0, dtype=H.int32)
+    assert H.linalg.lu_solve(LU, pivots, H.ones(2, 0, 3)).shape == (2, 0, 3)
+    assert [x.shape for x in H.lu_unpack(LU, pivots)] == [(2, 0, 0)] * 3
+
+
 def test_low_rank():
     A = H.tensor(rng.standard_normal((9, 3)) @ rng.standard_normal((3, 7)))
     for B in (A, A.mT):

@@ -1,5 +1,7 @@
 """Factors that are triangles: Cholesky, LU, QR, and what is solved with them."""
 
+import math
+
 import hadamard as H
 from hadamard._common import named
 from hadamard.autograd.function import Function
@@ -325,7 +327,7 @@ def lu_factor(A, *, pivot=True, out=None):
 def permutation(pivots, n, dtype):
     """The matrix P of the swaps of rows (…, k), counted from 1, that a factorisation of (…, n, m) reports."""
     np = numpy()
-    swaps = array_of(pivots).reshape(-1, pivots.shape[-1])
+    swaps = array_of(pivots).reshape(math.prod(pivots.shape[:-1]), pivots.shape[-1])
     orders = np.tile(np.arange(n), (swaps.shape[0], 1))
     for order, swap in zip(orders, swaps, strict=True):
         for k, p in enumerate(swap):
