@@ -104,6 +104,13 @@ void sort_dims(Grid &g, int operands) {
 
 namespace {
 // A resized out= deserves torch's warning, unless it was empty.
+void check_overlap(const Tensor &out) {
+  if (overlaps_itself(out.shape(), out.strides()))
+    throw Error(Raises::runtime,
+                "unsupported operation: more than one element of the written-to tensor refers to a single memory "
+                "location. Please clone() the tensor before performing the operation.",
+                "overlap");
+}
 void resize_out(const Tensor &out, const Dims &shape) {
   if (out.numel())
     warn("An output with one or more elements was resized since it had shape " + brackets(out.shape()) +
@@ -383,11 +390,7 @@ Tensor run_general(const Elementwise &op, const Tensor *in, int n, const Tensor 
             .arg("other", in[n - 1]);
       resize_out(out, shape);
     }
-    if (overlaps_itself(out.shape(), out.strides()))
-      throw Error(Raises::runtime,
-                  "unsupported operation: more than one element of the written-to tensor refers to a single memory "
-                  "location. Please clone() the tensor before performing the operation.",
-                  "overlap");
+    check_overlap(out);
     if (inplace && out.dtype() == wanted && put_off_inplace(op.name, loop, common, skip, in, n)) return out;
   } else {
     bool later = device.kind == DeviceKind::cpu && waits(shape, in, n);
@@ -531,6 +534,7 @@ Tensor write_out(const char *op, const Tensor &out, const Tensor &y) {
   const Tensor pair[] = {out, y};
   if (out.device().kind != y.device().kind) common_device(pair, 2, op);
   if (!(out.shape() == y.shape())) resize_out(out, y.shape());
+  check_overlap(out);
   copy_data(out, y);
   out.bump();
   return out;

@@ -509,6 +509,10 @@ PyObject *call(Group &g, bool is_method, PyObject *const *args, Py_ssize_t n, Py
                          brackets(to.shape()).c_str(), brackets(result.shape()).c_str()),
                     "inplace_shape")
             .in(g.name.c_str());
+      if (!(result.shape() == to.shape())) { // torch's differ in what they do then
+        HD_CHECK(g.name != "addr_", runtime, "2D tensor expected, got %ldD tensor for input", long(to.dim()));
+        if (g.name == "addbmm_") resize(to, result.shape());
+      }
       assign(to, result);
       Py_INCREF(self);
       return self;

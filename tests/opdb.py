@@ -446,6 +446,8 @@ def lacking(op):
         return True
     if type(op.op).__name__ in ("OpOverload", "OpOverloadPacket"):
         return True
+    if isinstance(op.op, types.FunctionType) and "ops" in names_in(op.op.__code__):  # an overload by way of torch.ops
+        return True
     path = known_name(op)
     if path is not None and resolve(H, path) is None and not hasattr(H.Tensor, op.name):
         return True
@@ -516,15 +518,21 @@ def run_sample(op, mine, sample, dtype, grad, second, variants):
     convert = Convert()
     first, other = seeded_pair(called(mine, sample, convert), called(op.op, sample, convert.torchs))
     truth = (lambda: widened(op, sample, dtype)[0]) if dtype in WIDER else None
-    difference, results = check(first, other, op.name, truth)
     decided = sample.output_process_fn_grad
-    if difference and difference[0] == "value" and results is not None:
-        # Factorisations are determined up to signs: the database says which function of them is determined.
-        again = compare_results(ours(decided)(results[0]), decided(results[1]), op.name)
-        if again is None or again[0] == "strides":
-            difference = None
+
+    def compared(mine, theirs):
+        difference, results = check(mine, theirs, op.name, truth)
+        if difference and difference[0] == "value" and results is not None:
+            # Factorisations are determined up to signs: the database says which function of them is determined.
+            again = compare_results(ours(decided)(results[0]), decided(results[1]), op.name)
+            if again is None or again[0] == "strides":
+                difference = None
+        return difference, results
+
+    difference, results = compared(first, other)
     if difference:
         found.append(difference)
+    wide_gradients = None
     if results is not None and grad and (not difference or difference[0] in ("strides", "type")):
 
         def wide_gradients(flows):
@@ -577,12 +585,14 @@ def run_sample(op, mine, sample, dtype, grad, second, variants):
             their_call = lambda: variant(copies[0], *arguments[2], **arguments[3])
         else:
             mine_call, their_call = called(own, sample, convert), called(variant, sample, convert.torchs)
-        difference, results = check(*seeded_pair(mine_call, their_call), op.name, truth)
+        difference, results = compared(*seeded_pair(mine_call, their_call))
         if not difference and aspect == "inplace" and results is not None:
             if (results[0] is copies[1]) != (results[1] is copies[0]):
                 difference = "type", "does not return its argument"
             elif grad and convert.leaves:
-                difference = compare_gradients(results, convert.leaves, op.name, False, None)
+                difference = compare_gradients(
+                    results, convert.leaves, op.name, False, wide_gradients if dtype in WIDER else None
+                )
         if difference:
             found.append((aspect, f"{difference[0]}: {difference[1]}"))
     return found

@@ -538,13 +538,30 @@ def _late_in_place(name):
     return method
 
 
-for _name in "gcd i0 igamma igammac lcm logit mvlgamma polygamma".split():
+for _name in "gcd i0 igamma igammac lcm logit polygamma".split():
     setattr(Tensor, _name + "_", _late_in_place(_name))
+
+
+@_method
+def mvlgamma_(self, p):
+    """In place: the logarithm of the multivariate gamma function of dimension p."""
+    if not self.is_floating_point():
+        from ._common import scalar_name
+
+        raise RuntimeError(
+            f"mvlgamma: result type {scalar_name(self.dtype)} can't be cast to the desired output type Float"
+        )
+    before = self.clone() if self.requires_grad and _C.is_grad_enabled() else self
+    return self._assign(before.mvlgamma(p))
 
 
 @_method
 def ldexp_(self, other):
     """In place: this tensor times 2^other."""
+    if not (self.is_floating_point() or self.is_complex()):
+        from ._common import scalar_name
+
+        raise RuntimeError(f"ldexp can't be cast to the desired output type {scalar_name(self.dtype)}")
     return self.mul_(_C.pow(2.0, other))
 
 

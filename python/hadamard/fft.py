@@ -69,6 +69,11 @@ def _resize(x, n, dim):
     return x
 
 
+def _check_real(name, x, word="real"):
+    if x.is_complex():
+        raise RuntimeError(f"{name} expects a {word} input tensor, but got {scalar_name(x.dtype)}")
+
+
 def _one(x, n, dim, norm, inverse):
     y = _Transform.apply(_resize(_complex(x), n, dim), dim, inverse, _norm(norm))
     return _C._named(y, f"Fft{'C' if x.is_complex() else 'R'}2CBackward0")
@@ -80,7 +85,7 @@ def _half(y, dim):
 
 
 def _real(y):
-    return _C._named(y.real, "FftC2RBackward0")
+    return _C._named(y.real.contiguous(), "FftC2RBackward0")
 
 
 def fft(input, n=None, dim=-1, norm=None, *, out=None):
@@ -110,8 +115,7 @@ def rfft(input, n=None, dim=-1, norm=None, *, out=None):
     >>> H.fft.rfft(H.ones(4)).real
     tensor([4., 0., 0.])
     """
-    if input.is_complex():
-        raise RuntimeError(f"rfft expects a real input tensor, but got {scalar_name(input.dtype)}")
+    _check_real("rfft", input)
     y = _one(input, n, dim, norm, False)
     return into(out, _half(y, dim))
 
@@ -157,6 +161,7 @@ def ihfft(input, n=None, dim=-1, norm=None, *, out=None):
     >>> H.fft.ihfft(H.ones(2)).real
     tensor([1., 0.])
     """
+    _check_real("ihfft", input)
     y = _one(input, n, dim, norm, True)
     return into(out, _half(y, dim))
 
@@ -164,6 +169,7 @@ def ihfft(input, n=None, dim=-1, norm=None, *, out=None):
 def _dims(x, s, dim):
     if dim is None:
         dim = range(x.dim()) if s is None else range(x.dim() - len(s), x.dim())
+    dim, s = ((v,) if isinstance(v, int) else v for v in (dim, s))
     dim = [d % x.dim() if -x.dim() <= d < x.dim() else d for d in dim]
     for d in dim:
         x.size(d)  # out of range: IndexError
@@ -210,6 +216,7 @@ def rfftn(input, s=None, dim=None, norm=None, *, out=None):
     >>> H.fft.rfftn(H.ones(2, 2)).shape
     torch.Size([2, 2])
     """
+    _check_real("rfftn", input, "real-valued")
     dims, sizes = _dims(input, s, dim)
     y = rfft(input, sizes[-1], dims[-1], norm)
     for d, n in zip(dims[:-1], sizes[:-1], strict=True):

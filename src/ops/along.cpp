@@ -204,7 +204,7 @@ Tensor index_fill_(const Tensor &x, int64_t dim, const Tensor &at, const Operand
 }
 
 Tensor embedding(const Tensor &weight, const Tensor &indices, int64_t padding, bool by_frequency, bool sparse) {
-  HD_CHECK(!sparse, not_implemented,
+  HD_CHECK(!sparse || !needs_grad(weight), not_implemented,
            "embedding(): sparse gradients are not supported: use sparse=False, which gives the same numbers");
   check_together("embedding", weight, {indices});
   HD_CHECK(weight.dim() == 2, runtime, "'weight' must be 2-D");

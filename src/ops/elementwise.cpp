@@ -2,6 +2,7 @@
 #include <cmath>
 
 #include "ops/all.h"
+#include "ops/product.h"
 
 namespace hadamard {
 
@@ -225,9 +226,28 @@ Tensor pow_in(const Tensor &a, const Operand &b) {
   check_power(a, b.t);
   return binary_in<pow>(a, b);
 }
+// log(exp(a) + exp(b)) from the one with the larger real part; equal infinities have no difference.
+Tensor logaddexp_op(const Tensor &a, const Tensor &b, const Tensor &out) {
+  if (!a.is_complex() && !b.is_complex()) return call<logaddexp>(out, a, b);
+  Tensor less = lt(real(a), real(b)), high = where(less, b, a), low = where(less, a, b);
+  Tensor level = logical_and(isinf(real(high)), real(high) == real(low));
+  Tensor y = log1p(exp(where(level, number(Scalar(0)), low - high))) + high;
+  y = where(level, where(real(high) < 0.0, low, log(exp(low) + exp(high))), y);
+  return out ? write_out("logaddexp", out, y) : y;
+}
+DType power_type(const Tensor &a, const Tensor &b) {
+  return a.is_complex() || b.is_complex() ? DType::C128 : DType::F64;
+}
+Tensor float_power_in(const Tensor &a, const Operand &b) {
+  DType t = power_type(a, b.t);
+  HD_CHECK(a.dtype() == t, runtime,
+           "the base given to float_power_ has dtype %s but the operation's result requires dtype %s",
+           info(a.dtype()).scalar, info(t).scalar);
+  return binary_in<pow>(a, b);
+}
 Tensor float_power(const Operand &a, const Operand &b) {
   refuse_numbers("float_power", a.t, b.t);
-  DType t = a.t.is_complex() || b.t.is_complex() ? DType::C128 : DType::F64;
+  DType t = power_type(a.t, b.t);
   return pow(to(a.t, t), b.t->wrapped ? b.t : to(b.t, t));
 }
 
@@ -235,13 +255,15 @@ Tensor float_power(const Operand &a, const Operand &b) {
 Tensor where_op(const Tensor &condition, const Operand &input, const Operand &other, const Tensor &out) {
   return call<where>(out, condition, input.t, other.t);
 }
-template <class F> Tensor bounded(const std::optional<Operand> &min, const std::optional<Operand> &max, F f) {
+template <class F>
+Tensor bounded(const Tensor &a, const std::optional<Operand> &min, const std::optional<Operand> &max, F f) {
+  HD_CHECK(!a.is_complex(), not_implemented, "clamp is not supported for complex types");
   HD_CHECK(min || max, runtime, "torch.clamp: At least one of 'min' or 'max' must not be None");
   return f(min ? min->t : Tensor(), max ? max->t : Tensor());
 }
 Tensor clamp_op(const Tensor &a, const std::optional<Operand> &min, const std::optional<Operand> &max,
                 const Tensor &out) {
-  return bounded(min, max, [&](const Tensor &lo, const Tensor &hi) {
+  return bounded(a, min, max, [&](const Tensor &lo, const Tensor &hi) {
     Tensor y = lo && hi ? call<clamp>(out, a, lo, hi) : lo ? call<clamp_min>(out, a, lo) : call<clamp_max>(out, a, hi);
     if (out) return y;
     return named(y,
@@ -249,7 +271,13 @@ Tensor clamp_op(const Tensor &a, const std::optional<Operand> &min, const std::o
   });
 }
 Tensor clamp_in(const Tensor &a, const std::optional<Operand> &min, const std::optional<Operand> &max) {
-  return bounded(min, max, [&](const Tensor &lo, const Tensor &hi) {
+  return bounded(a, min, max, [&](const Tensor &lo, const Tensor &hi) {
+    for (const Tensor &bound : {lo, hi}) {
+      if (!bound || !bound->wrapped || a.is_float()) continue;
+      const Tensor both[] = {a, bound};
+      HD_CHECK(result_type(both, 2) == a.dtype(), runtime, "result type %s can't be cast to the desired output type %s",
+               info(result_type(both, 2)).scalar, cpp_name(a.dtype()));
+    }
     if (lo && hi) apply_inplace(clamp, a, lo, hi);
     else if (lo) apply_inplace(clamp_min, a, lo);
     else apply_inplace(clamp_max, a, hi);
@@ -496,10 +524,10 @@ const OpTable &elementwise_ops() {
     PLAIN(minimum)
     PLAIN(fmax)
     PLAIN(fmin)
-    PLAIN(logaddexp)
     PLAIN(logaddexp2)
 #undef PLAIN
     const OpDef more[] = {
+        def<logaddexp_op>("logaddexp", "input, other, *, out=None"),
         def<unary_op<abs>>("abs", "input, *, out=None"),
         def<abs_in>("abs_", "input", method),
         def<square_op>("square", "input, *, out=None"),
@@ -519,7 +547,8 @@ const OpTable &elementwise_ops() {
         def<divide_in<fmod>>("fmod_", "input, other", method),
         def<pow_op>("pow", "input, exponent, *, out=None"),
         def<pow_in>("pow_", "input, exponent", method),
-        def<float_power>("float_power", "input, exponent, *, out=None", both | inplace),
+        def<float_power>("float_power", "input, exponent, *, out=None"),
+        def<float_power_in>("float_power_", "input, exponent", method),
         def<binary_op<xlogy>>("xlogy", "input, other, *, out=None"),
         def<binary_in<xlogy>>("xlogy_", "input, other", method),
         def<tensors_op<heaviside>>("heaviside", "input, values, *, out=None"),

@@ -222,9 +222,15 @@ Tensor masked_scatter_of(const Tensor &given, const Tensor &mask, const Tensor &
   HD_CHECK(mask.dtype() == DType::Bool, runtime,
            "masked_scatter_ only supports boolean masks, but got mask with dtype %s", scalar_name(mask));
   Dims shape = broadcast_with(mask, given, "masked_scatter");
+  HD_CHECK(
+      !inplace || mask.dim() <= given.dim(), runtime,
+      "expand(CPUBoolType{%s}, size=%s): the number of sizes provided (%ld) must be greater or equal to the number "
+      "of dimensions in the tensor (%ld)",
+      brackets(mask.shape()).c_str(), brackets(given.shape()).c_str(), long(given.dim()), long(mask.dim()));
   HD_CHECK(!inplace || shape == given.shape(), runtime, "output with shape %s doesn't match the broadcast shape %s",
            brackets(given.shape()).c_str(), brackets(shape).c_str());
   Tensor x = shape == given.shape() ? given : expand(given, shape);
+  if (!inplace) x = contiguous(x);
   return write_into(
       x, inplace, "MaskedScatterBackward0", {source}, {Keep{mask}},
       [&](const Tensor &y) {

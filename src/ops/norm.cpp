@@ -472,6 +472,7 @@ Tensor norm_of(const char *node, const Tensor &input, double p, const OptDims &d
   }
   Dims shape = x.shape();
   return record(y, node, {x}, {Keep{x}, result(y)}, [=](const Backward &b) -> TensorList {
+    if (p == 0) return {Tensor()}; // a count does not move
     Tensor x = b.saved(0), g = widened(restore(b.grad(), shape, mask, keepdim)),
            y = widened(restore(b.saved(1), shape, mask, keepdim));
     return {to(length_gradient(g, widened(x), y, p, mask), x.dtype())};
@@ -506,6 +507,7 @@ Tensor norm_by_name(const Tensor &x, const std::string &p, const OptDims &dim, b
 Tensor dist(const Tensor &a, const Tensor &b, const Scalar &p) {
   const Tensor both[] = {a, b};
   DType t = result_type(both, 2);
+  if (t == DType::Bool) check_minus(both);
   HD_CHECK(dtype_in(t, floats | complexes), runtime,
            "norm(): input dtype should be either floating point or complex. Got %s instead.", info(t).scalar);
   double ord = order(p);

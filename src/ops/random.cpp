@@ -452,7 +452,7 @@ template <Noise kind> Tensor drop(const Tensor &x, double p, bool train, bool in
   if (p == 1) return times(zeros({}, x.dtype(), x.device()));
   expect(!x.is_complex(), "bernoulli_scalar_cpu_", x);
   HD_CHECK(x.is_float(), runtime, "result type Float can't be cast to the desired output type %s",
-           info(x.dtype()).scalar);
+           alpha && x.dtype() == DType::Bool ? "Long" : info(x.dtype()).scalar);
   HD_CHECK(!feature || x.dim() >= 2, runtime, "Feature dropout requires at least 2 dimensions in the input");
   Tensor noise, shift;
   if (feature) {

@@ -416,7 +416,7 @@ Tensor nanmean(const Tensor &x, const OptDims &dims, bool keepdim, std::optional
 }
 
 std::tuple<Tensor, Tensor> aminmax(const Tensor &x, std::optional<int64_t> dim, bool keepdim) {
-  HD_CHECK(!x.is_complex(), not_implemented, "\"aminmax_cpu\" not implemented for '%s'", info(x.dtype()).scalar);
+  HD_CHECK(!x.is_complex(), runtime, "aminmax not implemented for %s", info(x.dtype()).scalar);
   HD_CHECK(dim || x.numel(), runtime,
            "aminmax(): cannot compute aminmax over an empty dimension as the operation has no identity.");
   OptDims dims;
@@ -489,7 +489,7 @@ Tensor quantile_of(const Tensor &input, const Tensor &q, std::optional<int64_t> 
   int64_t rows = input.numel() / n, count = q.numel();
   x = reshape(x, Dims{rows, n});
   Tensor below = empty(Dims{rows, count}, DType::I64), above = empty(Dims{rows, count}, DType::I64);
-  Tensor weight = empty(Dims{rows, count}, x.dtype());
+  Tensor weight = empty(Dims{rows, count}, x.dtype()), slope = empty(Dims{rows, 1}, x.dtype()); // of rank by q
   {
     NoGrad no;
     Tensor flat = contiguous(x), levels = contiguous(q);
@@ -501,9 +501,11 @@ Tensor quantile_of(const Tensor &input, const Tensor &q, std::optional<int64_t> 
       for (int64_t r = 0; r < rows; ++r) {
         int64_t sound;
         ascending(values + r * n, n, at.data(), &sound);
+        T span = T((skip_nan ? std::max<int64_t>(sound, 1) : n) - 1);
+        bool spoiled = !skip_nan && sound < n; // by a NaN, which is the last
+        slope.data<T>()[r] = spoiled ? T(0) : span;
         for (int64_t k = 0; k < count; ++k) {
-          T rank = wanted[k] * T((skip_nan ? std::max<int64_t>(sound, 1) : n) - 1);
-          if (!skip_nan && sound < n) rank = T(n - 1); // NaN: the last
+          T rank = spoiled ? T(n - 1) : wanted[k] * span;
           if (way == lower) rank = std::floor(rank);
           if (way == higher) rank = std::ceil(rank);
           if (way == nearest) rank = std::nearbyint(rank);
@@ -517,6 +519,10 @@ Tensor quantile_of(const Tensor &input, const Tensor &q, std::optional<int64_t> 
     if (x.dtype() == DType::F32) go(Type<float>{});
     else go(Type<double>{});
   }
+  if (way == linear)
+    record(weight, "MulBackward0", {q}, {}, [slope, shape = q.shape()](const Backward &b) -> TensorList {
+      return {reshape(sum(b.grad() * slope, Dims{0}, false, std::nullopt), shape)};
+    });
   Tensor y = gather(x, 1, below);
   if (way == linear || way == midpoint) y = lerp(y, gather(x, 1, above), weight);
   Dims full = shape;

@@ -212,6 +212,8 @@ void combine_data(const Tensor &y, int64_t dim, const Tensor &at, const Tensor &
   HD_CHECK(how < Combine::amax || !y.is_complex(), not_implemented,
            "\"scatter_gather_tensor_cpu_reduce_%s\" not implemented for '%s'", how == Combine::amax ? "amax" : "amin",
            scalar_name(y));
+  HD_CHECK(how != Combine::mean || y.dtype() != DType::Bool, not_implemented,
+           "\"scatter_gather_tensor_cpu_reduce_mean\" not implemented for 'Bool'");
   if (!include_self) scatter_data(y, dim, at, identity(how, y.dtype()), Put{});
   switch (how) {
   case Combine::prod: return scatter_data(y, dim, at, src, Multiply{});
@@ -345,7 +347,9 @@ Tensor index_reduce(const Tensor &x, int64_t dim, const Tensor &at, const Tensor
   HD_CHECK(at.numel() == (x.dim() ? source.shape()[dim] : 1), runtime,
            "index_reduce_(): Number of indices (%ld) should be equal to source.size(dim): (%ld), for dim: %ld",
            long(at.numel()), long(x.dim() ? source.shape()[dim] : 1), long(dim));
-  Tensor i = at;
+  HD_CHECK(dtype_in(x.dtype(), reals), not_implemented, "\"%s\" not implemented for '%s'",
+           include_self ? "index_func_" : "index_reduce_func_exclude_input_init", scalar_name(x));
+  Tensor i = x.dim() ? at : reshape(at, {});
   if (x.dim()) {
     Dims shape(source.shape().size(), 1);
     shape[dim] = at.numel();

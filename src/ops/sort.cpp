@@ -296,11 +296,15 @@ std::tuple<Tensor, Tensor> kthvalue(const Tensor &x, int64_t k, int64_t dim, boo
     order_lines(x, dim, y, places, {Order::kth, false, true, k - 1});
   });
 }
+void check_median(const Tensor &x) {
+  HD_CHECK(!x.is_complex() && x.dtype() != DType::Bool, not_implemented, "\"median_out\" not implemented for '%s'",
+           scalar_name(x));
+}
 template <Order order> std::tuple<Tensor, Tensor> median_dim(const Tensor &x, int64_t dim, bool keepdim) {
   constexpr bool skip = order == Order::nanmedian;
   dim = wrap_dim(dim, x.dim());
   check_nonempty(x, dim, skip ? "nanmedian" : "median");
-  check_ordered(x, "median_out");
+  check_median(x);
   return pick(x, dim, keepdim, skip ? "NanmedianBackward1" : "MedianBackward1",
               [&](const Tensor &x, const Tensor &y, const Tensor &places) { order_lines(x, dim, y, places, {order}); });
 }
@@ -638,7 +642,10 @@ Tensor bincount(const Tensor &x, const Tensor &weights, int64_t minlength) {
 Tensor histc(const Tensor &x, int64_t bins, const Scalar &min, const Scalar &max) {
   check_numbers("histc", {x});
   HD_CHECK(x.is_float(), not_implemented, "\"%s\" not implemented for '%s'",
-           x.dtype() == DType::Bool ? "linspace_cpu" : "histogram_cpu", scalar_name(x));
+           x.dtype() == DType::Bool             ? "linspace_cpu"
+           : min.re == max.re && x.is_complex() ? "aminmax_cpu"
+                                                : "histogram_cpu",
+           scalar_name(x));
   HD_CHECK(bins > 0, runtime, "torch.histogram(): bins must be > 0, but got %ld for dimension 0", long(bins));
   NoGrad no;
   double low = min.re, high = max.re;

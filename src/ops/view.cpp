@@ -312,7 +312,7 @@ Tensor cat(const Tensors &all_, int64_t dim) {
     if (!(x.dim() == 1 && x.shape()[0] == 0)) xs.push_back(x);
   }
   DType t = result_type(all_.data(), int(all_.size()));
-  if (xs.empty()) return empty({0}, t, all_[0].device());
+  if (xs.empty()) xs.push_back(all_[0]);
   Device device = common_device(xs.data(), int(xs.size()), "cat");
   int64_t d = wrap_dim(dim, xs[0].dim()), total = 0;
   for (size_t i = 0; i < xs.size(); ++i) {
@@ -333,7 +333,11 @@ Tensor cat(const Tensors &all_, int64_t dim) {
   }
   Dims shape = xs[0].shape();
   shape[d] = total;
+  Format format = suggested(xs[0]);
+  for (auto &x : xs)
+    if (suggested(x) != format) format = Format::contiguous;
   Tensor y = empty(shape, t, device);
+  if (format != Format::contiguous) y = like(y, t, device, format);
   int64_t at = 0;
   for (auto &x : xs) {
     Dims part = shape;

@@ -340,7 +340,7 @@ def permutation(pivots, n, dtype):
 def lu_solve(LU, pivots, B, *, left=True, adjoint=False, out=None):
     """X with A X = B (X A = B where `left` is false; Aᴴ for A where `adjoint`), from the results of `lu_factor`."""
     name = "torch.linalg.lu_solve"
-    check_float(LU, name, "linalg.lu_solve_cpu")
+    check_float(LU if B.numel() else B, name, "linalg.lu_solve_cpu")
     if foreign(LU):
         return write(out, widened(lambda a, p, b: lu_solve(a, p, b, left=left, adjoint=adjoint), LU, pivots, B))
     name = "linalg.lu_solve"

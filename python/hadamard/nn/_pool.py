@@ -5,6 +5,7 @@ import math
 from hadamard import _C
 
 from ._kernels import require
+from ._resize import like_format
 from ._tuples import _ntuple
 
 avg_pool1d = _C.avg_pool1d
@@ -61,9 +62,10 @@ def _max_unpool(input, indices, n, kernel_size, stride, padding, output_size):
     channels_last = n == 2 and input.dim() == 4 and not input.is_contiguous() and input.stride(1) == 1
     kernel_name = "max_unpool3d" if n == 3 else "max_unpool2d_channels_last" if channels_last else "max_unpool2d"
     if input.shape != indices.shape:
+        seen = [[*t.shape, 1] if n == 1 else list(t.shape) for t in (input, indices)]
         raise RuntimeError(
-            f"Expected shape of indices to be same as that of the input tensor ({list(input.shape)}) but got indices "
-            f"tensor with shape: {list(indices.shape)}"
+            f"Expected shape of indices to be same as that of the input tensor ({seen[0]}) but got indices tensor with "
+            f"shape: {seen[1]}"
         )
     require(input, kernel_name)
     many = _ntuple(n)
@@ -89,7 +91,8 @@ def _max_unpool(input, indices, n, kernel_size, stride, padding, output_size):
                 raise ValueError(f'invalid output_size "{size}" (dim {d} must be between {low} and {high})')
     lead = input.shape[:-n]
     flat = input.new_zeros((*lead, math.prod(size)))
-    return flat.scatter(-1, indices.reshape(*lead, -1), input.reshape(*lead, -1)).view(*lead, *size)
+    y = flat.scatter(-1, indices.reshape(*lead, -1), input.reshape(*lead, -1)).view(*lead, *size)
+    return like_format(y, input)
 
 
 def max_unpool1d(input, indices, kernel_size, stride=None, padding=0, output_size=None):

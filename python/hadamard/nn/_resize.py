@@ -289,14 +289,14 @@ def interpolate(
             continue
         taps = _taps_cubic if mode == "bicubic" else _taps_linear
         x = _along(x, dim, taps(_source(out, length, factor, bool(align_corners), input), length))
-    y = _like_format(x, input)
+    y = like_format(x, input)
     if y is input:
         return y
     kind = "".join(word.capitalize() for word in mode.split("-"))
     return _C._named(y, f"Upsample{kind}{len(sizes)}DBackward0")
 
 
-def _like_format(y, input):
+def like_format(y, input):
     # y laid out with its channels last where the input is and not also contiguous.
     if not input.is_contiguous() and input.dim() in (4, 5):
         form = H.channels_last if input.dim() == 4 else H.channels_last_3d

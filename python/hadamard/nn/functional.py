@@ -7,7 +7,7 @@ import hadamard as H
 from hadamard import _C, errors
 
 from . import _attention, _ctc, _grid, _pool, _reduction, _resize
-from ._kernels import require
+from ._kernels import require, scalar_name
 from ._tuples import _pair
 
 # Products with weights
@@ -57,6 +57,11 @@ def embedding(input, weight, padding_idx=None, max_norm=None, norm_type=2.0, sca
         if padding_idx < 0:
             padding_idx += weight.size(0)
     if max_norm is not None:
+        if not weight.is_floating_point() and not weight.is_complex():
+            raise RuntimeError(
+                "norm(): input dtype should be either floating point or complex. "
+                f"Got {scalar_name(weight.dtype)} instead."
+            )
         with H.no_grad():
             used = input.reshape(-1).unique()
             rows = weight.detach()[used]
@@ -395,37 +400,21 @@ def dropout(input, p=0.5, training=True, inplace=False):
     return _C.dropout(input, p, training)
 
 
-def _masked(input, p, training, inplace, *, channels, alpha):
-    # `channels`: one draw for each map of a channel. `alpha`: keep mean and variance of SELU's output.
+def _channels(input, p, training, inplace):
     _check_p(p)
-    if not training or p == 0 or input.numel() == 0:
-        return input
-    if p == 1 and not alpha:
-        y = input * H.zeros_like(input)
-        return input.copy_(y) if inplace else y
-    if channels:
-        noise = input.new_empty((*input.shape[:2], *(1,) * (input.dim() - 2)))
-    else:
-        noise = H.empty_like(input.detach())
-    noise.bernoulli_(1 - p)
-    if not alpha:
-        y = input * noise.div_(1 - p)
-    else:
-        a = 1.7580993408473766
-        scale = 1 / math.sqrt((a * a * p + 1) * (1 - p)) if p < 1 else 0.0
-        shift = (noise - 1) * (a * scale) + a * scale * p
-        y = input * (noise * scale) + shift
-    return input.copy_(y) if inplace else y
+    return (_C.feature_dropout_ if inplace else _C.feature_dropout)(input, p, training)
 
 
 def alpha_dropout(input, p=0.5, training=False, inplace=False):
     """Dropout that keeps the mean and variance of self-normalising networks (Klambauer et al., 2017)."""
-    return _masked(input, p, training, inplace, channels=False, alpha=True)
+    _check_p(p)
+    return (_C.alpha_dropout_ if inplace else _C.alpha_dropout)(input, p, training)
 
 
 def feature_alpha_dropout(input, p=0.5, training=False, inplace=False):
     """`alpha_dropout` of whole channels."""
-    return _masked(input, p, training, inplace, channels=True, alpha=True)
+    _check_p(p)
+    return (_C.feature_alpha_dropout_ if inplace else _C.feature_alpha_dropout)(input, p, training)
 
 
 def dropout1d(input, p=0.5, training=True, inplace=False):
@@ -438,9 +427,9 @@ def dropout1d(input, p=0.5, training=True, inplace=False):
             "batch dimension (i.e. 2D or 3D inputs)."
         )
     if input.dim() == 2:
-        y = _masked(input.unsqueeze(0), p, training, inplace, channels=True, alpha=False)
+        y = _channels(input.unsqueeze(0), p, training, inplace)
         return input if inplace else y.squeeze(0)
-    return _masked(input, p, training, inplace, channels=True, alpha=False)
+    return _channels(input, p, training, inplace)
 
 
 def dropout2d(input, p=0.5, training=True, inplace=False):
@@ -460,7 +449,7 @@ def dropout2d(input, p=0.5, training=True, inplace=False):
             "future release to interpret the input as one without a batch dimension, i.e. shape (C, H, W). To maintain "
             "the 1D channel-wise dropout behavior, please switch to using dropout1d instead.",
         )
-    return _masked(input, p, training, inplace, channels=True, alpha=False)
+    return _channels(input, p, training, inplace)
 
 
 def dropout3d(input, p=0.5, training=True, inplace=False):
@@ -474,9 +463,9 @@ def dropout3d(input, p=0.5, training=True, inplace=False):
             "dimension, and an optional batch dimension (i.e. 4D or 5D inputs).",
         )
     if input.dim() == 4:
-        y = _masked(input.unsqueeze(0), p, training, inplace, channels=True, alpha=False)
+        y = _channels(input.unsqueeze(0), p, training, inplace)
         return input if inplace else y.squeeze(0)
-    return _masked(input, p, training, inplace, channels=True, alpha=False)
+    return _channels(input, p, training, inplace)
 
 
 # Normalisation
@@ -786,7 +775,8 @@ def margin_ranking_loss(input1, input2, target, margin=0, size_average=None, red
             "margin_ranking_loss : All input tensors should have same dimension but got sizes: "
             f"input1: {input1.size()}, input2: {input2.size()}, target: {target.size()} "
         )
-    return _reduced((-target * (input1 - input2) + margin).clamp_min(0), reduction)
+    difference = input1 - input2
+    return _reduced((-target * difference + margin).clamp_min(0), reduction)
 
 
 def hinge_embedding_loss(input, target, margin=1.0, size_average=None, reduce=None, reduction="mean"):
@@ -794,9 +784,7 @@ def hinge_embedding_loss(input, target, margin=1.0, size_average=None, reduce=No
     if size_average is not None or reduce is not None:
         reduction = _reduction.legacy_get_string(size_average, reduce)
     zero = H.zeros_like(input)
-    if input.dtype == H.bool:  # says what torch says: truth values cannot be subtracted
-        zero - input
-    far = (margin - input).clamp_min(0)
+    far = (H.full_like(input, margin) - input).clamp_min(0)
     loss = H.where(target == 1, zero, far) + H.where(target == -1, zero, input)
     return _reduced(loss, reduction)
 
@@ -826,10 +814,10 @@ def soft_margin_loss(input, target, size_average=None, reduce=None, reduction="m
     """log(1 + exp(-y · x)), where y is 1 or -1."""
     if size_average is not None or reduce is not None:
         reduction = _reduction.legacy_get_string(size_average, reduce)
+    away = -target
     if not (input.is_floating_point() or input.is_complex()):
-        kind = input.type()[len("torch.") : -len("Tensor")]
-        raise RuntimeError(f"result type Float can't be cast to the desired output type {kind}")
-    return _C._named(_reduced((-target * input).exp().log1p(), reduction), "SoftMarginLossBackward0")
+        raise RuntimeError(f"result type Float can't be cast to the desired output type {scalar_name(input.dtype)}")
+    return _C._named(_reduced((input * away).exp().log1p(), reduction), "SoftMarginLossBackward0")
 
 
 def multilabel_soft_margin_loss(input, target, weight=None, size_average=None, reduce=None, reduction="mean"):
