@@ -279,3 +279,15 @@ def test_logsumexp_of_infinities():
     assert H.tensor([inf, 1.0]).logsumexp(0).item() == inf
     assert H.tensor([1000.0, 1000.0]).logsumexp(0).item() == pytest.approx(1000 + math.log(2))
     assert H.zeros(0, 2).logsumexp(0).tolist() == [-inf, -inf]
+
+
+def test_quantile_gradient_by_level():
+    """A quantile moves with its level along the line between its neighbours; one spoiled by a NaN does not."""
+    x = H.tensor([[7.0, 1.0, 3.0], [0.0, float("nan"), 5.0]], dtype=H.float64)
+    q = H.tensor([0.25, 0.75], dtype=H.float64, requires_grad=True)
+    (slope,) = H.autograd.grad(H.quantile(x, q, dim=1)[:, 0].sum(), q)
+    assert slope.tolist() == [4, 8]
+    (slope,) = H.autograd.grad(H.quantile(x, q, dim=1)[:, 1].nan_to_num().sum(), q)
+    assert slope.tolist() == [0, 0]
+    (slope,) = H.autograd.grad(H.nanquantile(x, q, dim=1)[:, 1].sum(), q)
+    assert slope.tolist() == [5, 5]

@@ -159,3 +159,20 @@ def test_incomplete_gamma_functions():
         assert H.autograd.gradgradcheck(lambda z, f=f: f(H.tensor([0.3, 1.0, 2.0, 5.0], dtype=H.float64), z), z)
     with pytest.raises(NotImplementedError, match="the derivative for 'igamma: input' is not implemented"):
         H.igamma(z, z).sum().backward()
+
+
+def test_logaddexp_of_complex_numbers():
+    """log(exp(a) + exp(b)) as NumPy has it, also where the exponentials overflow."""
+    a, b = np.array([1 + 2j, -3 + 1j, 0.5j]), np.array([0.5 - 1j, 2 + 3j, -0.5j])
+    got = H.logaddexp(H.tensor(a), H.tensor(b)).numpy()
+    assert np.allclose(got, np.log(np.exp(a) + np.exp(b)), rtol=1e-14)
+    assert np.allclose(H.logaddexp(H.tensor(a + 1000), H.tensor(b + 1000)).numpy(), got + 1000, rtol=1e-14)
+    x, y = (H.tensor(v).requires_grad_() for v in (a, b))
+    assert H.autograd.gradcheck(H.logaddexp, (x, y))
+
+
+def test_sums_of_nothing_have_every_dtype():
+    """Where no kernel runs, none refuses."""
+    assert not H.mm(H.empty(5, 0, dtype=H.bool), H.empty(0, 3, dtype=H.bool)).any()
+    assert H.softmax(H.empty(2, 0, dtype=H.int64), -1).shape == (2, 0)
+    assert H.nn.functional.batch_norm(H.empty(0), None, None, training=True).shape == (0,)

@@ -1,5 +1,7 @@
 """Functions made of others, imported when first asked for."""
 
+from math import prod
+
 from . import _C
 from ._common import into, scalar_name
 
@@ -271,11 +273,12 @@ def unravel_index(indices, shape):
     shape = (shape,) if isinstance(shape, int) else tuple(shape)
     if any(n < 0 for n in shape):
         raise ValueError(f"'shape' cannot have negative values, but got {shape}")
-    result = []
-    for n in reversed(shape):
-        result.append(_C.remainder(indices, max(n, 1)))
-        indices = _C.floor_divide(indices, max(n, 1))
-    return tuple(reversed(result))
+    from ._creation import tensor
+
+    steps = [prod(max(n, 1) for n in shape[i + 1 :]) for i in range(len(shape))]
+    sizes = tensor([max(n, 1) for n in shape], dtype=_C.int64)
+    places = _C.floor_divide(indices.unsqueeze(-1), tensor(steps, dtype=_C.int64))
+    return _C.remainder(places, sizes).unbind(-1)
 
 
 def vander(x, N=None, increasing=False):

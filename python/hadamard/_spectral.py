@@ -307,12 +307,11 @@ def istft(
         pieces = H.fft.irfft(x if half else x[..., : n_fft // 2 + 1], n_fft, norm=norm)
     count = pieces.size(1)
     y = _overlapped(pieces * window, hop)
-    power = (window * window.conj()).real if window.is_complex() else window * window
-    weight = _overlapped(power.expand(1, count, n_fft), hop)
+    weight = _overlapped((window * window).expand(1, count, n_fft), hop)
     start = n_fft // 2 if center else 0
     end = start + length if length is not None else y.size(1) - start
     y, weight = y[:, start:end], weight[:, start:end]
-    least = float(weight.detach().min()) if weight.numel() else 1.0
+    least = float(weight.detach().abs().min()) if weight.numel() else 1.0
     if least < 1e-11:
         refuse(f"window overlap add min: {int(least < 1e-11)}")
     y = y / weight

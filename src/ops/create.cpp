@@ -254,11 +254,13 @@ Tensor logspace_op(const Operand &start, const Operand &end, int64_t steps, doub
                    Ignored, std::optional<Device> device, bool requires_grad, Ignored) {
   check_ends("logspace", start, end, steps);
   DType t = or_default(dtype);
-  double a = as(item(start.t), t).re, b = as(item(end.t), t).re, step = as(Scalar(b - a), t).re / double(steps - 1);
+  double a = as(item(start.t), t).re, b = as(item(end.t), t).re, span = b - a;
+  if (dtype_in(t, floats)) span = as(Scalar(span), t).re;
+  double step = span / double(steps - 1);
   Tensor y = empty({steps}, t);
   for (int64_t i = 0; i < steps; ++i)
     store(y.raw() + i * y.itemsize(), t,
-          Scalar(std::pow(base, steps == 1      ? a
+          Scalar(std::pow(base, steps == 1      ? item(start.t).re
                                 : i < steps / 2 ? a + step * double(i)
                                                 : b - step * double(steps - i - 1))));
   return finish(device ? to(y, *device) : y, requires_grad);

@@ -123,8 +123,8 @@ Windows windows(const Tensor &x, int dims, const char *op, const Dims &kernel_si
 // Windows that share the input out evenly: the i-th begins at floor(i in / out) and ends at ceil((i + 1) in / out).
 Windows adaptive(const Tensor &x, int dims, const char *op, const Dims &output_size, bool max) {
   Dims size = output_size.size() == 1 ? Dims(size_t(dims), output_size[0]) : output_size;
-  HD_CHECK(int(size.size()) == dims, runtime, "%s: %soutput_size%s must be %d", op, max ? "internal error: " : "",
-           max ? ".size()" : "", dims);
+  HD_CHECK(int(size.size()) == dims, runtime, "%s%s: %soutput_size%s must be %d", op, max ? "()" : "",
+           max ? "internal error: " : "", max ? ".size()" : "", dims);
   HD_CHECK(x.dim() == dims + 1 || x.dim() == dims + 2, runtime, "%s(): Expected %dD or %dD tensor, but got%s %s", op,
            dims + 1, dims + 2, max ? ":" : "", brackets(x.shape()).c_str());
   for (int64_t d = x.dim() - dims; d < x.dim(); ++d)
@@ -488,7 +488,7 @@ Tensor adaptive_avg(const char *node, const char *op, int dims, const Tensor &x,
   bool one = true;
   for (int64_t n : size) one &= n == 1;
   if (!one) {
-    if (x.numel()) check_average(x, dims == 3 ? "adaptive_avg_pool3d_cpu" : op, false);
+    if (x.numel() || dims == 3) check_average(x, dims == 3 ? "adaptive_avg_pool3d_cpu" : op, false);
     return average(node, x, w);
   }
   Dims last;

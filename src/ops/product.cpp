@@ -155,6 +155,7 @@ void check_operands(const Tensor &a, const Tensor &b) {
 void contract(const Form &f, const Tensor &a, const Tensor &b, const Tensor &out, bool accumulate, const Tensor &bias) {
   check_operands(a, b);
   if (!out.numel() || (out.is_meta() && !plan_hook)) return;
+  if (a.dtype() == DType::Bool) return fill_data(out, Scalar(false)); // a sum of nothing: there is no kernel
   SmallVec<Index, 8> indices;
   auto add = [&](const Index &x) {
     if (x.size == 1) return;
@@ -592,8 +593,7 @@ Tensor matmul_into(const Tensor &a, const Tensor &b, const Tensor &out) {
                       ? text("expected scalar type %s but found %s", info(a.dtype()).scalar, info(b.dtype()).scalar)
                       : text("expected m1 and m2 to have the same dtype, but got: %s != %s", cpp_name(a.dtype()),
                              cpp_name(b.dtype())));
-  if (a.numel() && b.numel())
-    check_bool(a, db == 1 ? "addmv_impl_cpu" : db >= 3 && da != 2 ? "bmm" : "addmm_impl_cpu_");
+  if (a.numel() && b.numel()) check_bool(a, db == 1 ? "addmv_impl_cpu" : db >= 3 ? "bmm" : "addmm_impl_cpu_");
   check_out_dtype(out, a);
   batch_labels(f.a, da - 2);
   batch_labels(f.b, db - 2);
@@ -634,7 +634,7 @@ Tensor linear(const Tensor &x, const Tensor &w, const Tensor &bias) {
                               info(w.dtype()).scalar)
                        : text("expected m1 and m2 to have the same dtype, but got: %s != %s", cpp_name(x.dtype()),
                               cpp_name(w.dtype())));
-  check_bool(x, "addmm_impl_cpu_");
+  if (x.numel() && w.numel()) check_bool(x, "addmm_impl_cpu_");
   Form f;
   batch_labels(f.a, dx - 1);
   f.c = f.a;

@@ -416,7 +416,8 @@ Tensor nanmean(const Tensor &x, const OptDims &dims, bool keepdim, std::optional
 }
 
 std::tuple<Tensor, Tensor> aminmax(const Tensor &x, std::optional<int64_t> dim, bool keepdim) {
-  HD_CHECK(!x.is_complex(), runtime, "aminmax not implemented for %s", info(x.dtype()).scalar);
+  HD_CHECK(!x.is_complex() || x.dim(), runtime, "aminmax not implemented for %s", info(x.dtype()).scalar);
+  HD_CHECK(!x.is_complex(), not_implemented, "\"aminmax_cpu\" not implemented for '%s'", info(x.dtype()).scalar);
   HD_CHECK(dim || x.numel(), runtime,
            "aminmax(): cannot compute aminmax over an empty dimension as the operation has no identity.");
   OptDims dims;
@@ -521,7 +522,8 @@ Tensor quantile_of(const Tensor &input, const Tensor &q, std::optional<int64_t> 
   }
   if (way == linear)
     record(weight, "MulBackward0", {q}, {}, [slope, shape = q.shape()](const Backward &b) -> TensorList {
-      return {reshape(sum(b.grad() * slope, Dims{0}, false, std::nullopt), shape)};
+      Tensor by_rank = masked_fill(b.grad() * slope, slope == 0, number(Scalar(0))); // NaN stays where it is
+      return {reshape(sum(by_rank, Dims{0}, false, std::nullopt), shape)};
     });
   Tensor y = gather(x, 1, below);
   if (way == linear || way == midpoint) y = lerp(y, gather(x, 1, above), weight);

@@ -347,7 +347,7 @@ Tensor index_reduce(const Tensor &x, int64_t dim, const Tensor &at, const Tensor
   HD_CHECK(at.numel() == (x.dim() ? source.shape()[dim] : 1), runtime,
            "index_reduce_(): Number of indices (%ld) should be equal to source.size(dim): (%ld), for dim: %ld",
            long(at.numel()), long(x.dim() ? source.shape()[dim] : 1), long(dim));
-  HD_CHECK(dtype_in(x.dtype(), reals), not_implemented, "\"%s\" not implemented for '%s'",
+  HD_CHECK(dtype_in(x.dtype(), reals) || !at.numel(), not_implemented, "\"%s\" not implemented for '%s'",
            include_self ? "index_func_" : "index_reduce_func_exclude_input_init", scalar_name(x));
   Tensor i = x.dim() ? at : reshape(at, {});
   if (x.dim()) {

@@ -642,9 +642,9 @@ Tensor bincount(const Tensor &x, const Tensor &weights, int64_t minlength) {
 Tensor histc(const Tensor &x, int64_t bins, const Scalar &min, const Scalar &max) {
   check_numbers("histc", {x});
   HD_CHECK(x.is_float(), not_implemented, "\"%s\" not implemented for '%s'",
-           x.dtype() == DType::Bool             ? "linspace_cpu"
-           : min.re == max.re && x.is_complex() ? "aminmax_cpu"
-                                                : "histogram_cpu",
+           x.dtype() == DType::Bool                          ? "linspace_cpu"
+           : min.re == max.re && x.is_complex() && x.numel() ? "aminmax_cpu"
+                                                             : "histogram_cpu",
            scalar_name(x));
   HD_CHECK(bins > 0, runtime, "torch.histogram(): bins must be > 0, but got %ld for dimension 0", long(bins));
   NoGrad no;

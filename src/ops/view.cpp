@@ -257,7 +257,7 @@ template <class F> Tensors all_gradients(const Backward &b, F shape) {
 } // namespace
 
 Tensors unbind(const Tensor &x, int64_t dim) {
-  HD_CHECK(x.dim(), runtime, "Dimension specified as %ld but tensor has no dimensions", long(dim));
+  HD_CHECK(x.dim(), index, "Dimension specified as %ld but tensor has no dimensions", long(dim));
   int64_t d = wrap_dim(dim, x.dim());
   Tensors r;
   Dims shape = without(x.shape(), d), strides = without(x.strides(), d);

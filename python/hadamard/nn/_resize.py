@@ -336,7 +336,7 @@ def pixel_shuffle(input, upscale_factor):
             f"but input.size(-3)={channels} is not divisible by {r * r}"
         )
     c = channels // (r * r)
-    x = input.reshape(-1, c, r, r, height, width).permute(0, 1, 4, 2, 5, 3)
+    x = input.reshape(math.prod(lead), c, r, r, height, width).permute(0, 1, 4, 2, 5, 3)
     return _C._named(x.reshape(*lead, c, height * r, width * r), "PixelShuffleBackward0")
 
 
@@ -351,7 +351,7 @@ def pixel_unshuffle(input, downscale_factor):
                 f"pixel_unshuffle expects {which} to be divisible by downscale_factor, but input.size({place})={size} "
                 f"is not divisible by {r}"
             )
-    x = input.reshape(-1, c, height // r, r, width // r, r).permute(0, 1, 3, 5, 2, 4)
+    x = input.reshape(math.prod(lead), c, height // r, r, width // r, r).permute(0, 1, 3, 5, 2, 4)
     return _C._named(x.reshape(*lead, c * r * r, height // r, width // r), "PixelUnshuffleBackward0")
 
 
