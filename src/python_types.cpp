@@ -185,6 +185,9 @@ PyObject *size_object(const Dims &d) {
   auto *type = size_type ? reinterpret_cast<PyTypeObject *>(size_type) : &PyTuple_Type;
   PyObject *t = type->tp_alloc(type, Py_ssize_t(d.size()));
   if (!t) return nullptr;
+#if PY_VERSION_HEX >= 0x030e0000
+  reinterpret_cast<PyTupleObject *>(t)->ob_hash = -1; // not known yet; only tuple's own constructors write that
+#endif
   for (size_t i = 0; i < d.size(); ++i) PyTuple_SET_ITEM(t, Py_ssize_t(i), PyLong_FromLongLong(d[i]));
   return t;
 }

@@ -17,14 +17,6 @@ NAMES = [path.stem for path in CASES]
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 
-@pytest.mark.parametrize("path", CASES, ids=NAMES)
-def test_import_as_torch(path):
-    """With `import hadamard as torch` in the place of `import torch`, and its modules in the place of torch's."""
-    source = re.sub(r"^import torch$", f"import {H.__name__} as torch", path.read_text(), flags=re.M)
-    source = re.sub(r"^(from|import) torch\b", rf"\1 {H.__name__}", source, flags=re.M)
-    exec(compile(source, path, "exec"), {"__name__": "__main__"})
-
-
 def run(command, folder):
     paths = os.pathsep.join(os.path.abspath(p) for p in os.environ.get("PYTHONPATH", "").split(os.pathsep) if p)
     done = subprocess.run(
@@ -37,6 +29,15 @@ def run(command, folder):
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+@pytest.mark.parametrize("path", CASES, ids=NAMES)
+def test_import_as_torch(path, tmp_path):
+    """With `import hadamard as torch` in the place of `import torch`, and its modules in the place of torch's."""
+    source = re.sub(r"^import torch$", f"import {H.__name__} as torch", path.read_text(), flags=re.M)
+    script = tmp_path / path.name
+    script.write_text(re.sub(r"^(from|import) torch\b", rf"\1 {H.__name__}", source, flags=re.M))
+    run([str(script)], tmp_path)
 
 
 @pytest.mark.skipif(not OURS, reason="about our own command")
