@@ -125,5 +125,7 @@ for i in range(20):
     assert os.waitpid(child, 0)[1] == 0, i
 """
     # The threads are in the middle of their work when the process ends: that must not abort it.
-    done = subprocess.run([sys.executable, "-W", "ignore::DeprecationWarning", "-c", program], capture_output=True, text=True, timeout=300)
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", program], capture_output=True, text=True, timeout=300
+    )
     assert done.returncode == 0 and not done.stderr, done.stderr
