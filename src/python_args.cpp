@@ -677,7 +677,7 @@ PyTypeObject *make_type(const char *name, bool descriptor) {
   PyType_Spec spec = {name, sizeof(OpObject), 0, flags, slots};
   return reinterpret_cast<PyTypeObject *>(checked(PyType_FromSpec(&spec)));
 }
-std::vector<OpObject *> made; // every one, as long as the process
+std::vector<OpObject *> made; // every one; held, since Python may replace a name that holds it
 PyObject *watcher = nullptr;
 PyObject *call_watched(PyObject *o, PyObject *const *args, size_t nf, PyObject *keywords) {
   Py_ssize_t n = PyVectorcall_NARGS(nf);
@@ -693,6 +693,7 @@ PyObject *make_op(PyTypeObject *type, Group *g) {
   o->group = g;
   o->doc = nullptr;
   made.push_back(o);
+  Py_INCREF(o);
   return reinterpret_cast<PyObject *>(o);
 }
 } // namespace

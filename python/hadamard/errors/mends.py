@@ -2,6 +2,7 @@
 
 import re
 import warnings
+from contextlib import nullcontext
 
 from .text import Arg, show
 
@@ -25,8 +26,10 @@ def run(code, args, replace="", by=""):
     for name in ("einsum", "tensordot", "bmm", "matmul", "cat", "stack", "dot", "broadcast_tensors"):
         names[name] = getattr(hadamard, name)
     try:
-        with hadamard.no_grad(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        # Entering catch_warnings makes Python forget what it has warned of: only for what may warn.
+        with hadamard.no_grad(), warnings.catch_warnings() if ".T" in code + by else nullcontext():
+            if ".T" in code + by:
+                warnings.simplefilter("ignore")
             for arg in args:
                 dtype = getattr(hadamard, arg.dtype) if arg.dtype else hadamard.float32
                 names[arg.name] = hadamard.empty(arg.shape, dtype=dtype, device="meta")
