@@ -260,11 +260,15 @@ def multi_dot(tensors, *, out=None):
 
 def vander(x, N=None):
     """The powers 0 … N - 1 of each element of x (…, n), along a new last dimension; N is n by default."""
-    if x.dim() < 1:
-        raise RuntimeError("linalg.vander: Expected at least 1D tensor")
+    if x.dtype in (H.bool, H.float16, H.bfloat16):
+        raise RuntimeError(
+            f"linalg.vander supports floating point, complex, and integer tensors, but got {scalar_name(x.dtype)}"
+        )
+    x = x.unsqueeze(-1) if x.dim() == 0 else x
+    x = x if x.is_floating_point() or x.is_complex() else x.long()
     n = x.shape[-1] if N is None else N
-    if n < 1:
-        raise RuntimeError(f"N must be greater than 1. Got {N}")
+    if n < 2:
+        raise RuntimeError("N must be greater than 1.")
     powers = [H.ones_like(x)]
     for _ in range(n - 1):
         powers.append(powers[-1] * x)

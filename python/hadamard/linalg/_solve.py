@@ -11,6 +11,7 @@ from ._support import (
     array_of,
     check_equation,
     check_float,
+    check_kernel,
     check_matrix,
     check_square,
     conj_transposed,
@@ -200,7 +201,7 @@ def solve_triangular(input, B, *, upper, left=True, unitriangular=False, out=Non
             f"type {scalar_name(B.dtype)} instead"
         )
     check_equation(name, A, B, left)
-    check_float(A, name)
+    check_kernel(A, "triangular_solve_cpu", empty=False)
     if left:
         return write(out, LinalgSolveTriangular.apply(A, B, upper, unitriangular))
     return write(out, LinalgSolveTriangular.apply(A.mT, B.mT, not upper, unitriangular).mT)

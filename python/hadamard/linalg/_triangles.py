@@ -280,7 +280,9 @@ def _lu_arrays(a):
 def lu(A, *, pivot=True, out=None):
     """P, L and U with P L U = A: a permutation, a lower triangle with ones on the diagonal, an upper triangle."""
     check_matrix(A, "linalg.lu")
-    check_float(A, "linalg.lu")
+    check_kernel(A, "lu_cpu")
+    if foreign(A):
+        return write(out, widened(lambda a: lu(a, pivot=pivot), A))
     if not pivot:
         raise RuntimeError("linalg.lu_factor: LU without pivoting is not implemented on the CPU")
     return write(out, _LU(*LinalgLu.apply(A)))
