@@ -71,6 +71,15 @@ CONVOLUTIONS = [
     ("conv2d", (2, 4, 6, 6), (6, 2, 3, 3), {"groups": 2, "padding": "same"}),
     ("conv3d", (1, 2, 4, 5, 4), (2, 2, 2, 2, 3), {"padding": 1}),
 ]
+TRANSPOSED = [
+    ("conv_transpose1d", (2, 3, 5), (3, 4, 3), {}),
+    ("conv_transpose1d", (2, 3, 5), (3, 4, 3), {"padding": 1, "dilation": 2}),
+    ("conv_transpose2d", (2, 3, 4, 3), (3, 2, 3, 2), {}),
+    ("conv_transpose2d", (1, 3, 4, 4), (3, 2, 3, 3), {"stride": 2, "padding": 1}),
+    ("conv_transpose2d", (2, 4, 4, 5), (4, 2, 3, 3), {"stride": (2, 3), "groups": 2, "output_padding": 1}),
+    ("conv_transpose2d", (1, 2, 3, 3), (2, 1, 2, 3), {"stride": 2, "dilation": 3, "output_padding": 2}),
+    ("conv_transpose3d", (1, 2, 3, 2, 3), (2, 2, 2, 3, 2), {"stride": 2}),
+]
 
 
 def ident(value):
@@ -198,8 +207,9 @@ def test_dtype_is_torchs(a):
 @pytest.mark.parametrize(
     "op, shapes, kwargs",
     [(op, shapes, {}) for op, *shapes in PRODUCTS + ELEMENTWISE]
-    + [(op, [x, w], kwargs) for op, x, w, kwargs in CONVOLUTIONS]
+    + [(op, [x, w], kwargs) for op, x, w, kwargs in CONVOLUTIONS + TRANSPOSED]
     + [("linear", [(5, 2, 3), (4, 3), (4,)], {}), ("conv2d", [(2, 3, 6, 7), (4, 3, 3, 2), (4,)], {})]
+    + [("conv_transpose2d", [(2, 3, 4, 3), (3, 4, 3, 2), (4,)], {"stride": 2})]
     + [("mse_loss", [(4, 2), (4, 2)], {})],
     ids=ident,
 )
@@ -292,7 +302,7 @@ def test_gradients_cost_what_they_cost():
 @pytest.mark.parametrize(
     "op, shapes, kwargs",
     [(op, shapes, {}) for op, *shapes in PRODUCTS + ELEMENTWISE]
-    + [(op, [x, w], kwargs) for op, x, w, kwargs in CONVOLUTIONS]
+    + [(op, [x, w], kwargs) for op, x, w, kwargs in CONVOLUTIONS + TRANSPOSED]
     + [("linear", [(2, 3), (4, 3), (4,)], {}), ("mse_loss", [(4, 2), (4, 2)], {}), ("l1_loss", [(4,), (4,)], {})]
     + [("tensordot", [(2, 3, 4), (4, 3, 5)], {"dims": ([1, 2], [1, 0])}), ("tensordot", [(2, 3), (3, 5)], {"dims": 1})],
     ids=ident,
@@ -556,6 +566,9 @@ PICTURES = {
     "ij,jk,kl->il (2,3) (3,4) (4,2)": (4, 0),
     "linear((8,5), (3,5), (3,))": (3, 0),
     "addmm((3,), (8,5), (5,3))": (4, 0),
+    "conv_transpose2d((1,3,4,4), (3,2,3,3), stride=2, padding=1)": (3, 0),
+    "conv_transpose1d((2,3,5), (3,4,3), groups=3)": (3, 0),
+    "conv_transpose3d((1,2,3,2,3), (2,2,2,3,2))": (3, 0),
 }
 
 
@@ -576,40 +589,47 @@ def test_pictures(text, wanted):
     for r in rectangles:
         assert 0 <= float(r.get("x", 0)) and float(r.get("x", 0)) + float(r.get("width")) <= right
         assert 0 <= float(r.get("y", 0)) and float(r.get("y", 0)) + float(r.get("height")) <= bottom
-    for letter in {i.letter for i in e.indices if e.alignment.kind != "convolution"}:
+    for letter in {i.letter for i in e.indices if e.alignment.kind not in ("convolution", "transposed")}:
         size = next(i.size for i in e.indices if i.letter == letter)
         assert f"{letter} = {size}" in words
 
 
-def test_formulas_of_convolutions():
+FORMULAS = [
+    "conv2d((1,4,7,7), (6,2,3,3), groups=2, stride=2, padding=1)",
+    "conv1d((2,3,8), (4,3,3), dilation=2)",
+    "conv_transpose2d((1,4,4,3), (4,2,3,3), groups=2, stride=2, padding=1)",
+    "conv_transpose1d((2,3,8), (3,4,3), dilation=2)",
+]
+
+
+@pytest.mark.parametrize("text", FORMULAS)
+def test_formulas_of_convolutions(text):
     """The line below the picture, computed as it stands."""
-    for text in ("conv2d((1,4,7,7), (6,2,3,3), groups=2, stride=2, padding=1)", "conv1d((2,3,8), (4,3,3), dilation=2)"):
-        e = H.explain(text)
-        words = ["".join(t.itertext()) for t in ElementTree.fromstring(e.svg()).iter() if t.tag.endswith("}text")]
-        left, right = next(w for w in words if w.startswith("result[")).split(" = Σ over ")
-        over, _, term = right.partition(" of ")
-        term = re.sub(r"(\w+)\[", r"at(\1)[", term.replace("·", "*").replace("−", "-"))
-        left = left.replace("·", "*").replace("result", "at(result)")
-        x, w = tensors([o.shape for o in e.operands])
-        names = {"input": x.numpy(), "weight": w.numpy(), "result": np.zeros(e.shape)}
+    e = H.explain(text)
+    words = ["".join(t.itertext()) for t in ElementTree.fromstring(e.svg()).iter() if t.tag.endswith("}text")]
+    formula = next(w for w in words if w.startswith("result["))
+    left, right = re.split(" = Σ over .* of | \\+= ", formula)
+    x, w = tensors([o.shape for o in e.operands])
+    result = np.zeros(e.shape)
 
-        class Padded:
-            """Zeros outside, as far as the padding goes."""
+    class Padded:
+        """Zeros outside."""
 
-            def __init__(self, array):
-                self.array = array
+        def __init__(self, array):
+            self.array = array
 
-            def __getitem__(self, key):
-                return self.array[key] if all(0 <= k < n for k, n in zip(key, self.array.shape, strict=True)) else 0.0
+        def __getitem__(self, key):
+            return self.array[key] if all(0 <= k < n for k, n in zip(key, self.array.shape, strict=True)) else 0.0
 
-        sizes = {i.letter: i.size for i in e.indices}
-        code = compile(term, "formula", "eval")
-        target = compile(left[left.index("[") + 1 : -1], "place", "eval")
-        for place in itertools.product(*(range(n) for n in sizes.values())):
-            at = {**dict(zip(sizes, place, strict=True)), **names, "at": Padded}
-            names["result"][eval(target, at)] += eval(code, at)
-        real = call(e.op)(x, w, **e.request.kwargs)
-        np.testing.assert_allclose(names["result"], real.numpy(), rtol=1e-12, err_msg=over)
+    sizes = {i.letter: i.size for i in e.indices}
+    term = compile(right.replace("·", "*"), "formula", "eval")
+    target = compile(left[left.index("[") + 1 : -1].replace("·", "*"), "place", "eval")
+    for place in itertools.product(*(range(n) for n in sizes.values())):
+        at = {**dict(zip(sizes, place, strict=True)), "input": Padded(x.numpy()), "weight": Padded(w.numpy())}
+        to = eval(target, at)
+        if all(0 <= k < n for k, n in zip(to, e.shape, strict=True)):  # a transposed one is cut off by its padding
+            result[to] += eval(term, at)
+    np.testing.assert_allclose(result, call(e.op)(x, w, **e.request.kwargs).numpy(), rtol=1e-12)
 
 
 def test_pictures_show_the_numbers():

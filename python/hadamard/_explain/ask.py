@@ -48,6 +48,7 @@ ELEMENTWISE = (
     *LOSSES,
 )
 CONVOLUTIONS = ("conv1d", "conv2d", "conv3d")
+TRANSPOSED = ("conv_transpose1d", "conv_transpose2d", "conv_transpose3d")
 ADDED = ("addmv", "addmm", "baddbmm")  # a product that is added to their first argument
 PRODUCTS = ("dot", "vdot", "inner", "outer", "mv", "mm", "bmm", "matmul", "linear", "einsum", "tensordot", *ADDED)
 NAMES = {
@@ -55,7 +56,7 @@ NAMES = {
     "addmv": ("mat", "vec", "input"),
     "addmm": ("mat1", "mat2", "input"),
     "baddbmm": ("batch1", "batch2", "input"),
-    **dict.fromkeys(CONVOLUTIONS, ("input", "weight", "bias")),
+    **dict.fromkeys(CONVOLUTIONS + TRANSPOSED, ("input", "weight", "bias")),
     **dict.fromkeys(LOSSES, ("input", "target")),
 }
 DTYPES = {
@@ -172,14 +173,14 @@ _USAGE = """explain() is asked as
 
 def _known(name) -> bool:
     name = SAME.get(name, name)
-    return name in ELEMENTWISE or name in PRODUCTS or name in CONVOLUTIONS
+    return name in (*ELEMENTWISE, *PRODUCTS, *CONVOLUTIONS, *TRANSPOSED)
 
 
 def _named(name, args, kwargs, equation="") -> Request:
     name = SAME.get(name, name)
     if not _known(name):
         raise ValueError(
-            f"explain() knows no product {name!r}: try *, @, {', '.join(PRODUCTS)}, {', '.join(CONVOLUTIONS)}"
+            f"explain() knows no product {name!r}: try *, @, {', '.join((*PRODUCTS, *CONVOLUTIONS, *TRANSPOSED))}"
         )
     if name == "einsum" and not equation:
         if args and isinstance(args[0], str):
@@ -188,8 +189,11 @@ def _named(name, args, kwargs, equation="") -> Request:
     kwargs = dict(kwargs)
     if name == "tensordot" and len(args) > 2:
         args, kwargs["dims"] = args[:2], args[2]
-    if name in CONVOLUTIONS:
-        for key, value in zip(("stride", "padding", "dilation", "groups"), args[3:], strict=False):
+    if name in CONVOLUTIONS + TRANSPOSED:
+        order = ("stride", "padding", "dilation", "groups")
+        if name in TRANSPOSED:
+            order = ("stride", "padding", "output_padding", "groups", "dilation")
+        for key, value in zip(order, args[3:], strict=False):
             kwargs[key] = value
         args = [x for x in (*args[:3], kwargs.pop("bias", None)) if x is not None]
     if name == "linear":

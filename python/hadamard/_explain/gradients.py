@@ -7,6 +7,7 @@ import hadamard as H
 from . import ask, indices
 
 _C = H._C
+_WINDOWS = ask.CONVOLUTIONS + ask.TRANSPOSED
 
 
 @dataclass
@@ -67,7 +68,7 @@ def _plan(e, call, at, gradient):
 def _question(e, at):
     """The product in the gradient by one operand, as explain() is asked for it."""
     others = [o for i, o in enumerate(e.operands) if i != at and o.number is None][:1]
-    if len(e.operands) != 2 and not ask.has_addend(e.request) or not others or e.alignment.kind == "convolution":
+    if len(e.operands) != 2 and not ask.has_addend(e.request) or not others or e.op in _WINDOWS:
         return ()
     g, (other,) = ask.Operand("g", e.shape, e.dtype), others
     if e.alignment.kind == "elementwise":
@@ -86,6 +87,8 @@ def _code(e, at):
         return _elementwise(e, at)
     if e.alignment.kind == "convolution":
         return _convolution(e, at)
+    if e.alignment.kind == "transposed":
+        return _transposed(e, at)
     return _product(e, at)
 
 
@@ -202,45 +205,69 @@ def _simple(e, at, other):
     return None
 
 
+def said(**given) -> str:
+    """The arguments of a convolution that are not the usual ones, as code."""
+    usual = {"padding": 0, "output_padding": 0}
+    return "".join(
+        f", {key}={value[0] if len(set(value)) == 1 else tuple(value)}"
+        for key, value in given.items()
+        if any(v != usual.get(key, 1) for v in value)
+    )
+
+
+def _cut(have, want):
+    """A step that left a rest makes places too many."""
+    return "" if tuple(have) == tuple(want) else "[:, :, " + ", ".join(f":{k}" for k in want) + "]"
+
+
 def _convolution(e, at):
     x, w = e.operands[:2]
-    dims = int(e.op[4])
+    dims = indices.dims_of(e.op)
     if len(x.shape) != dims + 2 or e.dtype.is_complex:
         return None
     try:
         stride, padding, dilation, groups = indices.geometry(e.request)
     except indices.Clash:
         return None
-    show = lambda t: str(t[0] if len(set(t)) == 1 else tuple(t))  # noqa: E731
     if at == 2:
         return f"g.sum({(0, *range(2, dims + 2))})"
-    given = []
     if at == 0:
         rest = [
             (n + 2 * p - d * (k - 1) - 1) % s
             for n, p, d, k, s in zip(x.shape[2:], padding, dilation, w.shape[2:], stride, strict=True)
         ]
-        for key, value, usual in (
-            ("stride", stride, 1),
-            ("padding", padding, 0),
-            ("output_padding", rest, 0),
-            ("groups", (groups,), 1),
-            ("dilation", dilation, 1),
-        ):
-            if any(v != usual for v in value):
-                given.append(f"{key}={show(value)}")
-        return f"F.conv_transpose{dims}d({', '.join(['g', w.name, *given])})"
+        given = said(stride=stride, padding=padding, output_padding=rest, groups=(groups,), dilation=dilation)
+        return f"F.conv_transpose{dims}d(g, {w.name}{given})"
     a, g = (x.name, "g") if groups == 1 else ("a", "b")
-    for key, value, usual in (("stride", dilation, 1), ("padding", padding, 0), ("dilation", stride, 1)):
-        if any(v != usual for v in value):
-            given.append(f"{key}={show(value)}")
-    code = f"F.{e.op}({', '.join([f'{a}.transpose(0, 1)', f'{g}.transpose(0, 1)', *given])}).transpose(0, 1)"
+    given = said(stride=dilation, padding=padding, dilation=stride)
+    code = f"F.{e.op}({a}.transpose(0, 1), {g}.transpose(0, 1){given}).transpose(0, 1)"
     grown = [
         (n + 2 * p - s * (o - 1) - 1) // d + 1
         for n, p, s, o, d in zip(x.shape[2:], padding, stride, e.shape[2:], dilation, strict=True)
     ]
-    if tuple(grown) != tuple(w.shape[2:]):
-        code += "[:, :, " + ", ".join(f":{k}" for k in w.shape[2:]) + "]"
+    code += _cut(grown, w.shape[2:])
+    if groups != 1:
+        code = f"torch.cat([{code} for a, b in zip({x.name}.chunk({groups}, 1), g.chunk({groups}, 1))])"
+    return code
+
+
+def _transposed(e, at):
+    x, w = e.operands[:2]
+    dims = indices.dims_of(e.op)
+    if len(x.shape) != dims + 2 or e.dtype.is_complex:
+        return None
+    stride, padding, dilation, groups = indices.geometry(e.request)
+    if at == 2:
+        return f"g.sum({(0, *range(2, dims + 2))})"
+    seen = list(zip(e.shape[2:], padding, dilation, w.shape[2:], stride, x.shape[2:], strict=True))
+    if at == 0:
+        places = [(n + 2 * p - d * (k - 1) - 1) // s + 1 for n, p, d, k, s, _ in seen]
+        given = said(stride=stride, padding=padding, dilation=dilation, groups=(groups,))
+        return f"F.conv{dims}d(g, {w.name}{given}){_cut(places, x.shape[2:])}"
+    a, g = (x.name, "g") if groups == 1 else ("a", "b")
+    given = said(stride=dilation, padding=padding, dilation=stride)
+    code = f"F.conv{dims}d({g}.transpose(0, 1), {a}.transpose(0, 1){given}).transpose(0, 1)"
+    code += _cut([(n + 2 * p - s * (o - 1) - 1) // d + 1 for n, p, d, _, s, o in seen], w.shape[2:])
     if groups != 1:
         code = f"torch.cat([{code} for a, b in zip({x.name}.chunk({groups}, 1), g.chunk({groups}, 1))])"
     return code

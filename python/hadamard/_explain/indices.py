@@ -11,13 +11,15 @@ _BATCH = "nhlmopqrstuvwxyz"  # neither the names of operands nor i, j, k
 @dataclass
 class Index:
     """One index: role is batch, row, column, summed or averaged; states name what each operand does along it: "along",
-    "repeated" (size 1 or missing, read again and again), "absent", or "window" (slides, as in a convolution)."""
+    "repeated" (size 1 or missing, read again and again), "absent", or "window" (slides, as in a convolution). What is
+    spread is summed where windows of the result overlap, as in a transposed convolution."""
 
     letter: str
     size: int
     role: str
     states: tuple
     kept: bool
+    spread: bool = False
 
     def repeats(self) -> list:
         """Positions of the operands that repeat along it."""
@@ -30,7 +32,7 @@ class Alignment:
 
     indices: list
     result: str
-    kind: str  # "elementwise", "product", "convolution"
+    kind: str  # "elementwise", "product", "convolution", "transposed"
     equation: str  # as einsum spells it
 
 
@@ -45,6 +47,8 @@ def align(request) -> Alignment | None:
         return _elementwise(request)
     if op in ask.CONVOLUTIONS:
         return _convolution(request)
+    if op in ask.TRANSPOSED:
+        return _transposed(request)
     if op not in ask.PRODUCTS:
         return None
     shapes = [x.shape for x in operands]
@@ -209,6 +213,11 @@ def _elementwise(request):
     return Alignment(indices, "" if reduced else letters, "elementwise", text)
 
 
+def dims_of(op) -> int:
+    """2 of conv2d and of conv_transpose2d."""
+    return int(op[-2])
+
+
 def numbers(value, dims) -> tuple:
     """stride=2 or stride=(2, 1) as one number for each dimension."""
     value = tuple(value) if isinstance(value, (tuple, list)) else (value,) * dims
@@ -217,7 +226,7 @@ def numbers(value, dims) -> tuple:
 
 def geometry(request):
     """stride, padding, dilation as tuples, and groups, of a convolution; Clash where they make no sense."""
-    dims = int(request.op[4])
+    dims = dims_of(request.op)
     kwargs = request.kwargs
     kernel = request.operands[1].shape[2:]
     stride, dilation = numbers(kwargs.get("stride", 1), dims), numbers(kwargs.get("dilation", 1), dims)
@@ -233,7 +242,7 @@ def geometry(request):
 
 
 def _convolution(request):
-    dims = int(request.op[4])
+    dims = dims_of(request.op)
     x, w = request.operands[:2]
     if len(w.shape) != dims + 2 or len(x.shape) not in (dims + 1, dims + 2):
         raise Clash
@@ -264,3 +273,34 @@ def _convolution(request):
     result = ("n" if batched else "") + g + "o" + places
     seen = ("n" if batched else "") + g + "c" + "".join(a + b for a, b in zip(places, taps, strict=True))
     return Alignment(indices, result, "convolution", f"{seen},{w.labels}->{result}")
+
+
+def _transposed(request):
+    """Every number of the input, times the kernel, is added to a window of the result."""
+    dims = dims_of(request.op)
+    x, w = request.operands[:2]
+    if len(w.shape) != dims + 2 or len(x.shape) not in (dims + 1, dims + 2):
+        raise Clash
+    batched = len(x.shape) == dims + 2
+    groups = request.kwargs.get("groups", 1)
+    if x.shape[-dims - 1] != w.shape[0] or w.shape[0] % groups:
+        raise Clash
+    places, taps = "zyx"[-dims:], "qrs"[-dims:]
+    bias = ["absent"] * (len(request.operands) - 2)
+    indices = [Index("n", x.shape[0], "column", ("along", "absent", *bias), True)] if batched else []
+    if groups > 1:
+        indices.append(Index("g", groups, "batch", ("along", "along", *bias), True))
+    indices.append(Index("o", w.shape[1], "row", ("absent", "along", *["along" for _ in bias]), True))
+    indices.append(Index("c", w.shape[0] // groups, "summed", ("along", "along", *bias), False))
+    for letters, sizes, states in (
+        (places, x.shape[-dims:], ("along", "absent")),
+        (taps, w.shape[2:], ("absent", "along")),
+    ):
+        for c, n in zip(letters, sizes, strict=True):
+            indices.append(Index(c, n, "summed", (*states, *bias), False, spread=True))
+    g = "g" if groups > 1 else ""
+    x.labels = ("n" if batched else "") + g + "c" + places
+    w.labels = g + "co" + taps
+    result = ("n" if batched else "") + g + "o"
+    seen = result + "".join(a + b for a, b in zip(places, taps, strict=True))
+    return Alignment(indices, result, "transposed", f"{x.labels},{w.labels}->{seen}")

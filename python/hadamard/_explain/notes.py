@@ -172,7 +172,7 @@ def wrapped(call, y, operands):
 
 def _overflow(e):
     name = str(e.dtype).rpartition(".")[2]
-    if name not in _BITS or e.op not in ("mul", "add", "sub", *ask.PRODUCTS, *ask.CONVOLUTIONS):
+    if name not in _BITS or e.op not in ("mul", "add", "sub", *ask.PRODUCTS, *ask.CONVOLUTIONS, *ask.TRANSPOSED):
         return []
     if any(x.number is not None for x in e.operands):
         return []

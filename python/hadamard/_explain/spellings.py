@@ -1,6 +1,6 @@
 """The same product in other words: torch, NumPy, einsum. Every one of them is run by the tests."""
 
-from . import ask, indices
+from . import ask, gradients, indices
 
 _NUMPY = {
     "mul": "multiply",
@@ -27,6 +27,8 @@ def of(e) -> dict:
         said = _elementwise(e)
     elif e.alignment.kind == "convolution":
         said = _convolution(e)
+    elif e.alignment.kind == "transposed":
+        said = _transposed(e)
     else:
         said = _product(e)
     return {key: value for key, value in said.items() if value}
@@ -144,7 +146,7 @@ def _as_matmul(e):
 
 def _convolution(e):
     x, w = e.operands[:2]
-    dims = int(e.op[4])
+    dims = indices.dims_of(e.op)
     kwargs = "".join(f", {k}={v!r}" for k, v in e.request.kwargs.items())
     names = _names(e)
     torch = [f"F.{e.op}({', '.join(names)}{kwargs})"]
@@ -166,4 +168,35 @@ def _convolution(e):
     axes, kernel = tuple(range(2, dims + 2)), tuple(w.shape[2:])
     view = f"np.lib.stride_tricks.sliding_window_view({array}, {kernel}, {axes})"
     said["numpy"] = [f'np.einsum("{equation}", {view}{steps}, {w.name})']
+    return said
+
+
+def _transposed(e):
+    """Spread and added up; with a stride of 1 also a convolution with the kernel turned around."""
+    x, w = e.operands[:2]
+    dims = indices.dims_of(e.op)
+    kwargs = "".join(f", {k}={v!r}" for k, v in e.request.kwargs.items())
+    names = _names(e)
+    said = {"torch": [f"F.{e.op}({', '.join(names)}{kwargs})"], "numpy": [], "einsum": []}
+    stride, padding, dilation, groups = indices.geometry(e.request)
+    if groups != 1 or len(x.shape) != dims + 2 or len(names) > 2:
+        return said
+    kernel = tuple(w.shape[2:])
+    around = [d * (k - 1) - p for d, k, p in zip(dilation, kernel, padding, strict=True)]
+    extra = indices.numbers(e.request.kwargs.get("output_padding", 0), dims)
+    if set(stride) == {1} and min(around) >= 0 and not any(extra):
+        axes = tuple(range(2, dims + 2))
+        flipped = f"{w.name}.flip({', '.join(map(str, axes))}).transpose(0, 1)"
+        given = gradients.said(padding=around, dilation=dilation)
+        said["torch"].append(f"F.conv{dims}d({x.name}, {flipped}{given})")
+        if set(dilation) == {1}:
+            places, taps = "zyx"[-dims:], "qrs"[-dims:]
+            array = f"np.pad({x.name}, ((0, 0), (0, 0), {', '.join(f'({p}, {p})' for p in around)}))"
+            view = f"np.lib.stride_tricks.sliding_window_view({array}, {kernel}, {axes})"
+            turned = f"{w.name}[:, :{', ::-1' * dims}]"
+            said["numpy"] = [f'np.einsum("nc{places}{taps},co{taps}->no{places}", {view}, {turned})']
+    if dims == 2 and all(x < s for x, s in zip(extra, stride, strict=True)):
+        given = gradients.said(dilation=dilation, padding=padding, stride=stride)
+        windows = f'torch.einsum("ncyx,cors->norsyx", {x.name}, {w.name}).flatten(1, 3).flatten(2)'
+        said["einsum"] = [f"F.fold({windows}, {tuple(e.shape[2:])}, {kernel}{given})"]
     return said

@@ -4,7 +4,7 @@ from html import escape
 
 from . import indices
 from .ask import has_addend
-from .text import heading, show
+from .text import heading, show, window_at
 
 INK, PALE, LINE = "#1f2933", "#52606d", "#9aa5b1"
 ROLE = {"batch": "#2563eb", "row": "#15803d", "column": "#a21caf", "summed": "#c2410c", "averaged": "#c2410c"}
@@ -299,23 +299,23 @@ def _formula(e):
     def place(name, letters):
         return f"{name}[{', '.join(letters)}]" if letters else name
 
+    if e.alignment.kind == "transposed":
+        dims = indices.dims_of(e.op)
+        places, taps = "zyx"[-dims:], "qrs"[-dims:]
+        sizes = {i.letter: i.size for i in e.indices}
+        grouped = "g" in sizes
+        out, channel = (f"{sizes['o']}·g + o", f"{sizes['c']}·g + c") if grouped else ("o", "c")
+        batch = ["n"] if "n" in result else []
+        left = place("result", [*batch, out, *(window_at(e, d) for d in range(dims))])
+        right = f"{place(names[0], [*batch, channel, *places])} · {place(names[1], [channel, 'o', *taps])}"
+        return f"{left} += {right}"
     if e.alignment.kind == "convolution":
-        taps = "qrs"[-int(e.op[4]) :]
+        taps = "qrs"[-indices.dims_of(e.op) :]
         sizes = {i.letter: i.size for i in e.indices}
         grouped = "g" in sizes
         out, channel = (f"{sizes['o']}·g + o", f"{sizes['c']}·g + c") if grouped else ("o", "c")
         left = place("result", [out if c == "o" else c for c in result if c != "g"])
-        stride, padding, dilation, _ = indices.geometry(e.request)
-        at = []
-        for d, (p, t) in enumerate(zip("zyx"[-len(taps) :], taps, strict=True)):
-            words = (
-                (f"{stride[d]}·" if stride[d] != 1 else "")
-                + p
-                + " + "
-                + (f"{dilation[d]}·" if dilation[d] != 1 else "")
-                + t
-            )
-            at.append(words + (f" - {padding[d]}" if padding[d] else ""))
+        at = [window_at(e, d) for d in range(len(taps))]
         batch = ["n"] if "n" in result else []
         right = f"{place(names[0], [*batch, channel, *at])} · {place(names[1], [out, 'c', *taps])}"
         return f"{left} = Σ over c, {', '.join(taps)} of {right}"
@@ -350,7 +350,7 @@ def _signs(e, count):
     from .ask import SYMBOL_OF
 
     symbol = SYMBOL_OF.get(
-        e.op, "∗" if e.alignment.kind == "convolution" else "·" if e.alignment.kind == "product" else ","
+        e.op, "∗" if e.alignment.kind in ("convolution", "transposed") else "·" if e.alignment.kind == "product" else ","
     )
     signs = [symbol] * (count - 2) + ["="]
     if has_addend(e.request):
@@ -360,12 +360,11 @@ def _signs(e, count):
 
 def _convolution(e):
     """The input with its padding, a window on it, the kernel, and the result."""
-    dims = int(e.op[4])
+    dims = indices.dims_of(e.op)
     x, w = e.operands[:2]
     stride, padding, dilation, _ = indices.geometry(e.request)
     roles = {i.letter: ROLE[i.role] for i in e.indices}
     places, taps = "zyx"[-dims:], "qrs"[-dims:]
-    kept = [i for i in e.indices if i.kept]
     sizes = {i.letter: i.size for i in e.indices}
     batch = "n" if "n" in sizes and sizes["n"] > 1 else ""
     seen = {"H": x.shape[-2] if dims > 1 else 1, "W": x.shape[-1], "D": x.shape[-3] if dims > 2 else 1}
@@ -406,7 +405,54 @@ def _convolution(e):
     y.marked = lambda at: all(chosen[c] == n for c, n in at.items() if c)
     y.cell = 22
     y.note = show(e.shape)
-    del kept
+    return [given, kernel, y]
+
+
+def _transposed(e):
+    """One number of the input, the kernel, and the window of the result that they are added to."""
+    dims = indices.dims_of(e.op)
+    x, w = e.operands[:2]
+    stride, padding, dilation, _ = indices.geometry(e.request)
+    roles = {i.letter: ROLE[i.role] for i in e.indices}
+    places, taps = "zyx"[-dims:], "qrs"[-dims:]
+    sizes = {i.letter: i.size for i in e.indices}
+    batch = "n" if "n" in sizes and sizes["n"] > 1 else ""
+    chosen = {
+        c: 1 if n > 1 and s + d * (k - 1) - p < 7 else 0
+        for c, n, s, d, k, p in zip(places, x.shape[-dims:], stride, dilation, w.shape[2:], padding, strict=True)
+    }
+    given = Block(
+        x.name, places[-2] if dims > 1 else "", "x", batch + "c" + (places[0] if dims > 2 else ""), sizes, roles
+    )
+    given.row_places, given.column_places = _axis(sizes.get(given.rows, 1), 9), _axis(sizes["x"], 9)
+    given.marked = lambda at: all(chosen[c] == n for c, n in at.items() if c)
+    given.note = show(x.shape)
+    kernel = Block(
+        w.name, taps[-2] if dims > 1 else "", taps[-1], "c" + "o" + (taps[0] if dims > 2 else ""), sizes, roles
+    )
+    kernel.marked = lambda at: True
+    kernel.note = show(w.shape)
+    made = dict(zip("DHW"[-dims:], e.shape[-dims:], strict=True))
+    y = Block("result", "H" if dims > 1 else "", "W", batch + "o" + ("D" if dims > 2 else ""), {**sizes, **made},
+              {**roles, **dict.fromkeys("DHW", PALE)})  # fmt: skip
+
+    def axis(n, p):
+        inside = _axis(n, 9)
+        return [*range(-p, 0), *inside, *range(n, n + p)] if p <= 2 else inside
+
+    window = {}
+    for d, (c, letter) in enumerate(zip(places, "DHW"[-dims:], strict=True)):
+        first = chosen[c] * stride[d] - padding[d]
+        window[letter] = {first + dilation[d] * t for t in range(w.shape[d + 2])}
+    y.column_places = axis(made["W"], padding[-1])
+    if dims > 1:
+        y.row_places = axis(made["H"], padding[-2])
+    y.marked = lambda at: all(n in window[c] for c, n in at.items() if c)
+    y.outside = lambda at: any(not 0 <= n < made[c] for c, n in at.items() if c)
+    cut = padding[0] if len(set(padding)) == 1 else padding
+    y.note = show(e.shape) + (f", and {cut} around that is cut off" if any(padding) else "")
+    for block in (given, kernel, y):
+        block.cell = 22
     return [given, kernel, y]
 
 
@@ -428,7 +474,7 @@ def picture(e) -> str:
     """The SVG. What has no alignment (an error, several products) gets its words alone."""
     if not e.fits or e.alignment is None or e.shape is None or any(i.size == 0 for i in e.indices):
         return _words(e)
-    blocks = _convolution(e) if e.alignment.kind == "convolution" else _blocks(e)
+    blocks = {"convolution": _convolution, "transposed": _transposed}.get(e.alignment.kind, _blocks)(e)
     signs = _signs(e, len(blocks))
     title = f"{heading(e)}  →  {show(e.shape) if e.shape else 'a number'} {str(e.dtype)[6:]}"
     high = max(b.height() for b in blocks)
@@ -476,6 +522,8 @@ def _legend(e, x, y):
         x += 156
     out.append(f"<rect x='{x}' y='{y - 10}' width='12' height='12' fill='{MARK}' stroke='{LINE}'/>")
     words = "one number of the result, and what makes it"
+    if e.alignment.kind == "transposed":
+        words = "one number of the input, and the window that it adds to"
     out.append(text(x + 18, y, words, 12, PALE, "start"))
     return out, x + 18 + 7 * len(words)
 

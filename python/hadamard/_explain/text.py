@@ -173,7 +173,7 @@ def _table(e, pen):
     """Operands in rows, indices in columns, and below each index what it is."""
     names = [x.name if x.number is None else repr(x.number) for x in e.operands]
     rows = [[cell(e, at, i) for i in e.indices] for at in range(len(names))]
-    result = [str(i.size) if i.kept else "Σ" for i in e.indices]
+    result = [str(i.size) if i.kept else "⌄" if i.spread else "Σ" for i in e.indices]
     letters = [i.letter for i in e.indices]
     if not letters:
         return ["  every operand is one number"]
@@ -233,7 +233,7 @@ def legend(e, index, pen=None) -> str:
     if repeated:
         verb = "is" if len(repeated) == 1 else "are"
         again = f"{' and '.join(repeated)} {verb} {pen.role('repeated', 'repeated')} {index.size} times"
-    if e.alignment.kind == "convolution":
+    if e.alignment.kind in ("convolution", "transposed"):
         return _slides(e, index, word)
     if e.alignment.kind == "elementwise":
         if index.kept:
@@ -253,20 +253,21 @@ def legend(e, index, pen=None) -> str:
 
 
 def _slides(e, index, word):
-    from .indices import geometry
+    from .indices import dims_of, geometry
 
-    dims = int(e.op[4])
-    stride, padding, dilation, _ = geometry(e.request)
+    dims = dims_of(e.op)
+    stride = geometry(e.request)[0]
     places, taps = "zyx"[-dims:], "qrs"[-dims:]
     if index.letter in places:
         d = places.index(index.letter)
         step = f" by {stride[d]}" if stride[d] != 1 else ""
-        return f"{word}: places of the window in the input, moved{step}"
+        if index.spread:
+            return f"{word}: places of the input, each with its window of the result, moved{step or ' by 1'}"
+        return f"{word}: places of the window in the input{step and ', moved' + step}"
     if index.letter in taps:
-        d = taps.index(index.letter)
-        at = (f"{stride[d]}·" if stride[d] != 1 else "") + places[d]
-        at += " + " + (f"{dilation[d]}·" if dilation[d] != 1 else "") + index.letter
-        at += f" - {padding[d]}" if padding[d] else ""
+        at = window_at(e, taps.index(index.letter))
+        if index.spread:
+            return f"{word} where windows overlap: added to the result at {at}"
         return f"{word}: inside the window, the input is read at {at}"
     return {
         "n": f"{word}: images, which share the weight",
@@ -274,6 +275,17 @@ def _slides(e, index, word):
         "o": f"{word}: channels of the result, a kernel for each",
         "c": f"{word}: channels of the input",
     }[index.letter]
+
+
+def window_at(e, d) -> str:
+    """2·x + s - 1: where the window of one place reads the input or, transposed, adds to the result."""
+    from .indices import dims_of, geometry
+
+    dims = dims_of(e.op)
+    stride, padding, dilation, _ = geometry(e.request)
+    at = (f"{stride[d]}·" if stride[d] != 1 else "") + "zyx"[-dims:][d]
+    at += " + " + (f"{dilation[d]}·" if dilation[d] != 1 else "") + "qrs"[-dims:][d]
+    return at + (f" - {padding[d]}" if padding[d] else "")
 
 
 # ---- facts
