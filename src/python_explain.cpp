@@ -67,11 +67,13 @@ const char *const comparisons[] = {"__lt__", "__le__", "__eq__", "__ne__", "__gt
 binaryfunc plain[operator_count];
 richcmpfunc plain_compare;
 PyObject *watcher = nullptr;
+PyObject *originals = nullptr; // {"__mul__": Tensor's own method}: these keep the functions that the slots had
 
-// hook(Tensor.__mul__, a, b): the methods of Tensor keep the functions that the slots had.
+// hook(Tensor.__mul__, a, b)
 PyObject *ask(const char *method, PyObject *a, PyObject *b) {
-  Object hook = Object::share(watcher), op(PyObject_GetAttrString(reinterpret_cast<PyObject *>(tensor_type), method));
-  return op ? without_frames(PyObject_CallFunctionObjArgs(hook.get(), op.get(), a, b, nullptr)) : nullptr;
+  Object hook = Object::share(watcher);
+  PyObject *op = PyDict_GetItemString(originals, method);
+  return op ? without_frames(PyObject_CallFunctionObjArgs(hook.get(), op, a, b, nullptr)) : nullptr;
 }
 template <size_t i> PyObject *watched(PyObject *a, PyObject *b) {
   constexpr Operator x = operators[i];
@@ -83,15 +85,50 @@ template <size_t... i> constexpr std::array<binaryfunc, operator_count> all_watc
   return {watched<i>...};
 }
 
+// a.__mul__(b), once there was someone to watch it: the hook, or the method itself.
+constexpr size_t method_count = 2 * operator_count + std::size(comparisons);
+constexpr const char *name_of_method(size_t i) {
+  return i < operator_count       ? operators[i].left
+         : i < 2 * operator_count ? operators[i - operator_count].right
+                                  : comparisons[i - 2 * operator_count];
+}
+template <size_t i> PyObject *called(PyObject *a, PyObject *b) {
+  constexpr const char *name = name_of_method(i);
+  if (watcher) return ask(name, a, b);
+  return PyObject_CallFunctionObjArgs(PyDict_GetItemString(originals, name), a, b, nullptr);
+}
+template <size_t... i> constexpr std::array<PyMethodDef, method_count> all_called(std::index_sequence<i...>) {
+  return {PyMethodDef{name_of_method(i), called<i>, METH_O, nullptr}...};
+}
+std::array<PyMethodDef, method_count> methods = all_called(std::make_index_sequence<method_count>());
+bool is_called(PyObject *op) {
+  if (Py_TYPE(op) != &PyMethodDescr_Type) return false;
+  const PyMethodDef *m = reinterpret_cast<PyMethodDescrObject *>(op)->d_method;
+  return m >= methods.data() && m < methods.data() + method_count;
+}
+
+// A type that has none of its own, of the two methods behind a slot.
+bool inherits(PyTypeObject *type, const char *name) {
+  if (!name) return true;
+  Object own(PyObject_GetAttrString(reinterpret_cast<PyObject *>(type), name));
+  Object ours(PyObject_GetAttrString(reinterpret_cast<PyObject *>(tensor_type), name));
+  PyErr_Clear();
+  return own && own.get() == ours.get();
+}
 void set_slots(PyTypeObject *type, bool on) {
   static constexpr auto seen = all_watched(std::make_index_sequence<operator_count>());
   PyNumberMethods &numbers = reinterpret_cast<PyHeapTypeObject *>(type)->as_number;
   for (size_t i = 0; i < operator_count; ++i) {
     binaryfunc &f = numbers.*operators[i].slot;
-    if (f == (on ? plain[i] : seen[i])) f = on ? seen[i] : plain[i];
+    // Neither: Python's look-up by name, which it also gives to a class that was made after _watch_methods().
+    if (f == plain[i] || f == seen[i] || (inherits(type, operators[i].left) && inherits(type, operators[i].right)))
+      f = on ? seen[i] : plain[i];
   }
-  if (type->tp_richcompare == (on ? plain_compare : watched_compare))
-    type->tp_richcompare = on ? watched_compare : plain_compare;
+  richcmpfunc &compare = type->tp_richcompare;
+  bool ours = compare == plain_compare || compare == watched_compare;
+  for (size_t i = 0; !ours && i < std::size(comparisons) && inherits(type, comparisons[i]); ++i)
+    ours = i + 1 == std::size(comparisons);
+  if (ours) compare = on ? watched_compare : plain_compare;
   Object below(checked(PyObject_CallMethod(reinterpret_cast<PyObject *>(type), "__subclasses__", nullptr)));
   for (Py_ssize_t i = 0; i < PyList_GET_SIZE(below.get()); ++i)
     set_slots(reinterpret_cast<PyTypeObject *>(PyList_GET_ITEM(below.get(), i)), on);
@@ -102,7 +139,13 @@ void set_slots(PyTypeObject *type, bool on) {
 PyObject *watch(PyObject *, PyObject *hook) {
   return guarded([&]() -> PyObject * {
     bool on = hook != Py_None;
-    if (on && !watcher) {
+    if (on && !originals) {
+      originals = checked(PyDict_New());
+      for (size_t i = 0; i < method_count; ++i)
+        if (const char *name = name_of_method(i)) {
+          Object method(checked(PyObject_GetAttrString(reinterpret_cast<PyObject *>(tensor_type), name)));
+          if (PyDict_SetItemString(originals, name, method.get()) < 0) throw PythonError{};
+        }
       for (size_t i = 0; i < operator_count; ++i)
         plain[i] = reinterpret_cast<PyHeapTypeObject *>(tensor_type)->as_number.*operators[i].slot;
       plain_compare = tensor_type->tp_richcompare;
@@ -114,17 +157,35 @@ PyObject *watch(PyObject *, PyObject *hook) {
     return before.take();
   });
 }
+// _watch_methods(): from now on the hook is asked for a.__mul__(b) as well. Once only, after a hook was set: every
+// change to a type empties Python's caches for it. In the dictionary, since Python would take setattr() for new
+// operators.
+PyObject *watch_methods(PyObject *, PyObject *) {
+  return guarded([&]() -> PyObject * {
+    for (PyMethodDef &m : methods)
+      if (m.ml_name) {
+        Object method(checked(PyDescr_NewMethod(tensor_type, &m)));
+        if (PyDict_SetItemString(tensor_type->tp_dict, m.ml_name, method.get()) < 0) throw PythonError{};
+      }
+    PyType_Modified(tensor_type);
+    Py_RETURN_NONE;
+  });
+}
 // _unwatched(op, *args, **kwargs): the op itself.
 PyObject *unwatched(PyObject *, PyObject *const *args, Py_ssize_t n, PyObject *keywords) {
   if (n < 1) {
     PyErr_SetString(PyExc_TypeError, "_unwatched() needs an op");
     return nullptr;
   }
-  return call_unwatched(args[0], args + 1, n - 1, keywords);
+  PyObject *op = args[0];
+  if (is_called(op))
+    op = PyDict_GetItemString(originals, reinterpret_cast<PyMethodDescrObject *>(op)->d_method->ml_name);
+  return call_unwatched(op, args + 1, n - 1, keywords);
 }
 
 PyMethodDef functions[] = {{"_record_plans", record_plans, METH_VARARGS, nullptr},
                            {"_watch", watch, METH_O, nullptr},
+                           {"_watch_methods", watch_methods, METH_NOARGS, nullptr},
                            {"_unwatched", (PyCFunction)(void *)unwatched, METH_FASTCALL | METH_KEYWORDS, nullptr},
                            {}};
 

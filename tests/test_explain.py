@@ -259,6 +259,9 @@ def test_a_product_that_is_added(op, left, right, added, equation, kwargs):
     for code in (*e.spellings["torch"], *e.spellings["einsum"]):
         np.testing.assert_allclose(eval(code, dict(scope)).numpy(), y.detach().numpy(), rtol=1e-10)
     assert "result" in e.svg()
+    text = f"{op}({added}, {left}, {right})"
+    names = [x.name for x in H.explain(text).operands]
+    assert names == [x.name for x in H.explain(getattr(H, op), added, left, right).operands] and names[2] == "input"
 
 
 def test_what_cannot_be_added():

@@ -271,6 +271,104 @@ def test_a_subclass_made_meanwhile():
     assert (x * H.ones(3)).shape == (3, 3)
 
 
+def test_methods_of_operators():
+    """a.__mul__(b) is watched as a * b is, also where a subclass calls the one above it."""
+    a, b = H.ones(3, 1), H.ones(3)
+
+    class Mine(H.Tensor):
+        def __sub__(self, other):
+            return super().__sub__(other)
+
+    calls = [
+        lambda: a.__mul__(b),
+        lambda: a.__radd__(b),
+        lambda: H.Tensor.__truediv__(a, b),
+        lambda: a.__eq__(b),
+        lambda: H.ones(3, 3).__imul__(H.ones(3, 3, dtype=H.float64)),
+        lambda: a.as_subclass(Mine) - b,
+        lambda: a.as_subclass(Mine) * b,
+    ]
+    for call in calls:
+        with H.strict(), pytest.raises(H.StrictError):
+            call()
+        call()
+    with H.trace_broadcasts(file=io.StringIO()) as trace:
+        H.ones(4, 3).__mul__(b)
+    assert [f[2:4] for f in trace.found] == [("mul", "b")]
+
+    class Later(H.Tensor):
+        pass
+
+    x = a.as_subclass(Later)
+    assert x.__mul__(b).shape == (x * b).shape == (b * x).shape == (3, 3) and type(x * b) is Later
+    with H.strict(), pytest.raises(H.StrictError):
+        x * b
+
+
+def pairs(x):
+    return x.unsqueeze(1) - x
+
+
+def strictly(function):
+    def inside(x):
+        with H.strict():
+            return function(x)
+
+    return inside
+
+
+@pytest.mark.parametrize(
+    "kind, function, x",
+    [
+        ("broadcast", pairs, [[1.0, 2.0, 3.0]]),
+        ("nonfinite", lambda x: x / x, [[1.0, 0.0], [2.0, 3.0]]),
+        ("overflow", lambda x: x * x * 1000000, [[1, 2], [30, 4000000000]]),
+        ("promotion", lambda x: x + H.ones(3, dtype=H.float64), [[1.0, 2.0, 3.0]]),
+        (None, lambda x: (x * 2) @ x, [[1.0, 2.0], [3.0, 4.0]]),
+    ],
+)
+def test_vmap(kind, function, x):
+    """The samples of a vmap are looked at as a single one would be, whether it or strict() came first."""
+    x = H.tensor(x)
+    with H._strict.aside():
+        want = H.stack([function(row) for row in x])
+    watched = H.vmap(strictly(function)), strictly(H.vmap(function)), H.vmap(strictly(H.vmap(lambda y: y * 1)))
+    for run in watched[:2]:
+        if kind is None:
+            assert H.equal(run(x), want)
+        else:
+            with pytest.raises(H.StrictError) as caught:
+                run(x)
+            assert caught.value.kind == kind
+        # Nobody is left behind, and vmap works as before.
+        assert H.allclose(H.vmap(function)(x), want, equal_nan=True)
+    assert H.equal(watched[2](x), x)
+    assert H.ones(3, 1).sub(H.ones(3)).shape == (3, 3)
+
+
+def test_other_threads_are_strict_while_a_vmap_runs():
+    from threading import Event, Thread
+
+    inside, done = Event(), Event()
+
+    def function(x):
+        inside.set()
+        done.wait(10)
+        return x * 2
+
+    thread = Thread(target=lambda: H.vmap(function)(H.ones(2, 3)))
+    thread.start()
+    inside.wait(10)
+    try:
+        with H.strict(), pytest.raises(H.StrictError):
+            H.ones(3, 1) * H.ones(3)
+    finally:
+        done.set()
+        thread.join()
+    with H.strict(), pytest.raises(H.StrictError):
+        H.ones(3, 1) * H.ones(3)
+
+
 def test_trace_broadcasts():
     out = io.StringIO()
     with H.trace_broadcasts(out) as trace:

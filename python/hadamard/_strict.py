@@ -10,6 +10,7 @@ from contextlib import contextmanager
 
 from . import _C
 from ._modes import _Switch
+from . import _watchers
 from ._strict_checks import KINDS, OUTER, after, before, name_of, repetitions, tensors_of, watch_gradients
 
 _lock = threading.Lock()
@@ -178,11 +179,10 @@ def _watch(change):
     with _lock:
         before, _users = _users, _users + change
         if (before > 0) != (_users > 0):
-            if "__init_subclass__" not in vars(
-                _C.Tensor
-            ):  # once: every change to a type empties Python's caches for it
+            _watchers.watch(_watchers.STRICT, _watched if _users else None)
+            if "__init_subclass__" not in vars(_C.Tensor):  # once, as _watch_methods()
                 _C.Tensor.__init_subclass__ = classmethod(_new_class)
-            _C._watch(_watched if _users else None)
+                _C._watch_methods()
             _C._run_backward = _watched_backward if _users else _run_backward
             _C._backward = _watched_plain_backward if _users else _plain_backward
 
@@ -191,18 +191,18 @@ def _new_class(cls, **kwargs):
     """A subclass of Tensor begins with Tensor's own operators."""
     super(_C.Tensor, cls).__init_subclass__(**kwargs)
     with _lock:
-        if _users:
-            _C._watch(_watched)
+        _watchers.watch(_watchers.STRICT, _watched if _users else None)
 
 
 _OURS = os.path.dirname(os.path.abspath(__file__)) + os.sep
+_NUMPY, _BETWEEN = _OURS + "_numpy.py", (_OURS + "_vmap.py", _OURS + "_watchers.py")
 
 
 def _watched(op, *args, **kwargs):
     """Stands in the place of every op while anyone watches."""
     stack = _stack()
     if _local.inside or not (stack or _everywhere):
-        return _C._unwatched(op, *args, **kwargs)
+        return _watchers.hand_on(_watchers.STRICT, op, *args, **kwargs)
     _local.inside = True
     try:
         frame = sys._getframe(1)
@@ -264,13 +264,15 @@ class _Call:
             user = user.f_back
         self.user = user
         # What a module or a loss computes inside is its own affair; its arguments are the user's, and so is what
-        # NumPy's operators hand on.
+        # NumPy's operators and those of vmap's samples hand on.
+        while frame.f_back is not None and frame.f_code.co_filename in _BETWEEN:
+            frame = frame.f_back
         file = frame.f_code.co_filename
-        self.internal = file.startswith(_OURS) and file != _OURS + "_numpy.py" and self.name not in OUTER
+        self.internal = file.startswith(_OURS) and file != _NUMPY and self.name not in OUTER
         self.memory: dict = {}
 
     def run(self):
-        return _C._unwatched(self.op, *self.args, **self.kwargs)
+        return _watchers.hand_on(_watchers.STRICT, self.op, *self.args, **self.kwargs)
 
 
 def _report(settings, call, kind, line, args, facts):

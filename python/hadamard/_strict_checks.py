@@ -3,6 +3,7 @@
 from math import prod
 
 from . import _C
+from ._watchers import STRICT, hand_on
 
 KINDS = {
     "broadcast": "operands of different rank that expand against each other",
@@ -201,7 +202,8 @@ def _dim_of(letter, term):
 
 def after(call, result) -> list:
     """[(kind, first line, args, facts)] of what the numbers of the result show."""
-    results = [x for x in (result if isinstance(result, (tuple, list)) else (result,)) if isinstance(x, _C.Tensor)]
+    results = [_whole(x) for x in (result if isinstance(result, (tuple, list)) else (result,))]
+    results = [x for x in results if isinstance(x, _C.Tensor)]
     if not results or results[0].is_meta:
         return []
     if call.internal:
@@ -215,11 +217,19 @@ _INTEGERS = frozenset([_C.uint8, _C.int8, _C.int16, _C.int32, _C.int64])
 _isfinite, _all = _C.isfinite, _C.all
 
 
+def _whole(x):
+    """The numbers of all samples, of one inside of a vmap."""
+    while hasattr(x, "_level"):
+        x = x._value
+    return x
+
+
 def _is_integer(x) -> bool:
     return x.dtype in _INTEGERS
 
 
 def _finite(x) -> bool:
+    x = _whole(x)
     if not isinstance(x, _C.Tensor):
         return True
     if not (x.dtype.is_floating_point or x.dtype.is_complex) or x.is_meta:
@@ -291,9 +301,10 @@ def _wrapped(call, y):
         return x
 
     try:
-        exact = _C._unwatched(call.op, *[wide(x) for x in args], **{k: wide(v) for k, v in call.kwargs.items()})
+        exact = hand_on(STRICT, call.op, *[wide(x) for x in args], **{k: wide(v) for k, v in call.kwargs.items()})
     except Exception:
         return []  # the op has no form in float64
+    exact = _whole(exact)
     bits = 8 * y.element_size()
     bad = (exact - y.detach().to(_C.float64)).abs() > 2.0 ** (bits - 1)
     if not bad.any():

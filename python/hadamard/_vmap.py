@@ -10,6 +10,7 @@ from contextlib import contextmanager
 
 from . import _C
 from ._C import Tensor
+from ._watchers import VMAP, watch
 from .utils._pytree import tree_flatten, tree_unflatten
 
 
@@ -29,7 +30,6 @@ class _State(threading.local):
 _state = _State()
 _lock = threading.Lock()
 _running = 0
-_before = None  # who watched the ops before the first vmap did
 
 
 def _raw(op, *args, **kwargs):
@@ -230,7 +230,7 @@ def inside(level):
 
 def _hook(op, *args, **kwargs):
     if not _state.levels:
-        return _before(op, *args, **kwargs) if _before is not None else _raw(op, *args, **kwargs)
+        return _raw(op, *args, **kwargs)
     return dispatch(op, args, kwargs)
 
 
@@ -246,7 +246,7 @@ def dispatch(op, args, kwargs):
     if level is None:
         if name in RANDOM and _state.levels:
             return random(op, _state.levels[-1], args, kwargs)
-        return _before(op, *args, **kwargs) if _before is not None else _raw(op, *args, **kwargs)
+        return _raw(op, *args, **kwargs)
     if kwargs.get("out") is not None:
         raise RuntimeError(f"vmap: {name}(…, out=…) is not possible inside of vmap: use the result that it returns")
     writes = name in _IN_PLACE if name.startswith("_") else name.endswith("_")
@@ -267,11 +267,11 @@ def dispatch(op, args, kwargs):
 # The transform ------------------------------------------------------------------------------------------------------
 @contextmanager
 def _entered(size, randomness):
-    global _running, _before
+    global _running
     level = Level(size, randomness, len(_state.levels) + 1)
     with _lock:
         if _running == 0:
-            _before = _C._watch(_hook)
+            watch(VMAP, _hook)
         _running += 1
     _state.levels += (level,)
     try:
@@ -281,8 +281,7 @@ def _entered(size, randomness):
         with _lock:
             _running -= 1
             if _running == 0:
-                _C._watch(_before)
-                _before = None
+                watch(VMAP, None)
 
 
 def run(function, leaves, dims, spec, randomness, kwargs):

@@ -328,7 +328,10 @@ def _tree(node) -> Request:
         except ValueError:
             raise _NotAProduct from None
         args = [_leaf(x, letter) for x, letter in zip(node.args, "abcdefgh", strict=False)]
-        for x, wanted in zip(args, NAMES.get(name, ()), strict=False):
+        names = NAMES.get(name, ())
+        if name in ADDED:  # what is added comes first
+            names = (*names[2:], *names[:2])
+        for x, wanted in zip(args, names, strict=False):
             if isinstance(x, Operand) and len(x.name) == 1:
                 x.name = wanted
         if name == "einsum" and args and isinstance(args[0], str):

@@ -5,6 +5,7 @@ import threading
 from dataclasses import dataclass, field
 
 import hadamard as H
+from hadamard._watchers import FUSED, hand_on, watch
 from hadamard.utils._pytree import tree_leaves
 
 from .notes import show
@@ -150,10 +151,10 @@ class _Watch:
         self.steps = 0
 
     def __enter__(self):
-        self.before = _C._watch(self.hook)
+        watch(FUSED, self.hook)
 
     def __exit__(self, *error):
-        _C._watch(self.before)
+        watch(FUSED, None)
 
     def close(self, reason, backward=False):
         """What ran since the last time ran for that."""
@@ -179,11 +180,10 @@ class _Watch:
         return self.places.get(address) or f"tensor {show(shape)}"
 
     def hook(self, op, *args, **kwargs):
-        run = self.before or _C._unwatched
         if threading.get_ident() != self.thread:
-            return run(op, *args, **kwargs)
+            return hand_on(FUSED, op, *args, **kwargs)
         self.close("a number that was asked for")
-        y = run(op, *args, **kwargs)
+        y = hand_on(FUSED, op, *args, **kwargs)
         name = op.__name__.strip("_")
         self.close(name)
         if isinstance(y, H.Tensor) and not y.is_meta and (place := _C._place(y)) is not None:

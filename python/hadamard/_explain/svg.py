@@ -350,7 +350,8 @@ def _signs(e, count):
     from .ask import SYMBOL_OF
 
     symbol = SYMBOL_OF.get(
-        e.op, "∗" if e.alignment.kind in ("convolution", "transposed") else "·" if e.alignment.kind == "product" else ","
+        e.op,
+        "∗" if e.alignment.kind in ("convolution", "transposed") else "·" if e.alignment.kind == "product" else ",",
     )
     signs = [symbol] * (count - 2) + ["="]
     if has_addend(e.request):
@@ -510,6 +511,8 @@ def picture(e) -> str:
 def _legend(e, x, y):
     out = []
     words = {"batch": "in all", "row": "row", "column": "column", "summed": "summed", "averaged": "averaged"}
+    if e.op == "einsum" and len(e.operands) > 2:
+        words["batch"] = "kept"
     kinds = dict.fromkeys(i.role for i in e.indices)
     for role in kinds:
         letters = ", ".join(i.letter for i in e.indices if i.role == role)

@@ -1,0 +1,28 @@
+"""Who is asked before every op: strict(), explain() of a fused function and vmap, each of which hands on to the next.
+
+The core knows one hook. These come and go in any order, in any thread, so they are lined up here: what strict() sees are
+the samples of a vmap, as the user's function does.
+"""
+
+import threading
+
+from . import _C
+
+STRICT, FUSED, VMAP = range(3)
+_hooks: list = [None, None, None]
+_lock = threading.Lock()
+
+
+def watch(place, hook):
+    """From now on `hook(op, *args, **kwargs)` is asked at its place; None: nobody is."""
+    with _lock:
+        _hooks[place] = hook
+        _C._watch(next((h for h in _hooks if h is not None), None))
+
+
+def hand_on(place, op, *args, **kwargs):
+    """The op, as those behind `place` would have it."""
+    for hook in _hooks[place + 1 :]:
+        if hook is not None:
+            return hook(op, *args, **kwargs)
+    return _C._unwatched(op, *args, **kwargs)
