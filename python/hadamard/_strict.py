@@ -8,9 +8,8 @@ import sys
 import threading
 from contextlib import contextmanager
 
-from . import _C
+from . import _C, _watchers
 from ._modes import _Switch
-from . import _watchers
 from ._strict_checks import KINDS, OUTER, after, before, name_of, repetitions, tensors_of, watch_gradients
 
 _lock = threading.Lock()

@@ -1,7 +1,7 @@
 """Who is asked before every op: strict(), explain() of a fused function and vmap, each of which hands on to the next.
 
-The core knows one hook. These come and go in any order, in any thread, so they are lined up here: what strict() sees are
-the samples of a vmap, as the user's function does.
+The core knows one hook. These come and go in any order, in any thread, so they are lined up here. strict() sees the
+samples of a vmap, as the function that runs there does.
 """
 
 import threading

@@ -190,7 +190,7 @@ def _named(name, args, kwargs, equation="") -> Request:
     if name == "tensordot" and len(args) > 2:
         args, kwargs["dims"] = args[:2], args[2]
     if name in CONVOLUTIONS + TRANSPOSED:
-        order = ("stride", "padding", "dilation", "groups")
+        order: tuple = ("stride", "padding", "dilation", "groups")
         if name in TRANSPOSED:
             order = ("stride", "padding", "output_padding", "groups", "dilation")
         for key, value in zip(order, args[3:], strict=False):
