@@ -2,6 +2,7 @@
 #include "bind_random.h"
 
 #include "patient_lock.h"
+#include "tensor.h"
 
 #include <cstring>
 #include <string>
@@ -39,7 +40,7 @@ void bind_random(nb::module_ &m) {
           "__init__",
           [](Generator *self, nb::handle device) {
             std::string name = nb::str(device).c_str();
-            if (!device.is_none() && name.substr(0, name.find(':')) != "cpu")
+            if (!device.is_none() && device_from(name).kind != DeviceKind::cpu)
               throw std::runtime_error("Hadamard was not built with device '" + name + "': a Generator is on the cpu");
             new (self) Generator;
           },

@@ -135,7 +135,7 @@ NB_MODULE(_C, m) {
   m.def("get_num_threads", &num_threads, "How many threads a kernel may use.");
   m.def("set_num_threads", [](nb::object n) {
     if (!PyLong_Check(n.ptr()))
-      throw Error(Raises::type, std::string("set_num_threads expects an int, but got ") + Py_TYPE(n.ptr())->tp_name);
+      throw Error(Raises::runtime, std::string("set_num_threads expects an int, but got ") + Py_TYPE(n.ptr())->tp_name);
     long k = PyLong_AsLong(n.ptr());
     HD_CHECK(k > 0 && k < 4096, runtime, "set_num_threads expects a positive integer");
     set_num_threads(int(k));

@@ -117,7 +117,7 @@ struct Group { // one name: its overloads
 const char *kind_text(const Parameter &p) {
   switch (p.kind) {
   case Kind::tensor: return "Tensor";
-  case Kind::operand: return "Tensor";
+  case Kind::operand: return p.name.ends_with("value") ? "Number" : "Tensor";
   case Kind::tensors: return "tuple of Tensors";
   case Kind::integer: return "int";
   case Kind::floating: return "float";
@@ -228,61 +228,25 @@ template <class T> bool reads(PyObject *o, bool only) {
   T to{};
   return read(o, only, to);
 }
-// Whether an object fits a parameter, to find the one that did not.
-bool fits(PyObject *o, const Parameter &p, bool only) {
-  switch (p.kind) {
-  case Kind::tensor: return reads<const Tensor *>(o, only);
-  case Kind::operand: return reads<Operand>(o, only);
-  case Kind::tensors: return reads<Tensors>(o, only);
-  case Kind::integer: return reads<int64_t>(o, only);
-  case Kind::floating: return reads<double>(o, only);
-  case Kind::boolean: return reads<bool>(o, only);
-  case Kind::scalar: return reads<Scalar>(o, only);
-  case Kind::dims: return reads<Dims>(o, only);
-  case Kind::dtype: return reads<DType>(o, only);
-  case Kind::device: return reads<Device>(o, only);
-  case Kind::string: return reads<std::string>(o, only);
-  case Kind::generator: return reads<Generator *>(o, only);
-  case Kind::format: return reads<Format>(o, only);
-  case Kind::ignored: return true;
-  }
-  return false;
-}
 
 // ---- matching a call
 
 constexpr int max_args = 24;
-struct Mismatch {
-  enum { none, missing, too_many, unexpected, wrong, twice } what = none;
-  int at = 0;
-  PyObject *got = nullptr;
-  std::string word;
-};
+
+// Only a list of indices may have gaps.
+bool has_gaps(PyObject *o) {
+  if (PyTuple_Check(o) || PyList_Check(o))
+    for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(o); ++i)
+      if (PySequence_Fast_GET_ITEM(o, i) == Py_None) return true;
+  return false;
+}
 
 bool same_word(PyObject *a, PyObject *b) { return a == b || PyUnicode_Compare(a, b) == 0; }
 
-// A list whose first element is a tensor is meant to hold nothing else.
-bool holds_tensors(PyObject *o) {
-  if (!PyTuple_Check(o) && !PyList_Check(o)) return true; // another mistake
-  for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(o); ++i) {
-    PyObject *e = PySequence_Fast_GET_ITEM(o, i);
-    if (is_tensor(e)) continue;
-    if (i == 0) return false;
-    throw Error(Raises::type,
-                text("expected Tensor as element %ld in argument 0, but got %s", long(i), Py_TYPE(e)->tp_name),
-                "arguments");
-  }
-  return true;
-}
-
 // Puts each argument of the call at its parameter; `spread` receives arguments that one parameter takes together.
-bool match(const Signature &s, PyObject *const *args, Py_ssize_t n, PyObject *keywords, Argument *given, Value &spread,
-           Mismatch *why) {
+bool match(const Signature &s, PyObject *const *args, Py_ssize_t n, PyObject *keywords, Argument *given,
+           Value &spread) {
   int count = int(s.params.size());
-  auto fail = [&](auto what, int at, PyObject *got = nullptr, std::string word = "") {
-    if (why) *why = {what, at, got, std::move(word)};
-    return false;
-  };
   for (int i = 0; i < count; ++i) given[i] = {nullptr, nullptr};
   auto place = [&](int i, PyObject *o) {
     given[i] = o == Py_None && may_be_none(s.params[i]) ? Argument{nullptr, &no_value} : Argument{o, nullptr};
@@ -293,7 +257,7 @@ bool match(const Signature &s, PyObject *const *args, Py_ssize_t n, PyObject *ke
   if (s.positional == 1 && s.params[0].kind == Kind::tensors && n > 0 && is_tensor(args[0])) {
     Tensors all; // and a list of tensors likewise: broadcast_tensors(a, b)
     for (Py_ssize_t i = 0; i < n; ++i) {
-      if (!is_tensor(args[i])) return fail(Mismatch::wrong, 0, args[i]);
+      if (!is_tensor(args[i])) return false;
       all.push_back(unwrap(args[i]));
     }
     spread = std::move(all);
@@ -304,7 +268,7 @@ bool match(const Signature &s, PyObject *const *args, Py_ssize_t n, PyObject *ke
     Dims rest;
     for (Py_ssize_t i = last; i < n; ++i) {
       int64_t k;
-      if (!as_integer(args[i], k, true)) return fail(Mismatch::wrong, last, args[i]);
+      if (!as_integer(args[i], k, true)) return false;
       rest.push_back(k);
     }
     spread = std::move(rest);
@@ -312,7 +276,7 @@ bool match(const Signature &s, PyObject *const *args, Py_ssize_t n, PyObject *ke
     filled = last + 1;
     for (int i = 0; i < last; ++i) place(i, args[i]);
   } else {
-    if (n > s.positional) return fail(Mismatch::too_many, int(n));
+    if (n > s.positional) return false;
     filled = int(n);
     for (int i = 0; i < filled; ++i) place(i, args[i]);
   }
@@ -330,17 +294,16 @@ bool match(const Signature &s, PyObject *const *args, Py_ssize_t n, PyObject *ke
             (i == 0 && name == "input" && PyUnicode_CompareWithASCIIString(word, "self") == 0))
           at = i;
       }
-      if (at < 0) return fail(Mismatch::unexpected, 0, nullptr, PyUnicode_AsUTF8(word));
-      if (given[at].given || given[at].otherwise) return fail(Mismatch::twice, at, nullptr, PyUnicode_AsUTF8(word));
+      if (at < 0) return false;
+      if (given[at].given || given[at].otherwise) return false;
       place(at, args[n + k]);
     }
   }
   for (int i = 0; i < count; ++i) {
     auto *o = static_cast<PyObject *>(given[i].given);
-    if (o && s.params[i].kind == Kind::tensors && s.params[i].name != "indices" && !holds_tensors(o))
-      return fail(Mismatch::wrong, i, o);
+    if (o && s.params[i].kind == Kind::tensors && s.params[i].name != "indices" && has_gaps(o)) return false;
     if (o || given[i].otherwise) continue;
-    if (!s.params[i].has_default) return fail(Mismatch::missing, i);
+    if (!s.params[i].has_default) return false;
     given[i].otherwise = &s.params[i].otherwise;
   }
   return true;
@@ -351,7 +314,6 @@ std::string signature_text(const Signature &s, bool is_method) {
   bool star = false, first = true;
   for (size_t i = is_method ? 1 : 0; i < s.params.size(); ++i) {
     auto &p = s.params[i];
-    if (p.kind == Kind::ignored) continue;
     if (p.keyword_only && !star) {
       r += first ? "*" : ", *";
       first = false;
@@ -370,67 +332,22 @@ std::string signature_text(const Signature &s, bool is_method) {
   return r + ")";
 }
 
+// What is wrong with a call that fits no overload, in the words of errors/arguments.py.
 [[noreturn]] void no_match(const Group &g, bool is_method, PyObject *const *args, Py_ssize_t n, PyObject *keywords) {
-  // A call that differs in its number of arguments only concerns the overloads with that number.
-  const Signature *best = &g.overloads[0];
-  Mismatch why;
-  Argument given[max_args];
-  Value spread;
-  bool single = g.overloads.size() == 1;
-  if (single && match(*best, args, n, keywords, given, spread, &why))
-    for (size_t i = 0; i < best->params.size() && why.what == Mismatch::none; ++i)
-      if (auto *o = static_cast<PyObject *>(given[i].given); o && !fits(o, best->params[i], true))
-        why = {Mismatch::wrong, int(i), o, ""};
-  // torch has two overloads where one operand may be a number, and then names neither.
-  if (single && !is_method && why.what == Mismatch::wrong && best->positional > 1 &&
-      best->params[1].kind == Kind::operand && (why.at == 0 || best->params[0].kind == Kind::operand))
-    single = false;
-  if (single) {
-    int shift = is_method ? 1 : 0;
-    switch (why.what) {
-    case Mismatch::missing:
-      throw Error(Raises::type,
-                  g.name + "() missing 1 required positional arguments: \"" + best->params[why.at].name + "\"",
-                  "arguments")
-          .in(g.name.c_str());
-    case Mismatch::too_many: {
-      int takes = best->positional - shift;
-      throw Error(Raises::type,
-                  text("%s() takes %d positional argument%s but %d were given", g.name.c_str(), takes,
-                       takes == 1 ? "" : "s", why.at - shift),
-                  "arguments")
-          .in(g.name.c_str());
-    }
-    case Mismatch::unexpected:
-      throw Error(Raises::type, g.name + "() got an unexpected keyword argument '" + why.word + "'", "arguments")
-          .in(g.name.c_str());
-    case Mismatch::twice:
-      throw Error(Raises::type, g.name + "() got multiple values for argument '" + why.word + "'", "arguments")
-          .in(g.name.c_str());
-    default: {
-      auto &p = best->params[why.at];
-      bool by_position = why.at < n;
-      std::string at = by_position ? " (position " + std::to_string(why.at + 1 - shift) + ")" : "";
-      const char *got = why.got ? Py_TYPE(why.got)->tp_name : "nothing";
-      if (why.got && is_tensor(why.got)) got = "Tensor";
-      throw Error(Raises::type,
-                  g.name + "(): argument '" + p.name + "'" + at + " must be " + kind_text(p) + ", not " + got,
-                  "arguments")
-          .in(g.name.c_str());
-    }
-    }
-  }
-  std::string got;
+  Object texts(checked(PyList_New(0))), positional(checked(PyList_New(0))), words(checked(PyDict_New()));
+  for (auto &s : g.overloads)
+    if (PyList_Append(texts.get(), Object(PyUnicode_FromString(signature_text(s, is_method).c_str())).get()) < 0)
+      throw PythonError{};
   for (Py_ssize_t i = is_method ? 1 : 0; i < n; ++i)
-    got += (got.empty() ? "" : ", ") + std::string(is_tensor(args[i]) ? "Tensor" : Py_TYPE(args[i])->tp_name);
-  if (keywords)
-    for (Py_ssize_t k = 0; k < PyTuple_GET_SIZE(keywords); ++k)
-      got += (got.empty() ? "" : ", ") + std::string(PyUnicode_AsUTF8(PyTuple_GET_ITEM(keywords, k))) + "=" +
-             (is_tensor(args[n + k]) ? "Tensor" : Py_TYPE(args[n + k])->tp_name);
-  std::string line =
-      g.name + "() received an invalid combination of arguments - got (" + got + "), but expected one of:\n";
-  for (auto &s : g.overloads) line += " * " + signature_text(s, is_method) + "\n";
-  throw Error(Raises::type, line, "arguments").in(g.name.c_str());
+    if (PyList_Append(positional.get(), args[i]) < 0) throw PythonError{};
+  for (Py_ssize_t k = 0; keywords && k < PyTuple_GET_SIZE(keywords); ++k)
+    if (PyDict_SetItem(words.get(), PyTuple_GET_ITEM(keywords, k), args[n + k]) < 0) throw PythonError{};
+  Object module(checked(PyImport_ImportModule("hadamard.errors.arguments")));
+  Object line(checked(PyObject_CallMethod(module.get(), "line", "sOOOO", g.name.c_str(), is_method ? Py_True : Py_False,
+                                          texts.get(), positional.get(), words.get())));
+  const char *text = PyUnicode_AsUTF8(line.get());
+  if (!text) throw PythonError{};
+  throw Error(Raises::type, text, "arguments").in(g.name.c_str());
 }
 
 PyObject *named_tuple(Signature &s, const Tensors &ts) {
@@ -489,7 +406,7 @@ PyObject *call(Group &g, bool is_method, PyObject *const *args, Py_ssize_t n, Py
   for (auto &s : g.overloads) {
     Argument given[max_args];
     Value spread, y;
-    if (!match(s, args, n, keywords, given, spread, nullptr)) continue;
+    if (!match(s, args, n, keywords, given, spread)) continue;
     if (g.inplace_by_assign) {
       auto *self = static_cast<PyObject *>(given[0].given);
       if (!self || !is_tensor(self)) continue;
@@ -519,7 +436,8 @@ PyObject *call(Group &g, bool is_method, PyObject *const *args, Py_ssize_t n, Py
     }
     PyObject *out = s.generic_out ? static_cast<PyObject *>(given[s.out].given) : nullptr;
     if (out) {
-      if (!fits(out, s.params[size_t(s.out)], only)) continue;
+      Kind kind = s.params[size_t(s.out)].kind;
+      if (kind == Kind::tensors ? !reads<Tensors>(out, only) : kind == Kind::tensor && !is_tensor(out)) continue;
       bool any = false;
       for (int i = 0; i < s.def->count; ++i) any |= asks_for_gradient(static_cast<PyObject *>(given[i].given));
       if (is_tensor(out)) check_out(g.name.c_str(), unwrap(out), any || unwrap(out).requires_grad());

@@ -181,14 +181,14 @@ PyType_Spec node_spec = {"torch.autograd.graph.Node", sizeof(NodeObject), 0, Py_
 
 // ---- functions of the module
 
-Tensors tensors_of(PyObject *o) {
+Tensors tensors_of(PyObject *o, const char *otherwise = "expected a Tensor, got ") {
   Tensors r;
   Object fast(checked(PySequence_Fast(o, "expected a sequence of tensors")));
   for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(fast.get()); ++i) {
     PyObject *e = PySequence_Fast_GET_ITEM(fast.get(), i);
     if (e == Py_None) r.emplace_back();
     else if (is_tensor(e)) r.push_back(unwrap(e));
-    else throw Error(Raises::type, text("expected a Tensor, got %s", Py_TYPE(e)->tp_name));
+    else throw Error(Raises::type, std::string(otherwise) + Py_TYPE(e)->tp_name);
   }
   return r;
 }
@@ -200,8 +200,9 @@ PyObject *run(PyObject *, PyObject *args) {
   if (!PyArg_ParseTuple(args, "OOOpppp", &outputs, &grads, &inputs, &keep, &create, &unused, &accumulate))
     return nullptr;
   return guarded([&]() -> PyObject * {
-    return tuple_of(run_backward(tensors_of(outputs), tensors_of(grads), tensors_of(inputs),
-                                 {bool(keep), bool(create), bool(unused), bool(accumulate)}));
+    return tuple_of(run_backward(tensors_of(outputs),
+                                 tensors_of(grads, "gradients can be either Tensors or None, but got "),
+                                 tensors_of(inputs), {bool(keep), bool(create), bool(unused), bool(accumulate)}));
   });
 }
 

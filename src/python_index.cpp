@@ -23,9 +23,8 @@ std::optional<int64_t> bound(PyObject *o) {
 
 Tensor as_index(PyObject *o) { // a list, range or array as an index tensor
   Object t(from_data(o, std::nullopt, std::nullopt, true));
-  Tensor r = unwrap(t.get());
-  if (r.numel() == 0 && r.is_float()) r = to(r, DType::I64);
-  return r;
+  const Tensor &r = unwrap(t.get());
+  return is_mask(r) ? r : to(r, DType::I64);
 }
 
 // One part of the key, sorted out once.
@@ -50,7 +49,7 @@ Part part_of(PyObject *o) {
     return {Part::tensor, 0, o, t};
   }
   if (as_integer(o, i, false)) return {Part::integer, i, o, {}};
-  if (PyUnicode_Check(o) || !PySequence_Check(o))
+  if (!PySequence_Check(o))
     throw Error(Raises::index,
                 std::string("only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid "
                             "indices (got ") +
@@ -207,13 +206,12 @@ static void write(PyObject *self, PyObject *key, PyObject *value) {
     throw Error(Raises::runtime, "a view of a leaf Variable that requires grad is being used in an in-place operation.",
                 "leaf");
   Tensor v;
-  if (!as_operand(value, v)) {
-    if (PyUnicode_Check(value) || !PySequence_Check(value))
-      throw Error(Raises::type,
-                  std::string("can't assign a ") + Py_TYPE(value)->tp_name + " to a torch." + info(t.dtype()).legacy);
-    Object made(from_data(value, t.dtype(), std::nullopt, true));
-    v = unwrap(made.get());
-  }
+  Scalar s;
+  bool number = PyFloat_Check(value) || PyComplex_Check(value) ||
+                (as_number(value, s) && (s.kind == Scalar::integer || PyBool_Check(value)));
+  if ((!number && !is_tensor(value)) || !as_operand(value, v))
+    throw Error(Raises::type,
+                std::string("can't assign a ") + Py_TYPE(value)->tp_name + " to a torch." + info(t.dtype()).legacy);
   Tensors indices;
   Tensor x = walk(t, key, indices);
   if (!(v.device() == x.device()) && v.dim() == 0) v = to(v, x.device());

@@ -877,7 +877,7 @@ void measure(PyObject *o, Dims &shape) { // along the first elements
       for (int64_t s : unwrap(o).shape()) shape.push_back(s);
       return;
     }
-    if (PyUnicode_Check(o) || PyBytes_Check(o) || !PySequence_Check(o)) return;
+    if (!PySequence_Check(o) || PyBytes_Check(o)) return;
     Py_ssize_t n = PySequence_Size(o);
     if (n < 0) throw PythonError{};
     shape.push_back(n);

@@ -95,8 +95,10 @@ PyObject *device_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
       throw Error(Raises::type,
                   text("device(): argument 'type' (position 1) must be str, not %s", Py_TYPE(kind)->tp_name));
     if (index != Py_None) {
-      long i = PyLong_AsLong(index);
-      if (i == -1 && PyErr_Occurred()) throw PythonError{};
+      int64_t i;
+      if (!as_integer(index, i, false))
+        throw Error(Raises::type,
+                    text("device(): argument 'index' (position 2) must be int, not %s", Py_TYPE(index)->tp_name));
       d.index = int8_t(i);
     }
     auto *o = reinterpret_cast<DeviceObject *>(type->tp_alloc(type, 0));

@@ -1,5 +1,7 @@
 """What several modules of functions need: torch's word for a dtype, out=, and results with named parts."""
 
+from ._C import Tensor
+
 _SCALARS = {
     "float16": "Half",
     "bfloat16": "BFloat16",
@@ -19,6 +21,22 @@ _SCALARS = {
 def scalar_name(dtype):
     """The word for a dtype in torch's messages: "Float" for float32."""
     return _SCALARS[repr(dtype)[6:]]
+
+
+def expect_tensor(name, word, place, value):
+    """TypeError where an argument is no tensor, in torch's words."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{name}(): argument '{word}' (position {place}) must be Tensor, not {type(value).__name__}")
+
+
+def expect_tensors(name, tensors):
+    """TypeError where the first argument is no list of tensors, in torch's words."""
+    if not isinstance(tensors, (list, tuple)):
+        kind = type(tensors).__name__
+        raise TypeError(f"{name}(): argument 'tensors' (position 1) must be tuple of Tensors, not {kind}")
+    for i, t in enumerate(tensors):
+        if not isinstance(t, Tensor):
+            raise TypeError(f"expected Tensor as element {i} in argument 0, but got {type(t).__name__}")
 
 
 def into(out, y):

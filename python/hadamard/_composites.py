@@ -3,7 +3,7 @@
 from math import prod
 
 from . import _C
-from ._common import into, scalar_name
+from ._common import expect_tensor, expect_tensors, into, scalar_name
 
 __all__ = (
     "block_diag cartesian_prod column_stack cumulative_trapezoid dsplit dstack gcd hsplit hstack lcm ldexp polar "
@@ -26,6 +26,7 @@ def cartesian_prod(*tensors):
 
 
 def _some(tensors, name):
+    expect_tensors(name, tensors)
     if not tensors:
         raise RuntimeError(f"{name} expects a non-empty TensorList")
 
@@ -100,6 +101,8 @@ def polar(abs, angle, *, out=None):
     >>> H.polar(H.tensor([1.0, 2.0]), H.tensor([0.0, H.pi / 2])).imag
     tensor([0., 2.])
     """
+    expect_tensor("polar", "abs", 1, abs)
+    expect_tensor("polar", "angle", 2, angle)
     kinds = {_C.float16: "Half", _C.float32: "Float", _C.float64: "Double"}
     if abs.dtype not in kinds or angle.dtype not in kinds:
         given = " and ".join(x.type().rpartition(".")[2].removesuffix("Tensor") for x in (abs, angle))
@@ -186,14 +189,9 @@ dsplit.__doc__ = """Parts behind each other, along dim 2.
     """
 
 
-def _tensors(name, *operands):
-    for i, (word, t) in enumerate(zip(("input", "other"), operands, strict=True), 1):
-        if not isinstance(t, _C.Tensor):
-            raise TypeError(f"{name}(): argument '{word}' (position {i}) must be Tensor, not {type(t).__name__}")
-
-
 def _whole(name, a, b):
-    _tensors(name, a, b)
+    expect_tensor(name, "input", 1, a)
+    expect_tensor(name, "other", 2, b)
     t = _C.result_type(a, b)
     if t.is_floating_point or t.is_complex or t == _C.bool:
         raise NotImplementedError(f"\"{name}_cpu\" not implemented for '{scalar_name(t)}'")
@@ -235,7 +233,8 @@ def ldexp(input, other, *, out=None):
     >>> H.ldexp(H.tensor([1.0, 3.0]), H.tensor([1, 2]))
     tensor([ 2., 12.])
     """
-    _tensors("ldexp", input, other)
+    expect_tensor("ldexp", "input", 1, input)
+    expect_tensor("ldexp", "other", 2, other)
     return _C.mul(input, _C.pow(2.0, other), out=out)
 
 

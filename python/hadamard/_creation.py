@@ -2,6 +2,7 @@
 
 from . import _C
 from ._C import Tensor
+from ._common import expect_tensors
 
 __all__ = [
     "as_tensor",
@@ -147,6 +148,7 @@ def meshgrid(*tensors, indexing=None):
     """Coordinate grids of 1-d tensors; indexing "ij" (the default, with a warning) or "xy"."""
     if len(tensors) == 1 and isinstance(tensors[0], (list, tuple)):
         tensors = tuple(tensors[0])
+    expect_tensors("meshgrid", tensors)
     if not tensors:
         raise RuntimeError("meshgrid expects a non-empty TensorList")
     if indexing is None:

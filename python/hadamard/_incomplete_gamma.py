@@ -4,7 +4,7 @@ import math
 
 import hadamard as H
 from hadamard import _C
-from hadamard._common import into, scalar_name
+from hadamard._common import expect_tensor, into, scalar_name
 
 __all__ = ["gammainc", "gammaincc"]
 
@@ -88,11 +88,8 @@ class Igamma(H.autograd.Function):
 
 
 def _incomplete(name, input, other, out):
-    for place, t in ((1, input), (2, other)):
-        if not isinstance(t, H.Tensor):
-            word = "input" if place == 1 else "other"
-            kind = type(t).__name__
-            raise TypeError(f"{name}(): argument '{word}' (position {place}) must be Tensor, not {kind}")
+    expect_tensor(name, "input", 1, input)
+    expect_tensor(name, "other", 2, other)
     dtype = _C.result_type(input, other)
     if not dtype.is_floating_point:
         raise NotImplementedError(f"\"{name}_cpu\" not implemented for '{scalar_name(dtype)}'")

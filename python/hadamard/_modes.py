@@ -85,7 +85,10 @@ class set_grad_enabled(_Switch):
     """Switches recording on or off at once; as a context manager, until the end of the block."""
 
     def __init__(self, mode):
-        self.mode = bool(mode)
+        if not isinstance(mode, bool):
+            kind = type(mode).__name__
+            raise TypeError(f"set_grad_enabled(): argument 'enabled' (position 1) must be bool, not {kind}")
+        self.mode = mode
         self.prev = _C.is_grad_enabled()
         _C._set_grad_enabled(self.mode)
 

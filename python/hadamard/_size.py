@@ -11,7 +11,15 @@ class Size(tuple):
     __slots__ = ()
 
     def __new__(cls, sizes=()):
-        return tuple.__new__(cls, [_index(size) for size in sizes])
+        sizes = tuple(sizes)
+        try:
+            return tuple.__new__(cls, map(_index, sizes))
+        except TypeError:
+            for i, size in enumerate(sizes):
+                if not hasattr(size, "__index__"):
+                    kind = type(size).__name__
+                    raise TypeError(f"torch.Size() takes an iterable of 'int' (item {i} is '{kind}')") from None
+            raise
 
     def numel(self):
         """The product of the sizes."""

@@ -476,7 +476,7 @@ const OpTable &create_ops() {
       def<cast<DType::Bool>>("bool", "input, memory_format=None", method),
       def<cast<DType::C64>>("cfloat", "input, memory_format=None", method),
       def<cast<DType::C128>>("cdouble", "input, memory_format=None", method),
-      def<copy_op>("copy_", "input, src, non_blocking=False", method),
+      def<copy_op>("copy_", "input, other, non_blocking=False", method),
       def<fill_op>("fill_", "input, value", method),
       def<zero_op>("zero_", "input", both),
       def<detach_inplace>("detach_", "input", method),

@@ -375,21 +375,23 @@ def _(f):
 
 @page("arguments", "got an unexpected keyword argument", "received an invalid combination of arguments")
 def _(f):
-    if "unexpected keyword" in f.line:
-        from difflib import get_close_matches
+    import re
+    from difflib import get_close_matches
 
-        import hadamard
+    import hadamard
 
-        word = f.line.split("'")[1]
-        op = getattr(hadamard, f.op, None) or getattr(hadamard.Tensor, f.op, None)
-        known = {
-            part.strip(" *").partition("=")[0]
-            for signature, _ in getattr(op, "_signatures", ())
-            for part in signature.split(",")
-        }
-        alias = {"axis": "dim", "axes": "dim", "keepdims": "keepdim", "a": "input", "x": "input", "ddof": "correction"}
-        close = get_close_matches(word, [k for k in known if k], n=2, cutoff=0.55)
-        if alias.get(word) in known:
-            close = [alias[word]]
-        return table(f.args) + f.tries([], *(f"{name}=…" for name in close))
-    return table(f.args)
+    op = getattr(hadamard, f.op, None) or getattr(hadamard.Tensor, f.op, None)
+    known = {
+        part.strip(" *").partition("=")[0]
+        for signature, _ in getattr(op, "_signatures", ())
+        for part in signature.split(",")
+    }
+    got = f.line.partition(", but expected")[0]
+    words = [w for w in re.findall(r"(?:argument '|\b)(\w+)(?:'|=)", got) if w not in known]
+    if not words:
+        return table(f.args)
+    alias = {"axis": "dim", "axes": "dim", "keepdims": "keepdim", "a": "input", "x": "input", "ddof": "correction"}
+    close = get_close_matches(words[0], [k for k in known if k], n=2, cutoff=0.55)
+    if alias.get(words[0]) in known:
+        close = [alias[words[0]]]
+    return table(f.args) + f.tries([], *(f"{name}=…" for name in close))

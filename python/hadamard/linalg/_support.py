@@ -3,7 +3,7 @@
 import math
 
 import hadamard as H
-from hadamard._common import into, scalar_name
+from hadamard._common import expect_tensor, into, scalar_name
 
 
 class _LinAlgError(RuntimeError):
@@ -54,6 +54,7 @@ def write(out, y):
 
 
 def check_matrix(x, name, arg="A"):
+    expect_tensor(name.removeprefix("torch.").replace(".", "_"), arg, 1, x)
     if x.dim() < 2:
         raise RuntimeError(f"{name}: The input tensor {arg} must have at least 2 dimensions.")
 
