@@ -73,7 +73,11 @@ def explain_message(text: str) -> str:
 
 def error(exception, line, kind="", op="", **tensors) -> Exception:
     """An exception with our lines and the facts, for Python code: raise error(ValueError, "…", input=x, target=y)."""
-    args = [(name, tuple(t.shape), str(t.dtype), str(t.device)) for name, t in tensors.items() if t is not None]
+    args = [
+        (name, tuple(t.shape), str(t.dtype).rpartition(".")[2], str(t.device))
+        for name, t in tensors.items()
+        if t is not None
+    ]
     facts = {"kind": kind, "op": op, "line": line, "args": args, "dim": -1}
     help = explain(facts)
     made = exception(f"{line}\n{help}" if help else line)
