@@ -476,6 +476,109 @@ def healthy_models():
     yield "autoencoder", (nn.Sequential(nn.Linear(8, 3), nn.Tanh(), nn.Linear(3, 8)), x, x, F.mse_loss)
     yield "without targets", (mlp(), x)
     yield "log_softmax and nll", (mlp().append(nn.LogSoftmax(1)), x, y, nn.NLLLoss())
+    yield from more_healthy_models(x, y, images, words)
+
+
+def more_healthy_models(x, y, images, words):
+    bright = (images.mean((1, 2, 3)) > 0.5).float()
+
+    class Block(nn.Module):
+        def __init__(self, inputs, outputs, stride):
+            super().__init__()
+            self.one = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
+            self.two = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
+            self.norm1, self.norm2 = nn.BatchNorm2d(outputs), nn.BatchNorm2d(outputs)
+            self.down = nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
+
+        def forward(self, x):
+            h = F.relu(self.norm1(self.one(x)))
+            return F.relu(self.norm2(self.two(h)) + self.down(x))
+
+    class Bag(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.embed, self.out = nn.EmbeddingBag(50, 16), nn.Linear(16, 2)
+
+        def forward(self, words):
+            return self.out(self.embed(words))
+
+    class Siamese(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.encoder = nn.Sequential(nn.Linear(8, 32), nn.ReLU(), nn.Linear(32, 8))
+
+        def forward(self, a, b):
+            return self.encoder(a), self.encoder(b)
+
+    class Variational(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.encoder, self.decoder = nn.Linear(8, 16), nn.Linear(4, 8)
+            self.mean, self.spread = nn.Linear(16, 4), nn.Linear(16, 4)
+
+        def forward(self, x):
+            h = F.relu(self.encoder(x))
+            mean, spread = self.mean(h), self.spread(h)
+            z = mean + H.randn_like(mean) * (0.5 * spread).exp()
+            return self.decoder(z), mean, spread
+
+    class Patches(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.cut, self.first = nn.Conv2d(1, 16, 4, 4), nn.Parameter(H.zeros(1, 1, 16))
+            self.places = nn.Parameter(H.randn(1, 5, 16) * 0.02)
+            layer = nn.TransformerEncoderLayer(16, 4, 32, batch_first=True, norm_first=True, activation="gelu")
+            self.body, self.out = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False), nn.Linear(16, 2)
+
+        def forward(self, x):
+            parts = self.cut(x).flatten(2).transpose(1, 2)
+            h = H.cat([self.first.expand(len(x), -1, -1), parts], 1) + self.places
+            return self.out(self.body(h)[:, 0])
+
+    class Up(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.down, self.middle = nn.Conv2d(1, 8, 3, padding=1), nn.Conv2d(8, 16, 3, padding=1)
+            self.up, self.out = nn.ConvTranspose2d(16, 8, 2, 2), nn.Conv2d(16, 1, 1)
+
+        def forward(self, x):
+            a = F.relu(self.down(x))
+            b = F.relu(self.middle(F.max_pool2d(a, 2)))
+            return self.out(H.cat([a, self.up(b)], 1))
+
+    class Graph(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.one, self.two = nn.Linear(8, 16), nn.Linear(16, 3)
+            self.register_buffer("edges", H.randint(0, 128, (2, 400)))
+
+        def spread(self, x):
+            return x + H.zeros_like(x).index_add(0, self.edges[1], x[self.edges[0]]) / 3
+
+        def forward(self, x):
+            return self.two(self.spread(F.relu(self.one(self.spread(x)))))
+
+    def near(out, same):
+        away = (out[0] - out[1]).pow(2).sum(1)
+        return (same * away + (1 - same) * F.relu(1 - away)).mean()
+
+    def bound(out, x):
+        spread = 1 + out[2] - out[1].pow(2) - out[2].exp()
+        return F.mse_loss(out[0], x) - 0.01 * spread.mean()
+
+    judge = nn.Sequential(
+        nn.Conv2d(1, 8, 4, 2, 1), nn.LeakyReLU(0.2), nn.Conv2d(8, 16, 4, 2, 1), nn.BatchNorm2d(16), nn.LeakyReLU(0.2),
+        nn.Conv2d(16, 1, 2), nn.Flatten(0), nn.Sigmoid(),
+    )  # fmt: skip
+    deep = nn.Sequential(Block(1, 8, 1), Block(8, 16, 2), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(16, 2))
+    yield "discriminator", (judge, images, bright, nn.BCELoss())
+    yield "resnet", (deep, images, bright.long())
+    yield "embedding bag", (Bag(), words, (words[:, 0] > 25).long())
+    yield "siamese", (Siamese(), (x[:64], x[64:]), (y[:64] == y[64:]).float(), near)
+    yield "vae", (Variational(), x, x, bound)
+    yield "vision transformer", (Patches(), images, bright.long())
+    yield "u-net", (Up(), images, images, F.mse_loss)
+    yield "graph", (Graph(), x, y)
 
 
 def _zero_last():
@@ -503,7 +606,7 @@ def test_healthy_models_are_healthy(optimizer):
         if optimizer is not None and y is not None:
             for _ in range(60):
                 chosen.zero_grad()
-                out = model(x)
+                out = model(*x) if isinstance(x, tuple) else model(x)
                 (loss or F.cross_entropy)(out, y).backward()
                 chosen.step()
             verdict = H.diagnose(*given)
@@ -618,7 +721,10 @@ def test_the_example_is_healthy():
     assert done.returncode == 0 and done.stderr.count("Reader is healthy") == 2, done.stderr
 
 
-@pytest.mark.parametrize("name", ["cbow", "char_rnn", "convnet", "dqn", "gan", "transformer_lm", "vae"])
+PROGRAMS = "autoencoder cbow char_rnn convnet dqn gan resume rotary schedules seq2seq transformer_lm vae".split()
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
 def test_ordinary_programs_are_healthy(name):
     script = Path(__file__).parent / "cases" / f"t_{name}.py"
     if not script.exists():
@@ -629,9 +735,56 @@ def test_ordinary_programs_are_healthy(name):
     assert "finding" not in done.stderr and "cannot be looked at" not in done.stderr, done.stderr
 
 
-def test_forgotten_zero_grad_is_counted_without_a_loss_to_repeat(tmp_path):
+def test_a_loss_that_cannot_be_repeated(tmp_path):
+    """Its gradients are known all the same."""
     said = run(tmp_path, "--diagnose", softmax="", loss="lambda out, y: (out[:, 0] * y).mean()", zero="pass")
-    assert "only the steps were watched" in said and "gradients of many steps are added up" in said
+    assert "by the gradients that its loss gave" in said and "gradients of many steps are added up" in said
+    parts = {"loss": "lambda out, y: -out[range(200), y].log().mean()", "zero": "optimizer.zero_grad()"}
+    said = run(tmp_path, "--diagnose", softmax=", nn.Softmax(1)", **parts)
+    assert said.count("Sequential is healthy") == 2
+    deep = "".join(f", nn.Sigmoid(), nn.Linear({n}, 2)" for n in [2] * 8) + ", nn.Softmax(1)"
+    said = run(tmp_path, "--diagnose", softmax=deep, **parts)
+    assert "gradients vanish on the way to the first layers" in said
+    said = run(tmp_path, "--diagnose", softmax="", loss="lambda out, y: (out * 0).sum()", zero="optimizer.zero_grad()")
+    assert "the gradient at its output is exactly 0" in said
+
+
+def test_what_is_between_the_output_and_the_loss():
+    """examples/saturated.py: the sigmoid is the script's; two of its five models are saturated at first."""
+    command = [sys.executable, "-m", "hadamard", "run", "--diagnose", ROOT / "examples" / "saturated.py"]
+    said = subprocess.run(command, capture_output=True, text=True, timeout=120).stderr
+    first, *others = said.split("diagnosis at its first step")[1:]
+    assert "256 of 256 (100 %) outputs" in first and "BCEWithLogitsLoss on what goes into the sigmoid" in first
+    assert "gradients of first, second are exactly 0" in first and "Model: as before" in first
+    assert len(others) == 4 and all(part.count("is healthy") == 2 for part in others[:3])
+
+
+def test_models_called_by_name(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text("""
+import torch
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.one, self.unused = nn.Linear(8, 1), nn.Linear(8, 8)
+    def forward(self, x, scale=None):
+        return self.one(x) * scale
+
+model, x, y = Net(), torch.randn(64, 8), torch.randn(64, 1)
+optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+for epoch in range(3):
+    optimizer.zero_grad()
+    nn.functional.mse_loss(model(x, scale=torch.full((64, 1), 2.0)), y).backward()
+    optimizer.step()
+model.requires_grad_(False)
+""")
+    done = subprocess.run(
+        [sys.executable, "-m", "hadamard", "run", "--diagnose", script], capture_output=True, text=True
+    )
+    assert done.returncode == 0 and "unused" in done.stderr and "as before" in done.stderr, done.stderr
+    assert "frozen" not in done.stderr and "cannot be looked at" not in done.stderr
 
 
 def test_plot(tmp_path):

@@ -26,13 +26,17 @@ def diagnose(model, x, y=None, loss=None, optimizer=None) -> Diagnosis:
     >>> "saturated" in H.diagnose(model, (x - x.mean(0)) / x.std(0), y, F.binary_cross_entropy)
     False
     """
-    from .checks import CHECKS
     from .record import Record
 
-    record = Record(model, x, y, loss, optimizer)
+    return _verdict(Record(model, x, y, loss, optimizer))
+
+
+def _verdict(record) -> Diagnosis:
+    from .checks import CHECKS
+
     findings: list = []
     for check in CHECKS:
         findings += check(record)
     if {"saturated", "dead units", "detached parameters", "all frozen"} & {f.kind for f in findings}:
         findings = [f for f in findings if f.kind != "no gradient arrives"]  # that is what it means
-    return Diagnosis(type(model).__name__, findings, record)
+    return Diagnosis(type(record.given).__name__, findings, record)

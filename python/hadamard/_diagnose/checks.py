@@ -111,8 +111,7 @@ def _bad_gradient(r, names):
     try:
         model, _ = r.copies()
         with H.enable_grad(), H.autograd.detect_anomaly():
-            args = (a.detach().clone() if isinstance(a, Tensor) else a for a in r.args)
-            r.loss_of(model(*args)).backward()
+            r.loss_of(r.call(model, fresh=True)).backward()
     except Exception as error:
         function = str(error).split("'")[1] if str(error).count("'") > 1 else ""
     evidence = [f"the loss is {number(r.value)}, and the gradient of {names[0]} is not finite"]
@@ -338,13 +337,14 @@ def gradient_flow(r):
     if not layers:
         return
     if all(g == 0 for _, g, _ in layers):
-        if r.value != 0:
+        if r.value != 0 or r.stands_in:
+            evidence = "the gradient at its output is exactly 0" if r.value == 0 else f"the loss is {number(r.value)}"
             yield Finding(
                 "no gradient arrives",
                 "fault",
                 "",
                 "every gradient is exactly 0",
-                [f"the loss is {number(r.value)}"],
+                [evidence],
                 ["a loss that depends on the outputs", "H.explain and the ops between the last layer and the loss"],
             )
         return

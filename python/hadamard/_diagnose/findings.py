@@ -72,7 +72,7 @@ class Diagnosis:
         """What a healthy model has been found to be."""
         record = self.record
         said = []
-        if record.value is not None:
+        if record.value is not None and not record.stands_in:
             said.append(f"loss {record.value:.4g}")
         grads = [p for p in record.model.parameters() if p.grad is not None]
         if grads:

@@ -13,12 +13,27 @@ MOST_ROWS = 1024  # of a batch that are looked at
 STEPS = 5  # of the optimiser that are tried
 
 
+class StandIn:
+    """A loss with the gradients that another one gave to the parts of a model's output, where that one is not known."""
+
+    def __init__(self, gradients):
+        self.gradients = gradients  # {place in the output: gradient}
+
+    def __call__(self, out):
+        parts = out if isinstance(out, (tuple, list)) else (out,)
+        rows = {i: min(len(parts[i]), len(g)) if g.dim() else None for i, g in self.gradients.items()}
+        return sum((parts[i][: rows[i]] * g[: rows[i]]).sum() for i, g in self.gradients.items())
+
+
 class Record:
     """What the passes showed. The model and the optimiser that were given are not changed, nor is the random state."""
 
-    def __init__(self, model, x, y=None, loss=None, optimizer=None):
+    def __init__(self, model, x, y=None, loss=None, optimizer=None, named=None, pick=None):
         self.given, self.given_optimizer = model, optimizer
         self.args = tuple(x) if isinstance(x, (tuple, list)) else (x,)
+        self.named = named or {}  # arguments by name
+        self.pick = pick  # what is done to the output before the loss
+        self.stands_in = isinstance(loss, StandIn)
         self.y, self.loss = y, loss
         self._cut_rows()
         self.error = self.failed_in = None
@@ -29,7 +44,7 @@ class Record:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 self._pass()
-                if self.error is None and optimizer is not None and isfinite(self.value):
+                if self.error is None and optimizer is not None and isfinite(self.value) and not self.stands_in:
                     self.steps = self._try_steps(1.0)
         finally:
             H.set_rng_state(self.random)
@@ -37,7 +52,9 @@ class Record:
     def _cut_rows(self):
         rows = self.rows = self.args[0].shape[0] if self.args and _is_batch(self.args[0]) else 0
         if rows > MOST_ROWS and (not _is_batch(self.y) or self.y.shape[0] == rows):
-            self.args = tuple(a[:MOST_ROWS] if _is_batch(a) and a.shape[0] == rows else a for a in self.args)
+            cut = lambda a: a[:MOST_ROWS] if _is_batch(a) and a.shape[0] == rows else a  # noqa: E731
+            self.args = tuple(map(cut, self.args))
+            self.named = {name: cut(a) for name, a in self.named.items()}
             if _is_batch(self.y) and self.y.shape[0] == rows:
                 self.y = self.y[:MOST_ROWS]
             self.rows = MOST_ROWS
@@ -46,6 +63,12 @@ class Record:
         """(model, optimiser) that share nothing with the given ones but belong together."""
         with H.enable_grad():
             return copy.deepcopy((self.given, self.given_optimizer))
+
+    def call(self, model, fresh=False):
+        """The model's output for this batch."""
+        args = (a.clone() if isinstance(a, Tensor) else a for a in self.args) if fresh else self.inputs
+        out = model(*args, **self.named)
+        return out if self.pick is None else self.pick(out)
 
     def loss_of(self, out):
         if self.loss is not None:
@@ -67,7 +90,7 @@ class Record:
         self.failed_in = "forward"
         try:
             with H.enable_grad(), self.trace:
-                self.out = self.model(*self.inputs)
+                self.out = self.call(self.model)
                 self.trace.phase = "loss"
                 self.failed_in = "loss"
                 value = self.loss_of(self.out)
@@ -92,7 +115,7 @@ class Record:
             with H.enable_grad():
                 for step in range(STEPS + 1):
                     optimizer.zero_grad()
-                    value = self.loss_of(model(*(a.clone() if isinstance(a, Tensor) else a for a in self.args)))
+                    value = self.loss_of(self.call(model, fresh=True))
                     values.append(float(value.detach()))
                     if step == STEPS or not isfinite(values[-1]):
                         break

@@ -8,6 +8,7 @@ from hadamard import Tensor
 
 from ..errors.text import coloured, in_colour
 from .findings import Finding
+from .record import Record, StandIn
 
 _LOSSES = (
     "cross_entropy",
@@ -21,8 +22,10 @@ _LOSSES = (
     "kl_div",
 )
 _FORGOTTEN_AFTER = 5  # steps without a zero_grad
+_MODELS = 8  # whose last call is kept
 _FIRST = "at its first step"
-_UNPAIRED = "whose loss is not one of a model's output and a target: only the steps were watched"
+_UNPAIRED = "but no model was called whose output has a gradient: only the steps were watched"
+_STANDS_IN = ", by the gradients that its loss gave"
 
 
 class _Training:
@@ -30,9 +33,10 @@ class _Training:
 
     def __init__(self):
         self.steps = self.backwards = 0
-        self.batch = None
+        self.batch = None  # (model, arguments, arguments by name, loss, target, what is done to the output)
         self.mode = True
         self.seen: dict = {}  # verdicts: when → Diagnosis
+        self.wanted: list = []  # (parameter, whether it wanted a gradient)
         self.added = 0  # steps whose gradients were added to those of the step before
 
 
@@ -45,7 +49,7 @@ class Watch:
 
         self.trainings: dict = {}
         self.depth = 0
-        self.call = None  # the last (model, arguments, output) of a model that is not part of another
+        self.calls: dict = {}  # the last (model, arguments, output, by name, gradients) of each that is no part
         self.loss = None  # the last (function, output, target)
         self.zeroed = False
         self.looking = False
@@ -71,7 +75,10 @@ class Watch:
             if len(args) > 1:
                 self.loss = (module, args[0], args[1])
         elif H.is_grad_enabled() and any(True for _ in module.parameters()):
-            self.call = (module, args, output, kwargs)
+            self.calls.pop(id(module), None)
+            self.calls[id(module)] = (module, args, output, kwargs, _gradients(output))
+            if len(self.calls) > _MODELS:
+                del self.calls[next(iter(self.calls))]
 
     def _noting_loss(self, function):
         @functools.wraps(function)
@@ -96,12 +103,16 @@ class Watch:
         training = self.trainings.setdefault(id(optimizer), _Training())
         training.steps += 1
         training.optimizer = optimizer
-        if self.call is not None:
-            held = {id(p) for group in optimizer.param_groups for p in group["params"]}
-            model, inputs, output, named = self.call
-            pick = _picked(output, self.loss[1]) if self.loss is not None and not named else None
-            if pick is not None and any(id(p) in held for p in model.parameters()):
-                training.batch = (model, inputs, self.loss[0], self.loss[2], pick)
+        held = {id(p) for group in optimizer.param_groups for p in group["params"]}
+        for model, inputs, output, named, gradients in reversed(self.calls.values()):
+            if any(id(p) in held for p in model.parameters()):
+                pick = _picked(output, self.loss[1]) if self.loss is not None else None
+                if pick is not None:
+                    training.batch = (model, inputs, named, self.loss[0], self.loss[2], pick)
+                elif gradients:  # a loss of another kind: that of this step, as far as its gradients tell
+                    training.batch = (model, inputs, named, StandIn(dict(gradients)), None, None)
+                training.wanted = [(p, p.requires_grad) for p in model.parameters()]
+                break
         grads = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
         if training.steps > 1 and not self.zeroed and grads and max(g._version for g in grads) >= training.steps - 1:
             training.added += 1
@@ -114,15 +125,19 @@ class Watch:
     def _look(self, training, when):
         if training.batch is None:
             return
-        from . import diagnose
+        from . import _verdict
 
-        model, inputs, loss, target, pick = training.batch
+        model, inputs, named, loss, target, pick = training.batch
         self.looking = True
         modes = {part: part.training for part in model.modules()}
+        now = [(p, p.requires_grad) for p, _ in training.wanted]
         try:
+            # As it was when it was trained, not as the script left it.
             if model.training is not training.mode:
-                model.train(training.mode)  # as it was when it was trained, not as the script left it
-            found = diagnose(model, tuple(inputs), target, lambda out, y: loss(pick(out), y), training.optimizer)
+                model.train(training.mode)
+            for p, wanted in training.wanted:
+                p.requires_grad_(wanted)
+            found = _verdict(Record(model, tuple(inputs), target, loss, training.optimizer, named, pick))
             # What other optimisers hold, and gradients that another loss has left, are no faults of this one.
             found.findings = [f for f in found.findings if f.kind not in ("zero_grad", "not in the optimiser")]
             found.findings += self._nobodys(model) if when != _FIRST else []
@@ -132,6 +147,8 @@ class Watch:
         finally:
             for part, mode in modes.items():
                 part.training = mode
+            for p, wanted in now:
+                p.requires_grad_(wanted)
             self.looking = False
 
     def _nobodys(self, model):
@@ -167,6 +184,8 @@ class Watch:
                     continue
                 found.findings = counted + found.findings
                 new = [f for f in found.findings if (f.kind, f.where) not in known]
+                if found.record.stands_in:
+                    when += _STANDS_IN
                 if known and not new and found.findings:
                     print(f"\ndiagnosis {when}\n{found.name}: as before", file=file)
                     continue
@@ -182,19 +201,47 @@ class Watch:
             print("\ndiagnosis: the script made no step of an optimiser", file=file)
 
 
+def _gradients(output):
+    """{place: gradient} of what a model gave out, filled by the backward pass."""
+    found: dict = {}
+    for i, part in enumerate(output if isinstance(output, (tuple, list)) else (output,)):
+        if isinstance(part, Tensor) and part.grad_fn is not None:
+            part.register_hook(lambda g, i=i: found.__setitem__(i, g.detach()))
+    return found
+
+
+# What scripts do to an output before they hand it to a loss.
+_BETWEEN = (
+    None,
+    lambda x: H.sigmoid(x),
+    lambda x: H.log_softmax(x, -1),
+    lambda x: H.softmax(x, -1),
+    lambda x: H.log_softmax(x, 1),
+    lambda x: H.softmax(x, 1),
+    lambda x: H.tanh(x),
+)
+
+
 def _picked(output, given):
-    """How the loss's input follows from the model's output: a function, None where it is not one of its tensors."""
+    """How the loss's input follows from the model's output: a function, None where no simple one does."""
     parts = output if isinstance(output, (tuple, list)) else (output,)
     for i, part in enumerate(parts):
         if not isinstance(part, Tensor) or not isinstance(given, Tensor) or part.numel() != given.numel():
             continue
-        same = part is given
-        if same or H.equal(part.detach().reshape(given.shape), given.detach()):
-            shape = None if same else (-1, *given.shape[1:])
-
-            def pick(out, i=i, shape=shape):
-                one = out[i] if isinstance(out, (tuple, list)) else out
-                return one if shape is None else one.reshape(shape)
-
-            return pick
+        for then in _BETWEEN[: None if part.is_floating_point() and part.dim() > 1 else 2]:
+            with H.no_grad():
+                made = part if then is None else then(part)
+                same = part is given or H.equal(made.reshape(given.shape), given)
+            if same:
+                shape = None if given.shape == part.shape else (-1, *given.shape[1:])
+                return _picking(i, then, shape)
     return None
+
+
+def _picking(i, then, shape):
+    def pick(out):
+        one = out[i] if isinstance(out, (tuple, list)) else out
+        one = one if then is None else then(one)
+        return one if shape is None else one.reshape(shape)
+
+    return pick
