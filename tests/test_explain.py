@@ -546,6 +546,19 @@ def test_text_is_plain_unless_asked():
     assert max(map(len, e.text().splitlines())) <= 110
 
 
+def test_folded():
+    """All but code fits a terminal of 80 columns, and what is cut elsewhere comes whole."""
+    from hadamard._explain.text import render
+
+    for text in ("conv2d((1,3,8,8), (4,3,3,3), stride=2, padding=1)", "conv_transpose3d((1,3,4,4,4), (3,2,3,3,3))"):
+        e = H.explain(text)
+        for color in (False, True):
+            lines = re.sub("\x1b\\[[0-9;]*m", "", render(e, color, width=80)).splitlines()
+            words = lines[: next(i for i, line in enumerate(lines) if line.strip().startswith("gradient"))]
+            assert max(map(len, words)) <= 80
+            assert re.sub("[│ \n]+", " ", " ".join(words)) in re.sub("[│ \n]+", " ", render(e, times=True))
+
+
 def test_explaining_leaves_no_trace():
     a = H.ones(2, 3, requires_grad=True)
     with warnings.catch_warnings():

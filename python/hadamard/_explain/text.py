@@ -144,7 +144,8 @@ def heading(e) -> str:
 
 def _title(e, pen):
     result = f"{show(e.shape) if e.shape else 'a number'} {dtype_name(e.dtype)}" if e.shape is not None else "…"
-    return f"{pen.bold(heading(e))}  →  {pen.bold(result)}"
+    fits = len(heading(e)) + len(result) + 5 <= pen.width
+    return f"{pen.bold(heading(e))}{'  →  ' if fits else chr(10) + '  →  '}{pen.bold(result)}"
 
 
 def _failed(e, pen):
@@ -203,11 +204,20 @@ def _table(e, pen):
     for c in reversed(range(len(letters))):
         text = ""
         for d in range(c):
-            text = text.ljust(ends[d]) if not pen.color else text + " " * (ends[d] - _length(text))
-            text += pen.role("│", roles[d])
+            text += " " * (ends[d] - _length(text)) + pen.role("│", roles[d])
         text += " " * (ends[c] - _length(text))
-        lines.append(text + pen.role("└ ", roles[c]) + legend(e, e.indices[c], pen))
+        first, *rest = _folded(e, e.indices[c], pen, ends[c] + 2)
+        lines += [text + pen.role("└ ", roles[c]) + first, *(text + "  " + line for line in rest)]
     return lines
+
+
+def _folded(e, index, pen, left):
+    """What one index does, in lines that begin in the column `left`."""
+    words = legend(e, index)
+    if left + len(words) <= pen.width:
+        return [legend(e, index, pen)]
+    first, *rest = wrap(words, max(pen.width - left, 24), break_long_words=False)
+    return [first.replace(index.role, pen.role(index.role, index.role), 1), *rest]
 
 
 def _length(text):
