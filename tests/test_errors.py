@@ -364,6 +364,10 @@ loss2.backward()
 x, y = r(3), r(3).requires_grad_()
 torch.autograd.grad((x * y).sum(), [y, x])
 
+p = torch.nn.Parameter(r(2, 2))
+diagonal = torch.tensor([p[0, 0], p[1, 1]])
+diagonal.sum().backward()
+
 weights = r(3).requires_grad_()
 weights.numpy()
 

@@ -327,6 +327,20 @@ def _inside(node):
     return node
 
 
+def _joins(node):
+    """tensor([a, b[0]])"""
+    function = node.func
+    name = function.attr if isinstance(function, ast.Attribute) and isinstance(function.value, ast.Name) else ""
+    name = name or getattr(function, "id", "")
+    if (
+        name not in ("tensor", "as_tensor")
+        or len(node.args) != 1
+        or not isinstance(node.args[0], (ast.List, ast.Tuple))
+    ):
+        return False
+    return bool(node.args[0].elts) and all(isinstance(x, (ast.Name, ast.Subscript)) for x in node.args[0].elts)
+
+
 def without(text, cut):
     """The user's line with the cut taken out, where that is an edit of the line; "" otherwise."""
     try:
@@ -341,6 +355,10 @@ def without(text, cut):
             if cut.kind == "detach" and isinstance(node.func, ast.Attribute) and node.func.attr == "detach":
                 done.append(1)
                 return node.func.value
+            if cut.kind == "number" and _joins(node):  # numbers of tensors, one by one
+                done.append(1)
+                name = node.func.value.id if isinstance(node.func, ast.Attribute) else "torch"
+                return ast.Call(ast.Attribute(ast.Name(name, ast.Load()), "stack", ast.Load()), node.args[:1], [])
             return node
 
         def visit_Attribute(self, node):
