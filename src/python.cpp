@@ -65,6 +65,7 @@ NB_MODULE(_C, m) {
     init_fuse(m.ptr());
     init_autocast(m.ptr());
     init_module_call(m.ptr());
+    init_optim(m.ptr());
     bind_random(m);
   } catch (...) {
     set_error();

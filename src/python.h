@@ -119,6 +119,9 @@ PyObject *node_object(Node *n);
 // ---- python_module.cpp
 void init_module_call(PyObject *module);
 
+// ---- python_optim.cpp
+void init_optim(PyObject *module);
+
 // ---- python_dlpack.cpp
 void init_dlpack(PyObject *module);
 

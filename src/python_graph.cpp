@@ -232,15 +232,6 @@ PyObject *gradients(PyObject *, PyObject *o) {
   });
 }
 
-// _drop_gradients(tensors)
-PyObject *drop_gradients(PyObject *, PyObject *o) {
-  return guarded([&]() -> PyObject * {
-    for (const Tensor &t : tensors_of(o))
-      if (t && t->meta) t->meta->grad = Tensor();
-    Py_RETURN_NONE;
-  });
-}
-
 // _record(name, callback, inputs, outputs, saved): outputs came from inputs; callback(node, grads) -> tuple of
 // gradients
 PyObject *record_python(PyObject *, PyObject *args) {
@@ -377,7 +368,6 @@ PyObject *remove_hook(PyObject *, PyObject *args) {
 PyMethodDef functions[] = {{"_run_backward", run, METH_VARARGS, nullptr},
                            {"_backward", backward, METH_O, nullptr},
                            {"_gradients", gradients, METH_O, nullptr},
-                           {"_drop_gradients", drop_gradients, METH_O, nullptr},
                            {"_record", record_python, METH_VARARGS, nullptr},
                            {"_named", name_node, METH_VARARGS, nullptr},
                            {"_add_hook", add_hook, METH_VARARGS, nullptr},

@@ -1488,3 +1488,86 @@ def test_layers_name_their_nodes_as_torch_does():
         "FftR2CBackward0": H.fft.rfft(v),
     }
     assert {name: t.grad_fn.name() for name, t in names.items()} == {name: name for name in names}
+
+
+def every_way_to_be_called(nn):
+    """What a module's call and its attributes do where a class, an instance or a patch has its own way."""
+    said = []
+
+    class Plain(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = nn.Identity()
+            self.register_buffer("kept", None)
+
+        def forward(self, *args, **kwargs):
+            return "forward", args, kwargs
+
+    class Called(Plain):
+        def __call__(self, x):
+            return "own call", super().__call__(x)
+
+    class Found(Plain):
+        def __getattr__(self, name):
+            try:
+                return super().__getattr__(name)
+            except AttributeError:
+                if name != "nothing":
+                    raise
+                return "found"
+
+    class Asked(Plain):
+        def __getattribute__(self, name):
+            if name == "forward":
+                return lambda *args: ("asked", args)
+            return super().__getattribute__(name)
+
+    class Refusing(Plain):
+        @property
+        def wrong(self):
+            raise AttributeError("from the property")
+
+        @property
+        def worse(self):
+            raise KeyError("from the property")
+
+    class Other(Plain):
+        def forward(self, *args):
+            return "other", args
+
+    plain = Plain()
+    said += [plain(), plain(1), plain(1, a=2), plain(*range(9)), Called()(1), Asked()(1)]
+    said += [type(plain.inner).__name__, plain.kept, Found().nothing, type(Found().inner).__name__]
+    for name in ("nothing", "wrong", "worse"):
+        try:
+            getattr(Refusing(), name)
+        except Exception as error:
+            said.append((type(error).__name__, str(error)))
+    said.append(hasattr(plain, "nothing"))
+    late = Plain()
+    late.forward = lambda x: ("instance", x)
+    said.append(late(3))
+    del late.forward
+    said.append(late(3))
+    late.__class__ = Other
+    said.append(late(4))
+    late.__class__ = type("Mixed", (type("Mixin", (), {"more": 1}), Plain), {})
+    said += [late(4), late.more]
+    Other.forward = lambda self, x: ("patched", x)
+    said.append(Other()(5))
+    Other.__call__ = lambda self, x: ("patched call", x)
+    said.append(Other()(6))
+    del Other.__call__
+    said.append(Other()(7))
+    other = Other()
+    Other.__getattr__ = lambda self, name: "patched " + name
+    said.append(other.nothing)
+    plain.register_forward_hook(lambda module, args, y: ("hooked", args, y))
+    said.append(plain(8))
+    return said
+
+
+def test_every_way_to_be_called():
+    said = every_way_to_be_called(nn)
+    assert said[0] == ("forward", (), {}) and said[5] == ("asked", (1,)) and said[-1][0] == "hooked"
+    assert said == every_way_to_be_called(oracle().nn)

@@ -2,6 +2,7 @@
 
 import copy
 import doctest
+import functools
 import importlib
 import inspect
 import pickle
@@ -533,3 +534,40 @@ def test_examples(name):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         assert doctest.testmod(module)[0] == 0
+
+
+@pytest.mark.parametrize("make", [optim.SGD, functools.partial(optim.SGD, momentum=0.9), optim.Adam, optim.AdamW])
+def test_native_step_is_the_step_op_by_op(make):
+    """The step that reads the dicts itself against the one in Python, through what makes it step aside."""
+
+    def run(native):
+        H.manual_seed(0)
+        params = [H.nn.Parameter(H.randn(n, dtype=H.float64)) for n in (3, 40, 1)]
+        opt = make(params, lr=0.1)
+        if not native:
+            opt._native = lambda group, state: False
+        for i in range(6):
+            opt.zero_grad()
+            used = params[: 2 if i < 2 else 3]  # the last one's state begins later than the others'
+            sum((p**2).sum() for p in used).backward()
+            if i == 3:
+                opt.param_groups[0]["lr"] = H.tensor(0.05)
+            if i == 4:
+                opt.load_state_dict(copy.deepcopy(opt.state_dict()))
+            opt.step()
+        kept = [v for p in params for v in opt.state.get(p, {}).values()]
+        return [plain(t) for t in params + kept if t is not None], sorted(map(len, opt.state.values()))
+
+    (with_native, counts), (without, expected) = run(True), run(False)
+    assert counts == expected
+    for a, b in zip(with_native, without, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-12)
+    # A group without its options, or a state of another kind, is none of its business.
+    p = H.nn.Parameter(H.ones(2))
+    p.grad = H.ones(2)
+    native = make([p])._native
+    group = make([p]).param_groups[0]
+    assert native({"params": [p]}, {}) is False and native(group, []) is False and native([], {}) is False
+    assert native({**group, "lr": "fast"}, {p: {}}) is False and plain(p).tolist() == [1, 1]
+    with pytest.raises(TypeError):
+        native(group)

@@ -1,5 +1,6 @@
-// Steps of optimisers on all their parameters in one call. Each says whether it could: where it returns false nothing
-// has changed, and the optimiser's Python does the same step op by op.
+// Steps of optimisers: what the kernels are given.
+#include "ops/optimizer.h"
+
 #include <cmath>
 
 #include "cpu/fused.h"
@@ -56,8 +57,8 @@ template <class F> void with_type(const Tensor &p, const F &f) {
   if (p.dtype() == DType::F64) f(double());
   else f(float());
 }
+} // namespace
 
-// `steps` are the counts so far, 0-d float32; they grow by one. `largest` is empty but for amsgrad.
 bool adam_step(const Tensors &params, const Tensors &grads, const Tensors &means, const Tensors &squares,
                const Tensors &largest, const Tensors &steps, double lr, double beta1, double beta2, double eps,
                double weight_decay, bool maximize, bool decoupled) {
@@ -85,7 +86,6 @@ bool adam_step(const Tensors &params, const Tensors &grads, const Tensors &means
   return true;
 }
 
-// `velocities` is empty without momentum; where `fresh`, they begin as the gradients.
 bool sgd_step(const Tensors &params, const Tensors &grads, const Tensors &velocities, bool fresh, double lr,
               double momentum, double dampening, double weight_decay, bool nesterov, bool maximize) {
   if (!all_suit({&params, &grads, &velocities})) return false;
@@ -104,7 +104,6 @@ bool sgd_step(const Tensors &params, const Tensors &grads, const Tensors &veloci
   }
   return true;
 }
-} // namespace
 } // namespace ops
 
 const OpTable &optimizer_ops() {

@@ -585,7 +585,7 @@ def _weighted(loss, weight, input, reduction):
 
 
 def _warn_sizes(input, target):
-    if target.size() != input.size():
+    if not _C._same_size(input, target):
         errors.warn(
             f"Using a target size ({target.size()}) that is different to the input size ({input.size()}). This will "
             "likely lead to incorrect results due to broadcasting. Please ensure they have the same size."

@@ -34,6 +34,8 @@ class Adam(_Stepper):
     tensor([0.5000])
     """
 
+    _native = staticmethod(_C._step_adam)
+
     def __init__(
         self,
         params,
@@ -103,30 +105,20 @@ class Adam(_Stepper):
 
     def _update(self, group, params, grads, states):
         beta1, beta2 = map(_number, group["betas"])
-        lr, eps, weight_decay = _number(group["lr"]), group["eps"], group["weight_decay"]
-        maximize, decoupled = group["maximize"], group["decoupled_weight_decay"]
-        means = [state["exp_avg"] for state in states]
-        squares = [state["exp_avg_sq"] for state in states]
-        largest = [state["max_exp_avg_sq"] for state in states] if group["amsgrad"] else []
-        steps = [state["step"] for state in states]
-        if _C._adam_step(
-            params, grads, means, squares, largest, steps, lr, beta1, beta2, eps, weight_decay, maximize, decoupled
-        ):
-            return
         adam(
             params,
             grads,
-            means,
-            squares,
-            largest or None,
+            [state["exp_avg"] for state in states],
+            [state["exp_avg_sq"] for state in states],
+            [state["max_exp_avg_sq"] for state in states] if group["amsgrad"] else None,
             _count(states),
             beta1=beta1,
             beta2=beta2,
-            lr=lr,
-            weight_decay=weight_decay,
-            eps=eps,
-            maximize=maximize,
-            decoupled_weight_decay=decoupled,
+            lr=_number(group["lr"]),
+            weight_decay=group["weight_decay"],
+            eps=group["eps"],
+            maximize=group["maximize"],
+            decoupled_weight_decay=group["decoupled_weight_decay"],
         )
 
 

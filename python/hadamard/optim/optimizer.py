@@ -323,9 +323,14 @@ class Optimizer:
 class _Stepper(Optimizer):
     """An optimiser whose step treats each group by itself.
 
-    A subclass gives `_new_state(param, group)` and `_update(group, params, grads, states)`; the latter gets lists, so
-    that one native call can take the place of its loop.
+    A subclass gives `_new_state(param, group)` and `_update(group, params, grads, states)`. Where it has a `_native`
+    step, that is called first, with the group and the state of all; it returns False where it can't, having changed
+    nothing.
     """
+
+    @staticmethod
+    def _native(group, state):
+        return False
 
     def _new_state(self, param, group):
         raise NotImplementedError
@@ -345,6 +350,19 @@ class _Stepper(Optimizer):
     def _update(self, group, params, grads, states):
         raise NotImplementedError
 
+    def _step_group(self, group):
+        recording = _C.is_grad_enabled()
+        _C._set_grad_enabled(bool(self.defaults.get("differentiable", False)))
+        try:
+            params, grads = _C._gradients(group["params"])
+            if params:
+                states = self._states(group, params)
+                # It may have lacked no more than a state.
+                if not self._native(group, self.state):
+                    self._update(group, params, grads, states)
+        finally:
+            _C._set_grad_enabled(recording)
+
     def step(self, closure=None):
         """Change the parameters by their gradients. `closure`, if given, is called first, with gradients on, and its
         result returned."""
@@ -352,15 +370,10 @@ class _Stepper(Optimizer):
         if closure is not None:
             with H.enable_grad():
                 loss = closure()
-        recording = _C.is_grad_enabled()
-        _C._set_grad_enabled(bool(self.defaults.get("differentiable", False)))
-        try:
-            for group in self.param_groups:
-                params, grads = _C._gradients(group["params"])
-                if params:
-                    self._update(group, params, grads, self._states(group, params))
-        finally:
-            _C._set_grad_enabled(recording)
+        native = self._native
+        for group in self.param_groups:
+            if not native(group, self.state):
+                self._step_group(group)
         return loss
 
 

@@ -1,6 +1,5 @@
 """Stochastic gradient descent with momentum."""
 
-import hadamard as H
 from hadamard import _C
 
 from .optimizer import _check_at_least_zero, _check_fused, _check_lr, _number, _Stepper
@@ -21,6 +20,8 @@ class SGD(_Stepper):
     >>> p.detach()
     tensor([0.])
     """
+
+    _native = staticmethod(_C._step_sgd)
 
     def __init__(
         self,
@@ -77,27 +78,6 @@ class SGD(_Stepper):
     def _update(self, group, params, grads, states):
         momentum = group["momentum"]
         buffers = [state.get("momentum_buffer") for state in states]
-        fresh = momentum != 0 and all(buffer is None for buffer in buffers)
-        if fresh:
-            velocities = [H.empty_like(grad) for grad in grads]
-        else:
-            velocities = buffers if momentum != 0 else []
-        if all(v is not None for v in velocities) and _C._sgd_step(
-            params,
-            grads,
-            velocities,
-            fresh,
-            _number(group["lr"]),
-            momentum,
-            group["dampening"],
-            group["weight_decay"],
-            group["nesterov"],
-            group["maximize"],
-        ):
-            if fresh:
-                for state, velocity in zip(states, velocities, strict=True):
-                    state["momentum_buffer"] = velocity
-            return
         sgd(
             params,
             grads,

@@ -118,10 +118,12 @@ class CrossEntropyLoss(_WeightedLoss):
         self.label_smoothing = label_smoothing
 
     def forward(self, input, target):
+        # The dict is asked first: an attribute that only __getattr__ finds costs as much as a small product.
+        weights = self.__dict__["_buffers"]
         return F.cross_entropy(
             input,
             target,
-            weight=self.weight,
+            weight=weights["weight"] if "weight" in weights else self.weight,
             ignore_index=self.ignore_index,
             reduction=self.reduction,
             label_smoothing=self.label_smoothing,

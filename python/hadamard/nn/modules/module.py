@@ -216,6 +216,10 @@ class Module:
 
     __call__ = _C._call_module
 
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        _C._call_directly(cls)
+
     def _call_hooked(self, args, kwargs):
         if "_backward_hooks" not in self.__dict__:
             raise AttributeError(
@@ -1062,3 +1066,6 @@ class Module:
         if not lines:
             return f"{self._get_name()}()"
         return f"{self._get_name()}(\n  " + "\n  ".join(lines) + "\n)"
+
+
+_C._call_directly(Module)
