@@ -115,7 +115,6 @@ Tensor add_grads(const Tensor &a, const Tensor &b) {
 // ---- where gradients go
 
 namespace {
-// The part of an in-place write that a view's base records: fn acts on the slice, the rest passes through.
 // What a view with this geometry shows of `whole`, whose first number lies at `begin` in the view's storage. The view
 // may show the parts of complex numbers, or pairs as complex numbers; offsets count each dtype's own numbers.
 Tensor part_of(const Tensor &whole, int64_t begin, DType t, Dims shape, Dims strides, int64_t offset) {
@@ -127,6 +126,7 @@ Tensor part_of(const Tensor &whole, int64_t begin, DType t, Dims shape, Dims str
   return ops::view_as_complex(as_strided(whole, shape, strides, 2 * offset - begin));
 }
 
+// The part of an in-place write that a view's base records: fn acts on the slice, the rest passes through.
 struct CopySlices : Node {
   Ref<Node> fn;
   Dims base_shape, base_strides, shape, strides;
@@ -412,14 +412,18 @@ void throw_released() {
 
 // ---- in-place writes
 
-void check_inplace(const Tensor &self) {
-  if (modes.fusing) run_before_write(self);
-  if (overlaps_itself(self.shape(), self.strides()))
+void check_overlap(const Tensor &written) {
+  if (overlaps_itself(written.shape(), written.strides()))
     throw Error(Raises::runtime,
                 "unsupported operation: more than one element of the written-to tensor refers to a single memory "
                 "location. Please clone() the tensor before performing the operation.",
                 "overlap")
-        .arg("self", self);
+        .arg("self", written);
+}
+
+void check_inplace(const Tensor &self) {
+  if (modes.fusing) run_before_write(self);
+  check_overlap(self);
   HD_CHECK(
       !self->inference || inference_enabled(), runtime,
       "Inplace update to inference tensor outside InferenceMode is not allowed.You can make a clone to get a normal "

@@ -202,6 +202,7 @@ inline const Tensor &named(const Tensor &y, const char *name) {
 }
 
 // ---- in-place writes
+void check_overlap(const Tensor &written);               // no element may share its place with another
 void check_inplace(const Tensor &self);                  // leaf, inference and overlap rules
 void rebase_history(const Tensor &self, Ref<Node> node); // node's input 0 is self as it was
 

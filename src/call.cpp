@@ -104,13 +104,6 @@ void sort_dims(Grid &g, int operands) {
 
 namespace {
 // A resized out= deserves torch's warning, unless it was empty.
-void check_overlap(const Tensor &out) {
-  if (overlaps_itself(out.shape(), out.strides()))
-    throw Error(Raises::runtime,
-                "unsupported operation: more than one element of the written-to tensor refers to a single memory "
-                "location. Please clone() the tensor before performing the operation.",
-                "overlap");
-}
 void resize_out(const Tensor &out, const Dims &shape) {
   if (out.numel())
     warn("An output with one or more elements was resized since it had shape " + brackets(out.shape()) +

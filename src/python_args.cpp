@@ -419,18 +419,7 @@ PyObject *call(Group &g, bool is_method, PyObject *const *args, Py_ssize_t n, Py
       bool fitting = s.def->invoke(given, only, y);
       given[0].given = self;
       if (!fitting) continue;
-      const Tensor &result = std::get<Tensor>(y);
-      if (!(result.shape() == to.shape()) && (g.name == "addmm_" || g.name == "addmv_" || g.name == "baddbmm_"))
-        throw Error(Raises::runtime,
-                    text("Bad in-place call: input tensor size %s and output tensor size %s should match",
-                         brackets(to.shape()).c_str(), brackets(result.shape()).c_str()),
-                    "inplace_shape")
-            .in(g.name.c_str());
-      if (!(result.shape() == to.shape())) { // torch's differ in what they do then
-        HD_CHECK(g.name != "addr_", runtime, "2D tensor expected, got %ldD tensor for input", long(to.dim()));
-        if (g.name == "addbmm_") resize(to, result.shape());
-      }
-      assign(to, result);
+      assign(to, std::get<Tensor>(y));
       Py_INCREF(self);
       return self;
     }

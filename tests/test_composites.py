@@ -1,5 +1,7 @@
 """Functions made of others against PyTorch and NumPy."""
 
+import warnings
+
 import numpy as np
 import pytest
 from harness import H, torch
@@ -79,3 +81,44 @@ def test_gradients():
         lambda x: H.vander(x[0], 3),
     ):
         assert H.autograd.gradcheck(f, (x,))
+
+
+OUT = {
+    "linalg.det": (lambda lib, x, out: lib.linalg.det(x, out=out), ()),
+    "linalg.inv": (lambda lib, x, out: lib.linalg.inv(x, out=out), (3, 3)),
+    "fft.fft": (lambda lib, x, out: lib.fft.fft(x, out=out), (3, 3)),
+    "special.erfcx": (lambda lib, x, out: lib.special.erfcx(x, out=out), (3, 3)),
+    "gcd": (lambda lib, x, out: lib.gcd(x.long(), x.long(), out=out), (3, 3)),
+}
+
+
+@needs_torch
+@pytest.mark.parametrize("name", OUT)
+@pytest.mark.parametrize("kind", ["fits", "empty", "shape", "dtype", "grad"])
+def test_out_of_what_python_computes_has_torchs_rules(name, kind):
+    f, shape = OUT[name]
+
+    def outcome(lib):
+        x = lib.tensor([[2.0, 1.0, 0.0], [1.0, 3.0, 1.0], [0.0, 1.0, 4.0]])
+        dtype = lib.complex64 if name == "fft.fft" else lib.int64 if name == "gcd" else lib.float32
+        if kind == "grad":
+            x.requires_grad_()
+        if kind == "dtype":
+            dtype = lib.bool
+        out = lib.empty({"empty": (0,), "shape": (2, 2)}.get(kind, shape), dtype=dtype)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            try:
+                y = f(lib, x, out)
+            except RuntimeError as e:
+                return (
+                    str(e).splitlines()[0].partition("():")[2]
+                )  # torch names the kernel; of a dtype each kernel has its own words
+        return y is out, out.tolist(), [str(w.message).partition(" (Triggered")[0] for w in caught]
+
+    ours, theirs = outcome(H), outcome(torch)
+    if isinstance(theirs, tuple):
+        assert ours[0] == theirs[0] and ours[2] == theirs[2]
+        np.testing.assert_allclose(ours[1], theirs[1], rtol=1e-5)
+    else:
+        assert ours == theirs

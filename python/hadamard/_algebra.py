@@ -5,9 +5,9 @@ import warnings
 import hadamard as H
 
 from . import linalg
-from ._common import named
+from ._common import into, named
 from .linalg._householder import geqrf, ormqr, pca_lowrank, svd_lowrank
-from .linalg._support import check_kernel, check_matrix, check_square, conj_transposed, foreign, write
+from .linalg._support import check_kernel, check_matrix, check_square, conj_transposed, foreign
 from .linalg._triangles import CholeskyInverse, CholeskySolve
 from .special import gammainc as igamma
 from .special import gammaincc as igammac
@@ -88,7 +88,7 @@ def cholesky(input, upper=False, *, out=None):
     check_square(input, "cholesky")
     check_kernel(input, "cholesky_cpu")
     if foreign(input):  # only empty ones have come so far
-        return write(out, input.clone())
+        return into(out, input.clone())
     return linalg.cholesky(input, upper=upper, out=out)
 
 
@@ -100,7 +100,7 @@ def qr(input, some=True, *, out=None):
         "be replaced with\nQ, R = torch.linalg.qr(A, 'reduced' if some else 'complete')",
         stacklevel=2,
     )
-    return write(out, _QR(*linalg.qr(input, "reduced" if some else "complete")))
+    return into(out, _QR(*linalg.qr(input, "reduced" if some else "complete")))
 
 
 def svd(input, some=True, compute_uv=True, *, out=None):
@@ -108,9 +108,9 @@ def svd(input, some=True, compute_uv=True, *, out=None):
     if not compute_uv:
         m, n = input.shape[-2:]
         S = linalg.svdvals(input)
-        return write(out, _SVD(input.new_zeros(*input.shape[:-1], m), S, input.new_zeros(*input.shape[:-2], n, n)))
+        return into(out, _SVD(input.new_zeros(*input.shape[:-1], m), S, input.new_zeros(*input.shape[:-2], n, n)))
     U, S, Vh = linalg.svd(input, full_matrices=not some)
-    return write(out, _SVD(U, S, conj_transposed(Vh)))
+    return into(out, _SVD(U, S, conj_transposed(Vh)))
 
 
 def cholesky_solve(input, L, upper=False, *, out=None):
@@ -118,14 +118,14 @@ def cholesky_solve(input, L, upper=False, *, out=None):
     check_matrix(input, "cholesky_solve", "b")
     check_square(L, "cholesky_solve")
     check_kernel(input, "cholesky_solve_cpu", empty=False)
-    return write(out, CholeskySolve.apply(input, L, upper))
+    return into(out, CholeskySolve.apply(input, L, upper))
 
 
 def cholesky_inverse(L, upper=False, *, out=None):
     """The inverse of L Lᴴ (Lᴴ L where `upper`)."""
     check_square(L, "cholesky_inverse")
     check_kernel(L, "cholesky_inverse_out_cpu", empty=False)
-    return write(out, CholeskyInverse.apply(L, upper))
+    return into(out, CholeskyInverse.apply(L, upper))
 
 
 def _removed(name, instead, more=""):
@@ -175,13 +175,13 @@ def nuclear_norm(input, dim=(-2, -1), keepdim=False, *, out=None):
 
 def frobenius_norm(input, dim=(), keepdim=False, *, out=None):
     """The root of the sum of the squared absolute values."""
-    return write(out, linalg.vector_norm(input, 2, dim, keepdim))
+    return into(out, linalg.vector_norm(input, 2, dim, keepdim))
 
 
 def lu(A, pivot=True, get_infos=False, out=None):
     """(LU, pivots) of `linalg.lu_factor`, and the first zero pivots where `get_infos`."""
     LU, pivots, info = linalg.lu_factor_ex(A, pivot=pivot)
-    return write(out, _LUInfo(LU, pivots, info) if get_infos else (LU, pivots))
+    return into(out, _LUInfo(LU, pivots, info) if get_infos else (LU, pivots))
 
 
 def lu_unpack(LU_data, LU_pivots, unpack_data=True, unpack_pivots=True, *, out=None):
@@ -215,7 +215,7 @@ def lu_unpack(LU_data, LU_pivots, unpack_data=True, unpack_pivots=True, *, out=N
                 "result of lu_factor?"
             )
         P = linalg._triangles.permutation(LU_pivots, m, LU_data.dtype)
-    return write(out, _LUUnpack(P, L, U))
+    return into(out, _LUUnpack(P, L, U))
 
 
 def triangular_solve(b, A, upper=True, transpose=False, unitriangular=False, *, out=None):
@@ -250,4 +250,4 @@ def triangular_solve(b, A, upper=True, transpose=False, unitriangular=False, *, 
     coefficient = A.mT if transpose else A
     x = linalg.solve_triangular(coefficient, b, upper=upper != transpose, unitriangular=unitriangular)
     by_columns = [t.mT.contiguous().mT for t in (x, A)]
-    return write(out, _TriangularSolve(*by_columns))
+    return into(out, _TriangularSolve(*by_columns))

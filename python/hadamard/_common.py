@@ -1,6 +1,8 @@
 """What several modules of functions need: torch's word for a dtype, out=, and results with named parts."""
 
-from ._C import Tensor
+import sys
+
+from ._C import Tensor, _write_out
 
 _SCALARS = {
     "float16": "Half",
@@ -40,12 +42,17 @@ def expect_tensors(name, tensors):
 
 
 def into(out, y):
-    """y, or `out` with y's shape and values where there is one."""
+    """y, or `out` with y's shape and values where there is one; of a tuple y each, into the entries of `out`.
+
+    RuntimeError where y has a gradient or its dtype does not go into that of `out`.
+    """
     if out is None:
         return y
-    if out.shape != y.shape:
-        out.resize_(y.shape)
-    return out.copy_(y)
+    code, module = sys._getframe(1).f_code, sys._getframe(1).f_globals["__name__"].split(".")[1]
+    op = f"{module}_{code.co_name}" if module in ("fft", "linalg", "special") else code.co_name
+    if isinstance(y, tuple):
+        return type(y)([_write_out(op, o, v) for o, v in zip(out, y, strict=True)])
+    return _write_out(op, out, y)
 
 
 named_results: dict[str, type] = {}

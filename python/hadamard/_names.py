@@ -45,12 +45,8 @@ def _copied(name, many=False):
         y = view(input, *args, **kwargs)
         if not many:
             return into(out, _laid_out(y))
-        copies = tuple(_laid_out(t) for t in y)
-        if out is None:
-            return copies
-        for place, copy in zip(out, copies, strict=True):
-            into(place, copy)
-        return None
+        copies = into(out, tuple(_laid_out(t) for t in y))
+        return copies if out is None else None
 
     function.__name__ = function.__qualname__ = name + "_copy"
     function.__doc__ = f"`{name}`, copied."

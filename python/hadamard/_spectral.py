@@ -114,6 +114,10 @@ def _padded(window, win_length, n_fft):
     return H.nn.functional.pad(window, (left, n_fft - win_length - left)) if win_length < n_fft else window
 
 
+def _shown(window):
+    return "None" if window is None else f"{window.type()}{{{list(window.shape)}}}"
+
+
 def _flag(value):
     return "None" if value is None else int(value)
 
@@ -165,10 +169,9 @@ def stft(
         )
 
     def refuse(reason):
-        shown = "None" if window is None else f"{window.type()}{{{list(window.shape)}}}"
         raise RuntimeError(
             f"stft({input.type()}{list(input.shape)}, n_fft={n_fft}, hop_length={hop}, win_length={width}, "
-            f"window={shown}, normalized={int(normalized)}, onesided={_flag(onesided)}, "
+            f"window={_shown(window)}, normalized={int(normalized)}, onesided={_flag(onesided)}, "
             f"return_complex={_flag(return_complex)}, align_to_window={_flag(align_to_window)}) {reason}"
         )
 
@@ -261,11 +264,10 @@ def istft(
         )
 
     def refuse(reason):
-        shown = "None" if window is None else f"{window.type()}{{{list(window.shape)}}}"
         kind = input.type().rpartition(".")[2].removesuffix("Tensor")
         raise RuntimeError(
             f"istft(CPU{kind}Type{list(input.shape)}, n_fft={n_fft}, hop_length={hop}, win_length={width}, "
-            f"window={shown}, center={int(center)}, normalized={int(normalized)}, onesided={_flag(onesided)}, "
+            f"window={_shown(window)}, center={int(center)}, normalized={int(normalized)}, onesided={_flag(onesided)}, "
             f"length={length}, return_complex={int(return_complex)}) {reason}"
         )
 

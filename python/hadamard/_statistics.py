@@ -43,8 +43,7 @@ def frexp(input, *, out=None):
     """
     if not input.is_floating_point():
         raise RuntimeError("torch.frexp() only supports floating-point dtypes")
-    result = _Frexp(*Frexp.apply(input))
-    return result if out is None else _Frexp(into(out[0], result[0]), into(out[1], result[1]))
+    return into(out, _Frexp(*Frexp.apply(input)))
 
 
 def _slope(x, d, step, edge_order):
@@ -222,8 +221,7 @@ def histogram(input, bins, *, range=None, weight=None, density=False, out=None):
     weight = None if weight is None else weight.reshape(-1)
     _check_histogram(points, bins, points.shape, weight)
     edge = _edges(points, bins, range, 0, "torch.histogram")
-    result = _Histogram(_counts(points, [edge], weight, density), edge)
-    return result if out is None else _Histogram(into(out[0], result[0]), into(out[1], result[1]))
+    return into(out, _Histogram(_counts(points, [edge], weight, density), edge))
 
 
 def histogramdd(input, bins, *, range=None, weight=None, density=False):

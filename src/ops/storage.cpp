@@ -1,10 +1,13 @@
-// Storages as tensors of bytes: what saving, loading and copying are made of.
+// Storages as tensors of bytes, what saving, loading and copying are made of; and out= for what Python computed.
 #include "moved.h"
 #include "ops/all.h"
 
 namespace hadamard {
 namespace ops {
 namespace {
+
+// What Python computed goes where out= says, under the rules of write_out().
+Tensor write_out_op(const std::string &op, const Tensor &to, const Tensor &y) { return write_out(op.c_str(), to, y); }
 
 // The whole storage of x: uint8, one dimension.
 Tensor storage_bytes(const Tensor &x) {
@@ -62,6 +65,7 @@ void storage_to(const Tensor &x, const Tensor &bytes) { move_storage(*x->storage
 const OpTable &storage_ops() {
   using namespace ops;
   static const OpTable t = {
+      def<write_out_op>("_write_out", "op, to, y", function),
       def<storage_bytes>("_storage_bytes", "input", function),
       def<slice_storage>("_slice_storage", "input, start, length", function),
       def<storage_to>("_move_storage", "input, bytes", function),

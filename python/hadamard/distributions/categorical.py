@@ -69,3 +69,31 @@ class Categorical(FromProbsOrLogits, Distribution):
     def enumerate_support(self, expand=True):
         values = H.arange(self._num_events).view((-1,) + (1,) * len(self._batch_shape))
         return values.expand((-1, *self._batch_shape)) if expand else values
+
+
+class OverCategorical(Distribution):
+    """What a distribution of vectors with an entry for each class shares: the Categorical that draws the class."""
+
+    arg_constraints = {"probs": constraints.simplex, "logits": constraints.real_vector}
+    _kept: tuple[str, ...] = ()  # what expand() takes along
+
+    def __init__(self, probs=None, logits=None, validate_args=None):
+        self._categorical = Categorical(probs, logits)
+        shape = self._categorical.param_shape[-1:]
+        super().__init__(self._categorical.batch_shape, shape, validate_args=validate_args)
+
+    @property
+    def probs(self):
+        return self._categorical.probs
+
+    @property
+    def logits(self):
+        return self._categorical.logits
+
+    @property
+    def param_shape(self):
+        return self._categorical.param_shape
+
+    def expand(self, batch_shape, _instance=None):
+        kept = {name: getattr(self, name) for name in self._kept}
+        return self._like(batch_shape, _categorical=self._categorical.expand(H.Size(batch_shape)), **kept)

@@ -3,7 +3,7 @@
 import hadamard as H
 
 from . import constraints
-from .categorical import Categorical
+from .categorical import OverCategorical
 from .distribution import Distribution
 from .gamma import Gamma
 from .utils import FromProbsOrLogits, broadcast_all
@@ -165,34 +165,20 @@ class NegativeBinomial(FromProbsOrLogits, Distribution):
         return n * sigmoid(-self.logits) + value * sigmoid(self.logits) + ways
 
 
-class Multinomial(Distribution):
+class Multinomial(OverCategorical):
     """How often each class comes in total_count draws from Categorical(probs), as a vector.
 
     >>> Multinomial(2, H.tensor([0.5, 0.5])).log_prob(H.tensor([1.0, 1.0])).exp()
     tensor(0.5000)
     """
 
-    arg_constraints = {"probs": constraints.simplex, "logits": constraints.real_vector}
+    _kept = ("total_count",)
 
     def __init__(self, total_count=1, probs=None, logits=None, validate_args=None):
         if not isinstance(total_count, int):
             raise NotImplementedError("inhomogeneous total_count is not supported")
         self.total_count = total_count
-        self._categorical = Categorical(probs=probs, logits=logits)
-        shape = self._categorical.param_shape[-1:]
-        super().__init__(self._categorical.batch_shape, shape, validate_args=validate_args)
-
-    @property
-    def probs(self):
-        return self._categorical.probs
-
-    @property
-    def logits(self):
-        return self._categorical.logits
-
-    @property
-    def param_shape(self):
-        return self._categorical.param_shape
+        super().__init__(probs, logits, validate_args)
 
     @property
     def support(self):
@@ -205,10 +191,6 @@ class Multinomial(Distribution):
     @property
     def variance(self):
         return self.total_count * self.probs * (1 - self.probs)
-
-    def expand(self, batch_shape, _instance=None):
-        categorical = self._categorical.expand(H.Size(batch_shape))
-        return self._like(batch_shape, total_count=self.total_count, _categorical=categorical)
 
     def sample(self, sample_shape=()):
         drawn = self._categorical.sample((self.total_count, *sample_shape)).movedim(0, -1)

@@ -3,7 +3,7 @@
 import hadamard as H
 
 from . import constraints
-from .categorical import Categorical
+from .categorical import Categorical, OverCategorical
 from .distribution import Distribution
 from .transformed_distribution import TransformedDistribution
 from .transforms import ExpTransform, SigmoidTransform
@@ -77,27 +77,14 @@ class RelaxedBernoulli(_Relaxed):
         super().__init__(LogitRelaxedBernoulli(temperature, probs, logits), SigmoidTransform(), validate_args)
 
 
-class _ExpRelaxedCategorical(Distribution):
-    arg_constraints = {"probs": constraints.simplex, "logits": constraints.real_vector}
+class _ExpRelaxedCategorical(OverCategorical):
     support = constraints.real_vector
     has_rsample = True
+    _kept = ("temperature",)
 
     def __init__(self, temperature, probs=None, logits=None, validate_args=None):
-        self._categorical, self.temperature = Categorical(probs, logits), temperature
-        shape = self._categorical.param_shape[-1:]
-        super().__init__(self._categorical.batch_shape, shape, validate_args=validate_args)
-
-    @property
-    def logits(self):
-        return self._categorical.logits
-
-    @property
-    def probs(self):
-        return self._categorical.probs
-
-    def expand(self, batch_shape, _instance=None):
-        categorical = self._categorical.expand(H.Size(batch_shape))
-        return self._like(batch_shape, temperature=self.temperature, _categorical=categorical)
+        self.temperature = temperature
+        super().__init__(probs, logits, validate_args)
 
     def rsample(self, sample_shape=()):
         u = _inside(H.rand(self._extended_shape(sample_shape), dtype=self.logits.dtype))

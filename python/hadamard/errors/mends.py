@@ -27,8 +27,9 @@ def run(code, args, replace="", by=""):
         names[name] = getattr(hadamard, name)
     try:
         # Entering catch_warnings makes Python forget what it has warned of: only for what may warn.
-        with hadamard.no_grad(), warnings.catch_warnings() if ".T" in code + by else nullcontext():
-            if ".T" in code + by:
+        warns = ".T" in code + by
+        with hadamard.no_grad(), warnings.catch_warnings() if warns else nullcontext():
+            if warns:
                 warnings.simplefilter("ignore")
             for arg in args:
                 dtype = getattr(hadamard, arg.dtype) if arg.dtype else hadamard.float32

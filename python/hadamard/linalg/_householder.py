@@ -1,9 +1,9 @@
 """Reflections: the form in which LAPACK leaves Q, and products with it. The random projections that end in QR."""
 
 import hadamard as H
-from hadamard._common import named, scalar_name
+from hadamard._common import into, named, scalar_name
 
-from ._support import array_of, check_kernel, conj_transposed, numpy, tensor_of, write
+from ._support import array_of, check_kernel, conj_transposed, numpy, tensor_of
 
 _Geqrf = named("geqrf", ["a", "tau"])
 
@@ -21,7 +21,7 @@ def geqrf(input, *, out=None):
         raise RuntimeError("torch.geqrf: input must have at least 2 dimensions.")
     check_kernel(input, "geqrf_cpu", empty=False)
     h, tau = numpy().linalg.qr(array_of(input), mode="raw")
-    return write(out, _Geqrf(tensor_of(h).mT, tensor_of(tau)))
+    return into(out, _Geqrf(tensor_of(h).mT, tensor_of(tau)))
 
 
 def _check_reflections(name, input, tau, other=None):
@@ -62,9 +62,9 @@ def householder_product(input, tau, *, out=None):
     check_kernel(input, "orgqr_cpu", empty=False)
     m, n = input.shape[-2:]
     if input.numel() == 0:
-        return write(out, input.clone())
+        return into(out, input.clone())
     eye = H.eye(m, n, dtype=input.dtype).expand(*input.shape[:-2], m, n)
-    return write(out, _reflected(input, tau, eye, reversed(range(tau.size(-1)))))
+    return into(out, _reflected(input, tau, eye, reversed(range(tau.size(-1)))))
 
 
 def ormqr(input, tau, other, left=True, transpose=False, *, out=None):
@@ -91,7 +91,7 @@ def ormqr(input, tau, other, left=True, transpose=False, *, out=None):
     adjoint = transpose == left
     y = _reflected(input, tau.conj() if adjoint else tau, x, order if adjoint else reversed(order))
     y = y if left else conj_transposed(y)
-    return write(out, y.mT.contiguous().mT)  # by columns, as LAPACK leaves it
+    return into(out, y.mT.contiguous().mT)  # by columns, as LAPACK leaves it
 
 
 def svd_lowrank(A, q=6, niter=2, M=None):

@@ -2,7 +2,7 @@
 
 import hadamard as H
 from hadamard import _C
-from hadamard._common import scalar_name
+from hadamard._common import into, scalar_name
 
 from ._solve import inv, solve
 from ._spectra import svdvals
@@ -15,7 +15,6 @@ from ._support import (
     check_square,
     numpy,
     tensor_of,
-    write,
     zero_pivots,
 )
 
@@ -48,7 +47,7 @@ def matrix_norm(input, ord="fro", dim=(-2, -1), keepdim=False, *, dtype=None, ou
     if rows == cols:
         raise RuntimeError(f"{name}: dims must be different. Got ({dims[0]}, {dims[1]})")
     if ord == "fro":
-        return write(out, vector_norm(input, 2, dims, keepdim, dtype=dtype))
+        return into(out, vector_norm(input, 2, dims, keepdim, dtype=dtype))
     x = input if dtype is None else input.to(dtype)
     if ord in ("nuc", 2, -2):
         s = svdvals(x.movedim((rows, cols), (-2, -1)))
@@ -56,13 +55,13 @@ def matrix_norm(input, ord="fro", dim=(-2, -1), keepdim=False, *, dtype=None, ou
         if keepdim:
             for d in sorted((rows, cols)):
                 y = y.unsqueeze(d)
-        return write(out, y)
+        return into(out, y)
     # The largest or smallest sum of a row (inf) or a column (1).
     summed, extreme = (cols, rows) if abs(ord) == float("inf") else (rows, cols)
     y = vector_norm(x, 1, summed, keepdim)
     if not keepdim and extreme > summed:
         extreme -= 1
-    return write(out, y.amax(extreme, keepdim) if ord > 0 else y.amin(extreme, keepdim))
+    return into(out, y.amax(extreme, keepdim) if ord > 0 else y.amin(extreme, keepdim))
 
 
 def norm(input, ord=None, dim=None, keepdim=False, *, out=None, dtype=None):
@@ -96,7 +95,7 @@ def norm(input, ord=None, dim=None, keepdim=False, *, out=None, dtype=None):
             dims = (0, 1)
     if ord is not None and dims is not None and len(dims) == 2:
         return matrix_norm(input, ord, dims, keepdim, dtype=dtype, out=out)
-    return write(out, vector_norm(input, 2 if ord is None else ord, dims, keepdim, dtype=dtype))
+    return into(out, vector_norm(input, 2 if ord is None else ord, dims, keepdim, dtype=dtype))
 
 
 def cond(input, p=None, *, out=None):
@@ -105,9 +104,9 @@ def cond(input, p=None, *, out=None):
     if p is None or p in (2, -2):
         s = svdvals(input)
         if s.shape[-1] == 0:
-            return write(out, s.new_zeros(s.shape[:-1]))
+            return into(out, s.new_zeros(s.shape[:-1]))
         large, small = s[..., 0], s[..., -1]
-        return write(out, small / large if p == -2 else large / small)
+        return into(out, small / large if p == -2 else large / small)
     if p not in ("fro", "nuc", 1, -1, float("inf"), -float("inf")):
         raise RuntimeError(f"linalg.cond got an invalid norm type: {p}")
     check_square(input, f"linalg.cond(ord={p})")
@@ -120,7 +119,7 @@ def cond(input, p=None, *, out=None):
         eye = H.eye(input.shape[-1], dtype=input.dtype)
         x = inv(H.where(singular[..., None, None], eye, input))
         x = H.where(singular[..., None, None], x.new_full((), float("inf")), x)
-    return write(out, (matrix_norm(input, p) * matrix_norm(x, p)).nan_to_num(float("inf"), float("inf")))
+    return into(out, (matrix_norm(input, p) * matrix_norm(x, p)).nan_to_num(float("inf"), float("inf")))
 
 
 matmul = _C.matmul
@@ -144,7 +143,7 @@ def vecdot(x, y, *, dim=-1, out=None):
             f"linalg.vecdot: Expected x and y to have the same dtype, but found x of type {scalar_name(x.dtype)} and "
             f"y of type {scalar_name(y.dtype)} instead"
         )
-    return write(out, ((x.conj() if x.is_complex() else x) * y).sum(dim))
+    return into(out, ((x.conj() if x.is_complex() else x) * y).sum(dim))
 
 
 def matrix_power(input, n, *, out=None):
@@ -154,7 +153,7 @@ def matrix_power(input, n, *, out=None):
     check_square(input, "linalg.matrix_power")
     if n == 0:
         eye = H.eye(input.shape[-1], dtype=input.dtype, device=input.device)
-        return write(out, input.clone().copy_(eye))
+        return into(out, input.clone().copy_(eye))
     x = inv(input) if n < 0 else input
     n, y = abs(n), None
     while n:
@@ -163,7 +162,7 @@ def matrix_power(input, n, *, out=None):
         n >>= 1
         if n:
             x = x @ x
-    return write(out, y.clone() if y is input else y)
+    return into(out, y.clone() if y is input else y)
 
 
 def matrix_exp(A):
@@ -255,7 +254,7 @@ def multi_dot(tensors, *, out=None):
     def product(i, j):
         return xs[i] if i == j else product(i, best[i, j]) @ product(best[i, j] + 1, j)
 
-    return write(out, product(0, n - 1).view(shape))
+    return into(out, product(0, n - 1).view(shape))
 
 
 def vander(x, N=None):

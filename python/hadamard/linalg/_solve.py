@@ -3,7 +3,7 @@
 import math
 
 import hadamard as H
-from hadamard._common import named, scalar_name
+from hadamard._common import into, named, scalar_name
 from hadamard.autograd.function import Function
 
 from ._support import (
@@ -22,7 +22,6 @@ from ._support import (
     sum_to,
     tensor_of,
     widened,
-    write,
     zero_pivots,
 )
 
@@ -124,7 +123,7 @@ def inv(A, *, out=None):
     """
     check_square(A, "linalg.inv")
     check_float(A, "linalg.inv")
-    return write(out, LinalgInvEx.apply(A))
+    return into(out, LinalgInvEx.apply(A))
 
 
 def inv_ex(A, *, check_errors=False, out=None):
@@ -138,8 +137,8 @@ def inv_ex(A, *, check_errors=False, out=None):
         bad = tensor_of(info != 0)[..., None, None]
         eye = H.eye(A.shape[-1], dtype=A.dtype)
         x = H.where(bad, A.new_full((), float("nan")), inv(H.where(bad, eye, A)))
-        return write(out, _InvEx(x, tensor_of(info)))
-    return write(out, _InvEx(inv(A), tensor_of(info)))
+        return into(out, _InvEx(x, tensor_of(info)))
+    return into(out, _InvEx(inv(A), tensor_of(info)))
 
 
 def solve(A, B, *, left=True, out=None):
@@ -166,12 +165,12 @@ def solve(A, B, *, left=True, out=None):
     b = B.unsqueeze(-1) if vector else B
     check_equation(name, A, b, left)
     if foreign(A):
-        return write(out, widened(lambda a, b: solve(a, b, left=left), A, B))
+        return into(out, widened(lambda a, b: solve(a, b, left=left), A, B))
     if left:
         x = LinalgSolveEx.apply(A, b)
     else:
         x = LinalgSolveEx.apply(A.mT, b.mT).mT
-    return write(out, x.squeeze(-1) if vector else x)
+    return into(out, x.squeeze(-1) if vector else x)
 
 
 def solve_ex(A, B, *, left=True, check_errors=False, out=None):
@@ -179,14 +178,14 @@ def solve_ex(A, B, *, left=True, check_errors=False, out=None):
     check_square(A, "linalg.solve")
     check_float(A, "linalg.solve", "lu_cpu")
     if foreign(A):
-        return write(out, widened(lambda a, b: solve_ex(a, b, left=left), A, B))
+        return into(out, widened(lambda a, b: solve_ex(a, b, left=left), A, B))
     info = zero_pivots(array_of(A))
     if not info.any() or check_errors:
-        return write(out, _SolveEx(solve(A, B, left=left), tensor_of(info)))
+        return into(out, _SolveEx(solve(A, B, left=left), tensor_of(info)))
     bad = tensor_of(info != 0)
     x = solve(H.where(bad[..., None, None], H.eye(A.shape[-1], dtype=A.dtype), A), B, left=left)
     bad = bad.reshape(bad.shape + (1,) * (x.dim() - bad.dim()))
-    return write(out, _SolveEx(H.where(bad, x.new_full((), float("nan")), x), tensor_of(info)))
+    return into(out, _SolveEx(H.where(bad, x.new_full((), float("nan")), x), tensor_of(info)))
 
 
 def solve_triangular(input, B, *, upper, left=True, unitriangular=False, out=None):
@@ -203,8 +202,8 @@ def solve_triangular(input, B, *, upper, left=True, unitriangular=False, out=Non
     check_equation(name, A, B, left)
     check_kernel(A, "triangular_solve_cpu", empty=False)
     if left:
-        return write(out, LinalgSolveTriangular.apply(A, B, upper, unitriangular))
-    return write(out, LinalgSolveTriangular.apply(A.mT, B.mT, not upper, unitriangular).mT)
+        return into(out, LinalgSolveTriangular.apply(A, B, upper, unitriangular))
+    return into(out, LinalgSolveTriangular.apply(A.mT, B.mT, not upper, unitriangular).mT)
 
 
 def tensorinv(input, ind=2, *, out=None):
@@ -218,7 +217,7 @@ def tensorinv(input, ind=2, *, out=None):
             f"Expected self to satisfy the requirement prod(self.shape[ind:]) == prod(self.shape[:ind]), but got "
             f"{cols} != {rows}"
         )
-    return write(out, inv(input.reshape(rows, cols)).reshape(*tail, *head))
+    return into(out, inv(input.reshape(rows, cols)).reshape(*tail, *head))
 
 
 def tensorsolve(input, other, dims=None, *, out=None):
@@ -233,4 +232,4 @@ def tensorsolve(input, other, dims=None, *, out=None):
             "Expected self to satisfy the requirement prod(self.shape[other.ndim:]) == prod(self.shape[:other.ndim]), "
             f"but got {size} != {other.numel()}"
         )
-    return write(out, solve(A.reshape(size, size), other.reshape(-1)).reshape(shape))
+    return into(out, solve(A.reshape(size, size), other.reshape(-1)).reshape(shape))

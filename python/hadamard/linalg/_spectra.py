@@ -1,7 +1,7 @@
 """Eigenvalues and singular values, and what is made of them: pseudo-inverse, rank, least squares, determinants."""
 
 import hadamard as H
-from hadamard._common import named, scalar_name
+from hadamard._common import into, named, scalar_name
 from hadamard.autograd.function import Function
 
 from ._solve import inv, solve
@@ -20,7 +20,6 @@ from ._support import (
     real_part,
     tensor_of,
     widened,
-    write,
 )
 
 _Slogdet = named("linalg_slogdet", ["sign", "logabsdet"])
@@ -249,7 +248,7 @@ def pinv(input, rcond=None, hermitian=False, *, atol=None, rtol=None, out=None):
         x = (v * inverse.unsqueeze(-2)) @ conj_transposed(u)
     if input.requires_grad and H.is_grad_enabled():
         x = LinalgPinv.apply(input, x)
-    return write(out, x)
+    return into(out, x)
 
 
 def _significant(s, A, atol, rtol):
@@ -278,15 +277,15 @@ def det(A, *, out=None):
     check_square(A, "linalg.det")
     check_float(A, "linalg.det", "lu_cpu")
     if foreign(A):
-        return write(out, widened(det, A))
-    return write(out, LinalgDet.apply(A))
+        return into(out, widened(det, A))
+    return into(out, LinalgDet.apply(A))
 
 
 def slogdet(A, *, out=None):
     """The sign of the determinant and the logarithm of its absolute value: (sign, logabsdet)."""
     check_square(A, "linalg.slogdet")
     check_float(A, "linalg.slogdet")
-    return write(out, _Slogdet(*LinalgSlogdet.apply(A)))
+    return into(out, _Slogdet(*LinalgSlogdet.apply(A)))
 
 
 def logdet(input):
@@ -346,8 +345,8 @@ def svd(A, full_matrices=True, *, driver=None, out=None):
     check_matrix(A, "linalg.svd")
     check_float(A, "linalg.svd", "linalg_svd_cpu")
     if foreign(A):
-        return write(out, widened(lambda a: svd(a, full_matrices), A))
-    return write(out, _SVD(*LinalgSvd.apply(A, full_matrices)))
+        return into(out, widened(lambda a: svd(a, full_matrices), A))
+    return into(out, _SVD(*LinalgSvd.apply(A, full_matrices)))
 
 
 def svdvals(A, *, driver=None, out=None):
@@ -355,16 +354,16 @@ def svdvals(A, *, driver=None, out=None):
     check_matrix(A, "linalg.svd")
     check_float(A, "linalg.svd", "linalg_svd_cpu")
     if foreign(A):
-        return write(out, widened(svdvals, A))
+        return into(out, widened(svdvals, A))
     if not (A.requires_grad and H.is_grad_enabled()):
         np = numpy()
         try:
-            return write(out, tensor_of(np.linalg.svd(array_of(A), compute_uv=False)))
+            return into(out, tensor_of(np.linalg.svd(array_of(A), compute_uv=False)))
         except np.linalg.LinAlgError:
             raise LinAlgError(
                 "linalg.svd: The algorithm failed to converge because the input matrix contained non-finite values."
             ) from None
-    return write(out, LinalgSvd.apply(A, False)[1])
+    return into(out, LinalgSvd.apply(A, False)[1])
 
 
 def eigh(A, UPLO="L", *, out=None):
@@ -379,13 +378,13 @@ def eigh(A, UPLO="L", *, out=None):
         raise RuntimeError(f"Expected UPLO argument to be 'L' or 'U', but got {UPLO}")
     check_kernel(A, "linalg_eigh_cpu")
     if foreign(A):
-        return write(out, widened(eigh, A))
-    return write(out, _Eigh(*LinalgEigh.apply(A, UPLO.upper())))
+        return into(out, widened(eigh, A))
+    return into(out, _Eigh(*LinalgEigh.apply(A, UPLO.upper())))
 
 
 def eigvalsh(A, UPLO="L", *, out=None):
     """The eigenvalues of Hermitian matrices, ascending."""
-    return write(out, eigh(A, UPLO).eigenvalues)
+    return into(out, eigh(A, UPLO).eigenvalues)
 
 
 def eig(input, *, out=None):
@@ -394,12 +393,12 @@ def eig(input, *, out=None):
     if not (input.is_floating_point() or input.is_complex()):
         raise RuntimeError(f"Unknown Complex ScalarType for {scalar_name(input.dtype)}")
     check_kernel(input, "linalg_eig_out_cpu", empty=False)
-    return write(out, _Eig(*LinalgEig.apply(input)))
+    return into(out, _Eig(*LinalgEig.apply(input)))
 
 
 def eigvals(input, *, out=None):
     """The eigenvalues of square matrices; complex, in no particular order."""
-    return write(out, eig(input).eigenvalues)
+    return into(out, eig(input).eigenvalues)
 
 
 def matrix_rank(input, tol=None, hermitian=False, *, atol=None, rtol=None, out=None):
@@ -408,10 +407,10 @@ def matrix_rank(input, tol=None, hermitian=False, *, atol=None, rtol=None, out=N
     if foreign(input) and tol is None and rtol is None:  # the default needs the dtype's precision
         raise RuntimeError("This function doesn't handle types other than float and double")
     if not input.numel():
-        return write(out, H.zeros(input.shape[:-2], dtype=H.int64))
+        return into(out, H.zeros(input.shape[:-2], dtype=H.int64))
     with H.no_grad():
         s = eigvalsh(input).abs() if hermitian else svdvals(input)
         if tol is not None:
             tol = tol.unsqueeze(-1) if isinstance(tol, H.Tensor) else tol
-            return write(out, (s > tol).sum(-1))
-        return write(out, _significant(s, input, atol, rtol).sum(-1))
+            return into(out, (s > tol).sum(-1))
+        return into(out, _significant(s, input, atol, rtol).sum(-1))

@@ -3,7 +3,7 @@
 import math
 
 import hadamard as H
-from hadamard._common import expect_tensor, into, scalar_name
+from hadamard._common import expect_tensor, scalar_name
 
 
 class _LinAlgError(RuntimeError):
@@ -35,22 +35,6 @@ def conj_transposed(x):
 
 def real_part(x):
     return x.real if x.is_complex() else x
-
-
-def write(out, y):
-    # out= takes one tensor, or one for each result.
-    if out is None:
-        return y
-    if isinstance(y, tuple):
-        for o, v in zip(out, y, strict=True):
-            write(o, v)
-        return type(y)(*out)
-    if y.requires_grad and H.is_grad_enabled():
-        raise RuntimeError(
-            "functions with out=... arguments don't support automatic differentiation, but one of the arguments "
-            "requires grad."
-        )
-    return into(out, y)
 
 
 def check_matrix(x, name, arg="A"):

@@ -3,7 +3,7 @@
 import math
 
 import hadamard as H
-from hadamard._common import named
+from hadamard._common import into, named
 from hadamard.autograd.function import Function
 
 from ._solve import _substitute, solve_triangular
@@ -25,7 +25,6 @@ from ._support import (
     sum_to,
     tensor_of,
     widened,
-    write,
 )
 
 _CholeskyEx = named("linalg_cholesky_ex", ["L", "info"])
@@ -199,10 +198,10 @@ def cholesky(input, *, upper=False, out=None):
     check_square(input, "linalg.cholesky")
     check_float(input, "linalg.cholesky", "cholesky_cpu")
     if foreign(input):
-        return write(out, widened(cholesky, input))
+        return into(out, widened(cholesky, input))
     if upper:
-        return write(out, conj_transposed(LinalgCholeskyEx.apply(conj_transposed(input))))
-    return write(out, LinalgCholeskyEx.apply(input))
+        return into(out, conj_transposed(LinalgCholeskyEx.apply(conj_transposed(input))))
+    return into(out, LinalgCholeskyEx.apply(input))
 
 
 def cholesky_ex(input, *, upper=False, check_errors=False, out=None):
@@ -210,14 +209,14 @@ def cholesky_ex(input, *, upper=False, check_errors=False, out=None):
     check_square(input, "linalg.cholesky")
     check_float(input, "linalg.cholesky", "cholesky_cpu")
     if foreign(input):
-        return write(out, widened(cholesky_ex, input))
+        return into(out, widened(cholesky_ex, input))
     info = _first_minor(array_of(conj_transposed(input) if upper else input))
     if not info.any() or check_errors:
-        return write(out, _CholeskyEx(cholesky(input, upper=upper), tensor_of(info)))
+        return into(out, _CholeskyEx(cholesky(input, upper=upper), tensor_of(info)))
     bad = tensor_of(info != 0)[..., None, None]
     triangle = input.triu() if upper else input.tril()
     L = cholesky(H.where(bad, H.eye(input.shape[-1], dtype=input.dtype), input), upper=upper)
-    return write(out, _CholeskyEx(H.where(bad, triangle, L), tensor_of(info)))
+    return into(out, _CholeskyEx(H.where(bad, triangle, L), tensor_of(info)))
 
 
 def qr(A, mode="reduced", *, out=None):
@@ -236,7 +235,7 @@ def qr(A, mode="reduced", *, out=None):
     check_matrix(A, "linalg.qr")
     check_float(A, "linalg.qr", "geqrf_cpu")
     if foreign(A):
-        return write(out, widened(lambda a: qr(a, mode), A))
+        return into(out, widened(lambda a: qr(a, mode), A))
     m, n = A.shape[-2:]
     if m < n:  # the first m columns are decomposed, the others seen in their basis
         Q, R = LinalgQr.apply(A[..., :m], True)
@@ -245,7 +244,7 @@ def qr(A, mode="reduced", *, out=None):
         Q, R = LinalgQr.apply(A, mode == "complete")
     if mode == "r":
         Q = A.new_empty(0)
-    return write(out, _QR(Q, R))
+    return into(out, _QR(Q, R))
 
 
 def _lu_arrays(a):
@@ -282,10 +281,10 @@ def lu(A, *, pivot=True, out=None):
     check_matrix(A, "linalg.lu")
     check_kernel(A, "lu_cpu")
     if foreign(A):
-        return write(out, widened(lambda a: lu(a, pivot=pivot), A))
+        return into(out, widened(lambda a: lu(a, pivot=pivot), A))
     if not pivot:
         raise RuntimeError("linalg.lu_factor: LU without pivoting is not implemented on the CPU")
-    return write(out, _LU(*LinalgLu.apply(A)))
+    return into(out, _LU(*LinalgLu.apply(A)))
 
 
 def lu_factor_ex(A, *, pivot=True, check_errors=False, out=None):
@@ -293,7 +292,7 @@ def lu_factor_ex(A, *, pivot=True, check_errors=False, out=None):
     check_matrix(A, "torch.linalg.lu_factor_ex")
     check_kernel(A, "lu_cpu")
     if foreign(A):
-        return write(out, widened(lu_factor_ex, A))
+        return into(out, widened(lu_factor_ex, A))
     _, L, U = lu(A, pivot=pivot)
     _, _, _, pivots, info = _lu_arrays(array_of(A))
     if check_errors and info.any():
@@ -309,7 +308,7 @@ def lu_factor_ex(A, *, pivot=True, check_errors=False, out=None):
         low = H.cat([low, low.new_zeros(*low.shape[:-1], n - m)], -1)
     elif m > n:
         U = H.cat([U, U.new_zeros(*U.shape[:-2], m - n, n)], -2)
-    return write(out, _LUFactorEx(low + U, tensor_of(pivots), tensor_of(info)))
+    return into(out, _LUFactorEx(low + U, tensor_of(pivots), tensor_of(info)))
 
 
 def lu_factor(A, *, pivot=True, out=None):
@@ -323,7 +322,7 @@ def lu_factor(A, *, pivot=True, out=None):
             "division by zero. If you still want to perform the factorization, consider calling linalg.lu(A, pivot) "
             "or linalg.lu_factor_ex(A, pivot)"
         )
-    return write(out, _LUFactor(LU, pivots))
+    return into(out, _LUFactor(LU, pivots))
 
 
 def permutation(pivots, n, dtype):
@@ -344,17 +343,17 @@ def lu_solve(LU, pivots, B, *, left=True, adjoint=False, out=None):
     name = "torch.linalg.lu_solve"
     check_float(LU if B.numel() else B, name, "linalg.lu_solve_cpu")
     if foreign(LU):
-        return write(out, widened(lambda a, p, b: lu_solve(a, p, b, left=left, adjoint=adjoint), LU, pivots, B))
+        return into(out, widened(lambda a, p, b: lu_solve(a, p, b, left=left, adjoint=adjoint), LU, pivots, B))
     name = "linalg.lu_solve"
     check_square(LU, name, "LU")
     check_matrix(B, name, "B")
     check_equation(name, LU, B, left)
     if not left:
-        return write(out, conj_transposed(lu_solve(LU, pivots, conj_transposed(B), adjoint=not adjoint)))
+        return into(out, conj_transposed(lu_solve(LU, pivots, conj_transposed(B), adjoint=not adjoint)))
     n = LU.shape[-1]
     P = permutation(pivots, n, LU.dtype)
     if adjoint:
         x = solve_triangular(conj_transposed(LU), B, upper=False)
-        return write(out, P @ solve_triangular(conj_transposed(LU), x, upper=True, unitriangular=True))
+        return into(out, P @ solve_triangular(conj_transposed(LU), x, upper=True, unitriangular=True))
     x = solve_triangular(LU, P.mT @ B, upper=False, unitriangular=True)
-    return write(out, solve_triangular(LU, x, upper=True))
+    return into(out, solve_triangular(LU, x, upper=True))
