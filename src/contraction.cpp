@@ -74,7 +74,7 @@ Choice choose(const Gemm &g) {
     if (g.k * g.n * width <= (aligned ? 32 : 160) << 10)
       return {Route::direct, "the right operand fits the cache as it is"};
   }
-  bool small = std::min(g.m, g.n) * g.k * width <= 512 << 10;
+  bool small = std::min(g.m, g.n) * g.k * width <= 4 << 20;
   long few = small ? 256 : 96;
   if (g.m <= few && g.m <= g.n) return {Route::skinny, "few rows: the left operand is packed whole"};
   if (g.n <= few) return {Route::tall, "few columns: the right operand is packed whole"};
@@ -131,7 +131,8 @@ void merge(const Index *indices, int count, Gemm &g, std::unique_ptr<long[]> &ta
 }
 
 // An outer row or column index that does not follow the inner ones in the result is better a batch index: where the
-// result needs a table of offsets, tiles cannot be written straight to their place. Few inner ones keep it.
+// result needs a table of offsets, tiles that cross from one run to the next cannot be written straight to their place.
+// Short runs keep it: together they need the other operand packed only once.
 void split_off(Index *indices, int count, Role role) {
   Group group;
   for (int i = 0; i < count; ++i)
@@ -142,7 +143,7 @@ void split_off(Index *indices, int count, Role role) {
   long together = group.index[first].size;
   for (; first > 0 && group.index[first - 1].c == group.index[first].c * group.index[first].size; --first)
     together *= group.index[first - 1].size;
-  if (first == 0 || together < 64) return;
+  if (first == 0 || together < 1024) return;
   for (int i = 0; i < count; ++i)
     if (indices[i].role == role && indices[i].c >= group.index[first - 1].c) indices[i].role = Role::batch;
 }

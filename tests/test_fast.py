@@ -202,9 +202,12 @@ def test_step_in_one_call(name, options, dtype):
 
 @pytest.mark.parametrize("dtype", [H.float32, H.float64])
 @pytest.mark.parametrize(
-    "stride,padding,dilation", [(1, 0, 1), (1, 1, 1), (2, 1, 1), (1, (2, 1), (2, 1)), ((2, 1), 1, 1)]
+    "stride,padding,dilation", [(1, 0, 1), (1, 1, 1), (2, 1, 1), (1, (2, 1), (2, 1)), ((2, 1), 1, 1), (3, (4, 2), 2)]
 )
-@pytest.mark.parametrize("size,kernel,multiplier", [((5, 5), (3, 3), 1), ((9, 40), (3, 2), 2), ((7, 33), (1, 3), 1)])
+@pytest.mark.parametrize(
+    "size,kernel,multiplier",
+    [((5, 5), (3, 3), 1), ((9, 40), (3, 2), 2), ((7, 33), (1, 3), 1), ((9, 12), (5, 5), 1), ((300, 270), (3, 3), 1)],
+)
 def test_depthwise(size, kernel, multiplier, stride, padding, dilation, dtype):
     """The same as every channel by itself."""
     x, w = random(2, 3, *size), random(3 * multiplier, 1, *kernel, seed=1)
@@ -300,6 +303,30 @@ def test_convolution(size, stride, padding, channels, filters, dtype):
     close(a.grad, by_input[:, :, inner, inner], dtype, 4)
     close(b.grad, np.einsum("bcyxrs,boyx->ocrs", windows, g), dtype, 8)
     close(c.grad, g.sum((0, 2, 3)), dtype, 8)
+
+
+def test_convolution_bits_do_not_depend_on_the_batch(threads):
+    """Nor on the threads; several blocks of the sum, images that end inside a panel."""
+    x, w = random(6, 48, 14, 14), random(20, 48, 3, 3, seed=1)
+    g = random(6, 20, 14, 14, seed=2)
+
+    def results(part):
+        a, b = tensor(x[part], H.float32, grad=True), tensor(w, H.float32, grad=True)
+        y = F.conv2d(a, b, padding=1)
+        y.backward(tensor(g[part], H.float32))
+        return y.detach(), a.grad
+
+    threads(1)
+    y, by_input = results(slice(6))
+    wide = np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)))
+    windows = np.lib.stride_tricks.sliding_window_view(wide, (3, 3), axis=(2, 3))
+    close(y, np.einsum("bcyxrs,ocrs->boyx", windows, w, optimize=True), H.float32, 8)
+    for n in (1, 2, 3):
+        threads(n)
+        for i in range(6):
+            one, its_input = results(slice(i, i + 1))
+            assert H.equal(one[0], y[i]) and H.equal(its_input[0], by_input[i])
+        assert H.equal(results(slice(6))[0], y)
 
 
 # ---- max pooling

@@ -42,15 +42,21 @@ template <class T> struct Update {
 };
 template <class T> using Step = void (*)(const Update<T> &);
 
-// One channel of a depthwise convolution; the input is already padded, strides in elements.
+// One plane of a depthwise convolution: y[i, j] = bias + sum of w[t] x[i * x_row + j + at[t]]. x can be read up to a
+// whole vector past the last column.
 template <class T> struct Plane {
   T *y;
   const T *x, *w;
+  const long *at;
+  long taps, rows, columns, y_row, x_row;
   T bias;
-  long rows, columns, x_row, y_row; // of the result
-  long kernel_rows, kernel_columns, stride_rows, stride_columns, dilation_rows, dilation_columns;
 };
 template <class T> using Depthwise = void (*)(const Plane<T> &);
+// sums[t] += sum of y[i, j] x[i * x_row + j + at[t]]
+template <class T> using DepthwiseSums = void (*)(const Plane<T> &, double *sums);
+
+// Rows of n elements, from one stride to another.
+template <class T> using CopyRows = void (*)(T *to, long to_row, const T *from, long from_row, long rows, long n);
 
 template <class T> struct FusedOf {
   Softmax<T> softmax;
@@ -60,6 +66,8 @@ template <class T> struct FusedOf {
   ScaleRows<T> scale_rows;
   Step<T> adam, sgd;
   Depthwise<T> depthwise;
+  DepthwiseSums<T> depthwise_sums;
+  CopyRows<T> copy_rows;
 };
 struct Fused {
   FusedOf<float> single;

@@ -104,14 +104,21 @@ struct Sums {
   char *at;
   long row;
 };
+// Whether n indices from `i` on follow each other in memory.
+HD_INLINE bool together(const Axis &x, long i, int n) {
+  if (!x.offsets) return x.stride == 1;
+  for (int q = 1; q < n; ++q)
+    if (x.offsets[i + q] != x.offsets[i] + q) return false;
+  return true;
+}
 HD_INLINE void tile(const Kind &kind, const Job &job, Operand a, Operand b, bool b_packed, long depth, long i, int rows,
                     long j, int columns, bool first, bool last, Sums sums) {
   const Gemm &g = job.g;
   int n = columns * kind.reals, tail = n % kind.lanes;
   const Micro *table =
       kind.micros + ((n + kind.lanes - 1) / kind.lanes - 1) * 2 * kind.micro_rows + rows * kind.reals - 1;
-  if (kind.straight && steps(g.c_n, 1) && !g.c_m.offsets && (!tail || masked)) {
-    char *c = job.c + (i * g.c_m.stride + j) * kind.result;
+  if (kind.straight && !g.c_m.offsets && (!tail || masked) && together(g.c_n, j, columns)) {
+    char *c = job.c + (i * g.c_m.stride + at(g.c_n, j)) * kind.result;
     const bool relu = g.activation == Activation::relu;
     const bool ends = first && last && !g.accumulate && kind.ends && (relu || g.activation == Activation::none) &&
                       (!job.bias || (!g.bias_m.offsets && (steps(g.bias_n, 0) || steps(g.bias_n, 1))));
@@ -217,7 +224,8 @@ void packed(const Kind &kind, const Job &job, int threads) {
     }
 }
 
-// Few rows: A packed whole, each panel of B packed just before its use (and the mirror image, few columns).
+// Few rows: A packed whole, each panel of B packed just before its use (and the mirror image, few columns). A few
+// panels take one block of k after the other together, so that the packed block stays in the second cache meanwhile.
 template <bool few_rows> void thin(const Kind &kind, const Job &job, int threads) {
   const Gemm &g = job.g;
   const long block = block_of(kind, g.k), deep = ceil_div(block, kind.unit), blocks = ceil_div(g.k, block);
@@ -234,30 +242,45 @@ template <bool few_rows> void thin(const Kind &kind, const Job &job, int threads
                                            least(block, g.k - k));
   });
   const long groups = threads > 1 ? least(large_panels, 8 * threads) : 1;
+  const long together = few_rows ? 8 : 16;
   const bool keep = kind.rounds && blocks > 1;
   tasks(groups, threads, [&](long t) {
-    char *other = (char *)workspace(1, large_panel);
+    char *other = (char *)workspace(1, (few_rows ? 1 : together) * large_panel);
     const long sums_panel = long(kind.rows) * kind.columns * kind.real;
-    char *sums = keep ? (char *)workspace(3, small_panels * sums_panel) : nullptr;
-    for (long q = large_panels * t / groups; q < large_panels * (t + 1) / groups; ++q) {
-      if (q % 64 == 63) poll();
-      long l = q * large;
-      int l_count = int(least(large, large_n - l));
+    char *sums = keep ? (char *)workspace(3, together * small_panels * sums_panel) : nullptr;
+    const long end = large_panels * (t + 1) / groups;
+    for (long first = large_panels * t / groups; first < end; first += together) {
+      if (first % 64 >= 64 - together) poll();
+      const long count = least(together, end - first);
       for (long b = 0; b < blocks; ++b) {
-        long k = b * block, depth = least(block, g.k - k);
-        if (!here)
-          (few_rows ? kind.pack_b : kind.pack_a)(other, few_rows ? job.b : job.a, few_rows ? g.b_n : g.a_m, l, l_count,
-                                                 few_rows ? g.b_k : g.a_k, k, depth);
-        for (long p = 0; p < small_panels; ++p) {
-          long s = p * small;
-          int s_count = int(least(small, small_n - s));
+        const long k = b * block, depth = least(block, g.k - k);
+        auto pack = [&](long q) {
+          if (!here)
+            (few_rows ? kind.pack_b : kind.pack_a)(few_rows ? other : other + q * large_panel, few_rows ? job.b : job.a,
+                                                   few_rows ? g.b_n : g.a_m, (first + q) * large,
+                                                   int(least(large, large_n - (first + q) * large)),
+                                                   few_rows ? g.b_k : g.a_k, k, depth);
+        };
+        auto multiply = [&](long p, long q) {
+          const long s = p * small, l = (first + q) * large;
+          const int s_count = int(least(small, small_n - s)), l_count = int(least(large, large_n - l));
           const char *mine = kept + (b * small_panels + p) * small_panel;
-          Operand in_a = {few_rows ? mine : other, 1, kind.rows * kind.reals};
+          Operand in_a = {few_rows ? mine : other + q * large_panel, 1, kind.rows * kind.reals};
           Operand in_b = {few_rows ? other : mine, 0, kind.columns * kind.reals};
           if (here) in_a = {job.a + (l * g.a_m.stride + k * g.a_k.stride) * kind.source, g.a_m.stride, g.a_k.stride};
           tile(kind, job, in_a, in_b, true, ceil_div(depth, kind.unit), few_rows ? s : l, few_rows ? s_count : l_count,
                few_rows ? l : s, few_rows ? l_count : s_count, b == 0, b + 1 == blocks,
-               {sums ? sums + p * sums_panel : nullptr, kind.columns});
+               {sums ? sums + (q * small_panels + p) * sums_panel : nullptr, kind.columns});
+        };
+        if constexpr (few_rows) {
+          for (long q = 0; q < count; ++q) {
+            pack(q);
+            for (long p = 0; p < small_panels; ++p) multiply(p, q);
+          }
+        } else {
+          for (long q = 0; q < count; ++q) pack(q);
+          for (long p = 0; p < small_panels; ++p)
+            for (long q = 0; q < count; ++q) multiply(p, q);
         }
       }
     }

@@ -30,15 +30,28 @@ template <class V, class T> HD_INLINE void store_part(T *p, V v, int n) {
   else if constexpr (sizeof(V) == 64) _mm512_mask_storeu_epi64(p, __mmask8((1u << n) - 1), (__m512i)v);
   else
 #endif
-  { // not vmaskmov: a masked store is microcoded on several machines
-    constexpr int N = sizeof(V) / sizeof(T);
-    T all[N];
-    __builtin_memcpy(all, &v, sizeof v);
-    int i = 0;
-    if constexpr (N > 4)
-      if (n & 4) __builtin_memcpy(p, all, 4 * sizeof(T)), i = 4;
-    if (n & 2) __builtin_memcpy(p + i, all + i, 2 * sizeof(T)), i += 2;
-    if (n & 1) p[i] = all[i];
+#if defined(__AVX2__)
+      if constexpr (sizeof(V) == 32) { // not vmaskmov: a masked store is microcoded on several machines
+    auto low = _mm256_castsi256_si128((__m256i)v);
+    if (sizeof(T) == 4 ? n & 4 : n & 2) {
+      _mm_storeu_si128((__m128i *)p, low);
+      low = _mm256_extracti128_si256((__m256i)v, 1);
+      p += 16 / sizeof(T);
+    }
+    if constexpr (sizeof(T) == 4) {
+      if (n & 2) {
+        _mm_storel_epi64((__m128i *)p, low);
+        low = _mm_unpackhi_epi64(low, low);
+        p += 2;
+      }
+      if (n & 1) _mm_storeu_si32(p, low);
+    } else if (n & 1) {
+      _mm_storel_epi64((__m128i *)p, low);
+    }
+  } else
+#endif
+  {
+    for (int i = 0; i < n; ++i) p[i] = v[i];
   }
 }
 

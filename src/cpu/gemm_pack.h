@@ -77,39 +77,61 @@ template <class T> HD_INLINE LaneMask<T> lanes_between(int first, int end) {
 
 #if defined(__AVX2__)
 // A panel whose rows follow each other in a few runs, as the places of an image do: each vector of the panel is put
-// together from its runs. False where there are too many of them.
-template <class E, class S, int P> bool pack_runs(E *d, const S *const *from, int n, const Axis &ks, long k0, long kc) {
-  if constexpr (sizeof(E) == sizeof(S) && (sizeof(E) == 4 || sizeof(E) == 8) && P % (vector_bytes / sizeof(E)) == 0) {
-    constexpr int W = vector_bytes / sizeof(E), vectors = P / W, most_pieces = 3;
-    using V = Vector<E, W>;
-    struct Piece {
-      const E *base; // as if the run began at lane 0
-      LaneMask<E> lanes;
-    } piece[vectors][most_pieces];
-    int pieces[vectors];
+// together from its runs, `pieces` at most. False where there are too many of them.
+template <class E, int W, int vectors, int most_pieces> struct Runs {
+  struct Piece {
+    const E *base; // as if the run began at lane 0
+    LaneMask<E> lanes;
+  } piece[vectors][most_pieces];
+  int pieces = 1; // of the vector that has most
+  bool whole = true;
+
+  template <class S> bool find(const S *const *from, int n) {
     for (int v = 0; v < vectors; ++v) {
-      pieces[v] = 0;
+      int count = 0;
       for (int r = v * W, end = int(least(n, r + W)); r < end;) {
         const int first = r;
         for (++r; r < end && from[r] == from[r - 1] + 1;) ++r;
-        if (pieces[v] == most_pieces) return false;
-        piece[v][pieces[v]++] = {(const E *)(from[first] - (first - v * W)),
-                                 lanes_between<E>(first - v * W, r - v * W)};
+        if (count == most_pieces) return false;
+        whole &= r - first == W;
+        piece[v][count++] = {(const E *)(from[first] - (first - v * W)), lanes_between<E>(first - v * W, r - v * W)};
       }
+      pieces = count > pieces ? count : pieces;
+      whole &= count == 1;
+      for (; count < most_pieces; ++count) piece[v][count] = {(const E *)from[0], lanes_between<E>(0, 0)};
     }
-    for (long k = 0; k < kc; ++k, d += P) {
+    return true;
+  }
+  template <int count> HD_INLINE void copy(E *d, const Axis &ks, long k0, long kc) const {
+    using V = Vector<E, W>;
+    using Bits = Vector<typename IntOf<sizeof(E)>::type, W>;
+    for (long k = 0; k < kc; ++k, d += vectors * W) {
       const long o = at(ks, k0 + k);
 #pragma GCC unroll 4
       for (int v = 0; v < vectors; ++v) {
-        V x = {};
-        for (int i = 0; i < pieces[v]; ++i) {
-          const V part = load_lanes<V>(piece[v][i].base + o, piece[v][i].lanes);
-          x = i ? (V)((Vector<typename IntOf<sizeof(E)>::type, W>)x | (Vector<typename IntOf<sizeof(E)>::type, W>)part)
-                : part;
+        V x;
+        if constexpr (count == 0) {
+          x = load<V>(piece[v][0].base + o);
+        } else {
+          x = load_lanes<V>(piece[v][0].base + o, piece[v][0].lanes);
+#pragma GCC unroll 4
+          for (int i = 1; i < count; ++i)
+            x = (V)((Bits)x | (Bits)load_lanes<V>(piece[v][i].base + o, piece[v][i].lanes));
         }
         store(d + v * W, x);
       }
     }
+  }
+};
+template <class E, class S, int P> bool pack_runs(E *d, const S *const *from, int n, const Axis &ks, long k0, long kc) {
+  if constexpr (sizeof(E) == sizeof(S) && (sizeof(E) == 4 || sizeof(E) == 8) && P % (vector_bytes / sizeof(E)) == 0) {
+    constexpr int W = vector_bytes / sizeof(E);
+    Runs<E, W, P / W, 3> runs;
+    if (!runs.find(from, n)) return false;
+    if (runs.whole) runs.template copy<0>(d, ks, k0, kc);
+    else if (runs.pieces == 1) runs.template copy<1>(d, ks, k0, kc);
+    else if (runs.pieces == 2) runs.template copy<2>(d, ks, k0, kc);
+    else runs.template copy<3>(d, ks, k0, kc);
     return true;
   }
   return false;

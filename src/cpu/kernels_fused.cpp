@@ -5,6 +5,12 @@
 #include "math.h"
 
 namespace hadamard::LEVEL {
+
+void depthwise(const Plane<float> &), depthwise(const Plane<double> &);
+void depthwise_sums(const Plane<float> &, double *), depthwise_sums(const Plane<double> &, double *);
+void copy_rows(float *, long, const float *, long, long, long),
+    copy_rows(double *, long, const double *, long, long, long);
+
 namespace {
 
 constexpr long block = 1024; // elements summed in T before the sum is widened
@@ -203,58 +209,10 @@ template <class T> void sgd(const Update<T> &u) {
   });
 }
 
-// ---- depthwise convolution
-
-template <int n> struct Count {
-  static constexpr int value = n;
-};
-template <class T> void depthwise(const Plane<T> &p) {
-  constexpr int N = lanes<T>;
-  const bool dense = p.stride_columns == 1;
-  for (long i = 0; i < p.rows; ++i) {
-    T *y = p.y + i * p.y_row;
-    const T *x = p.x + i * p.stride_rows * p.x_row;
-    auto one = [&](long j, auto count) {
-      constexpr int V = decltype(count)::value;
-      Lane<T> s[V];
-      for (int v = 0; v < V; ++v) s[v] = Lane<T>(p.bias);
-      const T *w = p.w;
-      for (long r = 0; r < p.kernel_rows; ++r) {
-        const T *row = x + r * p.dilation_rows * p.x_row + j;
-        for (long c = 0; c < p.kernel_columns; ++c, ++w) {
-          const Lane<T> f(*w);
-          for (int v = 0; v < V; ++v) s[v] = s[v] + load<T, N>(row + c * p.dilation_columns + v * N) * f;
-        }
-      }
-      for (int v = 0; v < V; ++v) store<T, N>(y + j + v * N, s[v]);
-    };
-    auto scalar = [&](long j) {
-      T s = p.bias;
-      for (long r = 0; r < p.kernel_rows; ++r)
-        for (long c = 0; c < p.kernel_columns; ++c)
-          s += x[r * p.dilation_rows * p.x_row + j * p.stride_columns + c * p.dilation_columns] *
-               p.w[r * p.kernel_columns + c];
-      y[j] = s;
-    };
-    long j = 0;
-    if (dense && p.columns >= N) {
-      for (; j + 4 * N <= p.columns; j += 4 * N) one(j, Count<4>{});
-      const long whole = (p.columns - j) / N;
-      if (whole == 3) one(j, Count<3>{});
-      else if (whole == 2) one(j, Count<2>{});
-      else if (whole == 1) one(j, Count<1>{});
-      j += whole * N;
-      if (j < p.columns) one(p.columns - N, Count<1>{}); // the last ones once more: the same numbers
-    } else {
-      for (; j < p.columns; ++j) scalar(j);
-    }
-  }
-}
-
 template <class T>
 constexpr FusedOf<T> kernels = {
     softmax<T>, softmax_backward<T>, update_scores<T>, score_gradients<T>, scale_rows<T>, adam<T>,
-    sgd<T>,     depthwise<T>};
+    sgd<T>,     depthwise,           depthwise_sums,   copy_rows};
 
 } // namespace
 

@@ -3,18 +3,11 @@
 #include <algorithm>
 #include <numeric>
 
-#include "cpu/fused.h"
-#include "cpu/threads.h"
+#include "ops/depthwise.h"
 #include "ops/product.h"
 
 namespace hadamard::ops {
 namespace {
-
-struct Geometry {
-  Dims stride, padding, dilation;
-  int64_t groups = 1;
-  size_t dims() const { return stride.size(); }
-};
 
 Tensor conjugate(const Tensor &x) { return x.is_complex() ? Tensor(conj(x)) : x; }
 
@@ -58,40 +51,12 @@ struct Indices {
   }
 };
 
-// Images are columns where each has few points, and matrices of a batch where they fill the kernels by themselves.
-Role image_role(int64_t points) { return points < 64 ? Role::column : Role::batch; }
+// Images are columns where each has few points, so that the filters are packed once for all of them, and matrices of a
+// batch where they fill the kernels by themselves.
+Role image_role(int64_t points) { return points < 1024 ? Role::column : Role::batch; }
 
 int64_t out_size(int64_t n, int64_t kernel, const Geometry &g, size_t d) {
   return (n + 2 * g.padding[d] - g.dilation[d] * (kernel - 1) - 1) / g.stride[d] + 1;
-}
-
-// Images of which every channel is filtered by itself: as products they would be matrices of one row.
-bool is_depthwise(const Tensor &x, const Tensor &w, const Geometry &g) {
-  return g.dims() == 2 && w.shape()[1] == 1 && g.groups == x.shape()[1] &&
-         dtype_in(x.dtype(), set_of(DType::F32) | set_of(DType::F64)) && !x.is_meta() && !plan_hook;
-}
-template <class T>
-void depthwise(const Tensor &p, const Tensor &w, const Geometry &g, const Tensor &bias, const Tensor &y) {
-  const int64_t channels = w.shape()[0], each = channels / g.groups;
-  const int64_t work = y.shape()[2] * y.shape()[3] * w.shape()[2] * w.shape()[3];
-  LongWork unlocked(y.numel());
-  parallel_for(y.shape()[0] * channels, std::max<int64_t>(1, 100000 / std::max<int64_t>(1, work)),
-               [&](long begin, long end) {
-                 for (long t = begin; t < end; ++t) {
-                   int64_t image = t / channels, c = t % channels;
-                   Plane<T> plane = {};
-                   plane.y = y.data<T>() + t * y.strides()[1];
-                   plane.x = p.data<T>() + image * p.strides()[0] + c / each * p.strides()[1];
-                   plane.w = w.data<T>() + c * w.strides()[0];
-                   plane.bias = bias ? bias.data<T>()[c * bias.strides()[0]] : T(0);
-                   plane.rows = y.shape()[2], plane.columns = y.shape()[3];
-                   plane.x_row = p.strides()[2], plane.y_row = y.strides()[2];
-                   plane.kernel_rows = w.shape()[2], plane.kernel_columns = w.shape()[3];
-                   plane.stride_rows = g.stride[0], plane.stride_columns = g.stride[1];
-                   plane.dilation_rows = g.dilation[0], plane.dilation_columns = g.dilation[1];
-                   of<T>(*level().fused).depthwise(plane);
-                 }
-               });
 }
 
 // y[b, o, p] = sum of w[o, c, r] x[b, c, p * stride + r * dilation - padding]
@@ -105,13 +70,11 @@ Tensor forward(const Tensor &x, const Tensor &w, const Geometry &g, const Tensor
   }
   Tensor y = empty(shape, x.dtype(), x.device());
   if (!y.numel()) return y;
-  Tensor p = padded(x, g.padding, g.padding);
   if (is_depthwise(x, w, g)) {
-    Tensor image = contiguous(p), filters = contiguous(w);
-    if (x.dtype() == DType::F64) depthwise<double>(image, filters, g, bias, y);
-    else depthwise<float>(image, filters, g, bias, y);
+    depthwise(x, w, g, bias, y);
     return y;
   }
+  Tensor p = padded(x, g.padding, g.padding);
   const Dims &ws = w.strides(), &xs = p.strides(), &ys = y.strides();
   int64_t out = w.shape()[0] / g.groups, in = w.shape()[1], bs = bias ? bias.strides()[0] : 0;
   Indices i;
@@ -131,6 +94,10 @@ Tensor forward(const Tensor &x, const Tensor &w, const Geometry &g, const Tensor
 Tensor by_weight(const Tensor &gy, const Tensor &x, const Geometry &g, const Dims &shape) {
   Tensor dw = empty(shape, x.dtype(), x.device());
   if (!dw.numel()) return dw;
+  if (is_depthwise(x, dw, g) && gy.numel()) {
+    depthwise_by_weight(gy, x, g, dw);
+    return dw;
+  }
   Tensor p = padded(x, g.padding, g.padding);
   const Dims &ws = dw.strides(), &xs = p.strides(), &ys = gy.strides();
   int64_t out = shape[0] / g.groups, in = shape[1];
@@ -153,13 +120,8 @@ Tensor by_input(const Tensor &gy, const Tensor &w, const Geometry &g, const Dims
   Tensor dx = empty(shape, gy.dtype(), gy.device());
   if (!dx.numel()) return dx;
   size_t dims = g.dims();
-  if (gy.numel() && w.numel() && is_depthwise(gy, w, g) && g.stride[0] == 1 && g.stride[1] == 1) {
-    // Every point of the input receives what it gave: the same filters, turned round.
-    Dims low{0, 0};
-    for (size_t d = 0; d < 2; ++d) low[d] = g.dilation[d] * (w.shape()[d + 2] - 1) - g.padding[d];
-    Tensor image = contiguous(padded(gy, low, low)), filters = flip(w, {2, 3});
-    if (gy.dtype() == DType::F64) depthwise<double>(image, filters, g, {}, dx);
-    else depthwise<float>(image, filters, g, {}, dx);
+  if (is_depthwise(gy, w, g)) {
+    depthwise_by_input(gy, w, g, dx);
     return dx;
   }
   struct Class {                // one remainder in one dimension
