@@ -66,6 +66,25 @@ Sequential(
     )
 
 
+def test_version_is_that_of_torch(run, tmp_path):
+    """Scripts ask for it to know what there is; Hadamard says its own on its own command line."""
+    done = run("""
+import torch
+from torch.torch_version import TorchVersion
+print(torch.__version__, torch.version.__version__)
+numbers = tuple(int(n) for n in torch.__version__.split("+")[0].split(".")[:2])
+assert numbers >= (2, 13) and isinstance(torch.__version__, str)
+assert torch.__version__ > "2.9.1" and torch.__version__ >= (1, 10) and torch.__version__ == "2.13"
+assert not torch.__version__ < "2.13.0" and TorchVersion("2.0.0+cu118") == "2.0" != TorchVersion("2.0.1")
+assert TorchVersion("2.1.0a0") < TorchVersion("2.1.0rc1") < "2.1.0" and TorchVersion("2.0").startswith("2")
+assert torch.__version__ != None and torch.__version__ != "nightly"
+assert {torch.__version__: 1}[torch.__version__] == 1
+""")
+    assert done.returncode == 0 and done.stdout == "2.13.0 2.13.0\n", done.stderr
+    missing = run("import torch\ntorch.frobnicate").stderr.splitlines()[-1]
+    assert missing.endswith(f"is not in Hadamard {hadamard('--version', cwd=tmp_path).stdout.split()[1]}.")
+
+
 def test_torch_is_hadamard(run):
     done = run("""
 import sys

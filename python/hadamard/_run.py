@@ -8,6 +8,7 @@ from importlib.machinery import ModuleSpec, PathFinder
 from importlib.util import find_spec
 
 _PACKAGE = __name__.rpartition(".")[0]
+_VERSION = sys.modules[_PACKAGE].__version__  # our own, which install() hides
 
 
 def install() -> None:
@@ -21,11 +22,20 @@ def install() -> None:
         raise RuntimeError("PyTorch is already imported: Hadamard can take its name only before that")
     if not any(isinstance(finder, _TorchIsHadamard) for finder in sys.meta_path):
         sys.meta_path.insert(0, _TorchIsHadamard())
+        _say_version()
         for name, module in list(sys.modules.items()):
             if name.startswith(_PACKAGE + "."):
                 _say_torch(module)
         if "multiprocessing.spawn" in sys.modules:
             _hand_down(sys.modules["multiprocessing.spawn"])
+
+
+def _say_version() -> None:
+    """Scripts ask for the version to know what there is: that is PyTorch's, of the version that is followed."""
+    from .torch_version import FOLLOWED
+
+    for module in (sys.modules[_PACKAGE], import_module(_PACKAGE + ".version")):
+        module.__version__ = FOLLOWED  # type: ignore[attr-defined]
 
 
 class _TorchIsHadamard:
@@ -188,8 +198,6 @@ def _missing_name(error) -> str:
     name = _torch_name(error)
     if name is None:
         return ""
-    from . import __version__
-
     where = ""
     ours = os.path.dirname(__file__)
     traceback = error.__traceback__
@@ -198,7 +206,7 @@ def _missing_name(error) -> str:
         if not file.startswith((ours, "<frozen importlib")):
             where = f", asked for in {os.path.relpath(file)}, line {traceback.tb_lineno},"
         traceback = traceback.tb_next
-    return f"{name}{where} is not in Hadamard {__version__}."
+    return f"{name}{where} is not in Hadamard {_VERSION}."
 
 
 def _torch_name(error):

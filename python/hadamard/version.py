@@ -1,4 +1,4 @@
-"""torch.version: of Hadamard itself."""
+"""torch.version: of Hadamard itself; under `hadamard run`, of the PyTorch that is followed."""
 
 from . import __version__
 
