@@ -7,7 +7,7 @@ from copy import deepcopy
 import hadamard as H
 
 from ..nn.modules.module import Module
-from .lr_scheduler import LRScheduler, _per_group
+from ._scheduler import LRScheduler, _per_group
 
 __all__ = [
     "AveragedModel",
