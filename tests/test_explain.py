@@ -648,6 +648,19 @@ def test_formulas_of_convolutions(text):
     np.testing.assert_allclose(result, call(e.op)(x, w, **e.request.kwargs).numpy(), rtol=1e-12)
 
 
+def test_groups_are_in_the_picture():
+    for text in ("conv2d((1,4,7,7), (6,2,3,3), groups=2)", "conv_transpose2d((1,4,4,3), (4,2,3,3), groups=2)"):
+        words = ["".join(t.itertext()) for t in ElementTree.fromstring(H.explain(text).svg()).iter()]
+        assert words.count("g = 2") == 3
+
+
+def test_html_has_the_title_once():
+    text = "conv_transpose2d((2,4,4,5), (4,2,3,3), groups=2, output_padding=1, stride=2)"
+    for asked in ("(2,3) @ (3,4)", text):
+        e = H.explain(asked)
+        assert re.findall(r"→ +\(|→  \(", e._repr_html_().partition("</svg>")[2]) == []
+
+
 def test_pictures_show_the_numbers():
     a, b = H.tensor([[1.0, 2.0], [3.0, 4.0]]), H.tensor([5.0, 6.0])
     svg = ElementTree.fromstring(H.explain(a, "*", b).svg())

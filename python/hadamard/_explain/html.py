@@ -7,20 +7,17 @@ from .text import render
 
 def fragment(e) -> str:
     """HTML for a notebook's cell."""
-    body = escape("\n".join(render(e, color=False).splitlines()[1:]).strip("\n"))
-    words = (
-        f"<pre style='margin:8px 0 0;padding:10px 12px;background:#f6f8fa;color:#1f2933;border-radius:8px;"
-        f"line-height:1.35;font-size:12.5px;overflow-x:auto'>{body}</pre>"
-    )
     if not e.fits or e.alignment is None:
-        return f"<div>{_pre(e)}</div>"
+        return f"<div>{boxed(render(e, color=False))}</div>"
+    words = boxed(render(e, color=False).partition("\n\n")[2].strip("\n"))  # without the title, which the picture has
     return f"<div style='max-width:100%;overflow-x:auto'>{e.svg()}{words}</div>"
 
 
-def _pre(e):
+def boxed(words) -> str:
+    """Text as it is, in the box that code has."""
     return (
-        f"<pre style='padding:10px 12px;background:#f6f8fa;color:#1f2933;border-radius:8px;line-height:1.35;"
-        f"font-size:12.5px;overflow-x:auto'>{escape(render(e, color=False))}</pre>"
+        f"<pre style='margin:8px 0 0;padding:10px 12px;background:#f6f8fa;color:#1f2933;border-radius:8px;line-height:1.35;"
+        f"font-size:12.5px;overflow-x:auto'>{escape(words)}</pre>"
     )
 
 

@@ -292,7 +292,9 @@ def _html(e):
     from html import escape
 
     if not e.fits:
-        return f"<pre>{escape(_render(e, False))}</pre>"
+        from .html import boxed
+
+        return f"<div>{boxed(_render(e, False))}</div>"
     right = (3, 4, 5)
     cell = "padding:2px 10px;white-space:pre;"
 

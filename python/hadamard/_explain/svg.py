@@ -368,8 +368,9 @@ def _convolution(e):
     places, taps = "zyx"[-dims:], "qrs"[-dims:]
     sizes = {i.letter: i.size for i in e.indices}
     batch = "n" if "n" in sizes and sizes["n"] > 1 else ""
+    group = "g" if "g" in sizes else ""
     seen = {"H": x.shape[-2] if dims > 1 else 1, "W": x.shape[-1], "D": x.shape[-3] if dims > 2 else 1}
-    given = Block(x.name, "H" if dims > 1 else "", "W", batch + "c" + ("D" if dims > 2 else ""), {**sizes, **seen},
+    given = Block(x.name, "H" if dims > 1 else "", "W", batch + group + "c" + ("D" if dims > 2 else ""), {**sizes, **seen},
                   {**roles, "H": PALE, "W": PALE, "D": PALE})  # fmt: skip
 
     def axis(n, p):
@@ -394,13 +395,18 @@ def _convolution(e):
         f", with {padding[0] if len(set(padding)) == 1 else padding} of zeros around" if any(padding) else ""
     )
     kernel = Block(
-        w.name, taps[-2] if dims > 1 else "", taps[-1], "o" + "c" + (taps[0] if dims > 2 else ""), sizes, roles
+        w.name, taps[-2] if dims > 1 else "", taps[-1], group + "o" + "c" + (taps[0] if dims > 2 else ""), sizes, roles
     )
     kernel.marked = lambda at: True
     kernel.cell = 22
     kernel.note = show(w.shape)
     y = Block(
-        "result", places[-2] if dims > 1 else "", "x", batch + "o" + (places[0] if dims > 2 else ""), sizes, roles
+        "result",
+        places[-2] if dims > 1 else "",
+        "x",
+        batch + group + "o" + (places[0] if dims > 2 else ""),
+        sizes,
+        roles,
     )
     y.row_places, y.column_places = _axis(sizes.get(y.rows, 1), 9), _axis(sizes["x"], 9)
     y.marked = lambda at: all(chosen[c] == n for c, n in at.items() if c)
@@ -418,23 +424,24 @@ def _transposed(e):
     places, taps = "zyx"[-dims:], "qrs"[-dims:]
     sizes = {i.letter: i.size for i in e.indices}
     batch = "n" if "n" in sizes and sizes["n"] > 1 else ""
+    group = "g" if "g" in sizes else ""
     chosen = {
         c: 1 if n > 1 and s + d * (k - 1) - p < 7 else 0
         for c, n, s, d, k, p in zip(places, x.shape[-dims:], stride, dilation, w.shape[2:], padding, strict=True)
     }
     given = Block(
-        x.name, places[-2] if dims > 1 else "", "x", batch + "c" + (places[0] if dims > 2 else ""), sizes, roles
+        x.name, places[-2] if dims > 1 else "", "x", batch + group + "c" + (places[0] if dims > 2 else ""), sizes, roles
     )
     given.row_places, given.column_places = _axis(sizes.get(given.rows, 1), 9), _axis(sizes["x"], 9)
     given.marked = lambda at: all(chosen[c] == n for c, n in at.items() if c)
     given.note = show(x.shape)
     kernel = Block(
-        w.name, taps[-2] if dims > 1 else "", taps[-1], "c" + "o" + (taps[0] if dims > 2 else ""), sizes, roles
+        w.name, taps[-2] if dims > 1 else "", taps[-1], group + "c" + "o" + (taps[0] if dims > 2 else ""), sizes, roles
     )
     kernel.marked = lambda at: True
     kernel.note = show(w.shape)
     made = dict(zip("DHW"[-dims:], e.shape[-dims:], strict=True))
-    y = Block("result", "H" if dims > 1 else "", "W", batch + "o" + ("D" if dims > 2 else ""), {**sizes, **made},
+    y = Block("result", "H" if dims > 1 else "", "W", batch + group + "o" + ("D" if dims > 2 else ""), {**sizes, **made},
               {**roles, **dict.fromkeys("DHW", PALE)})  # fmt: skip
 
     def axis(n, p):
