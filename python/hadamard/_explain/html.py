@@ -16,8 +16,8 @@ def fragment(e) -> str:
 def boxed(words) -> str:
     """Text as it is, in the box that code has."""
     return (
-        f"<pre style='margin:8px 0 0;padding:10px 12px;background:#f6f8fa;color:#1f2933;border-radius:8px;line-height:1.35;"
-        f"font-size:12.5px;overflow-x:auto'>{escape(words)}</pre>"
+        f"<pre style='margin:8px 0 0;padding:10px 12px;background:#f6f8fa;color:#1f2933;border-radius:8px;"
+        f"line-height:1.35;font-size:12.5px;overflow-x:auto'>{escape(words)}</pre>"
     )
 
 

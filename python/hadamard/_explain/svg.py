@@ -367,10 +367,10 @@ def _convolution(e):
     roles = {i.letter: ROLE[i.role] for i in e.indices}
     places, taps = "zyx"[-dims:], "qrs"[-dims:]
     sizes = {i.letter: i.size for i in e.indices}
-    batch = "n" if "n" in sizes and sizes["n"] > 1 else ""
     group = "g" if "g" in sizes else ""
+    lead = ("n" if "n" in sizes and sizes["n"] > 1 else "") + group
     seen = {"H": x.shape[-2] if dims > 1 else 1, "W": x.shape[-1], "D": x.shape[-3] if dims > 2 else 1}
-    given = Block(x.name, "H" if dims > 1 else "", "W", batch + group + "c" + ("D" if dims > 2 else ""), {**sizes, **seen},
+    given = Block(x.name, "H" if dims > 1 else "", "W", lead + "c" + ("D" if dims > 2 else ""), {**sizes, **seen},
                   {**roles, "H": PALE, "W": PALE, "D": PALE})  # fmt: skip
 
     def axis(n, p):
@@ -404,7 +404,7 @@ def _convolution(e):
         "result",
         places[-2] if dims > 1 else "",
         "x",
-        batch + group + "o" + (places[0] if dims > 2 else ""),
+        lead + "o" + (places[0] if dims > 2 else ""),
         sizes,
         roles,
     )
@@ -423,14 +423,14 @@ def _transposed(e):
     roles = {i.letter: ROLE[i.role] for i in e.indices}
     places, taps = "zyx"[-dims:], "qrs"[-dims:]
     sizes = {i.letter: i.size for i in e.indices}
-    batch = "n" if "n" in sizes and sizes["n"] > 1 else ""
     group = "g" if "g" in sizes else ""
+    lead = ("n" if "n" in sizes and sizes["n"] > 1 else "") + group
     chosen = {
         c: 1 if n > 1 and s + d * (k - 1) - p < 7 else 0
         for c, n, s, d, k, p in zip(places, x.shape[-dims:], stride, dilation, w.shape[2:], padding, strict=True)
     }
     given = Block(
-        x.name, places[-2] if dims > 1 else "", "x", batch + group + "c" + (places[0] if dims > 2 else ""), sizes, roles
+        x.name, places[-2] if dims > 1 else "", "x", lead + "c" + (places[0] if dims > 2 else ""), sizes, roles
     )
     given.row_places, given.column_places = _axis(sizes.get(given.rows, 1), 9), _axis(sizes["x"], 9)
     given.marked = lambda at: all(chosen[c] == n for c, n in at.items() if c)
@@ -441,7 +441,7 @@ def _transposed(e):
     kernel.marked = lambda at: True
     kernel.note = show(w.shape)
     made = dict(zip("DHW"[-dims:], e.shape[-dims:], strict=True))
-    y = Block("result", "H" if dims > 1 else "", "W", batch + group + "o" + ("D" if dims > 2 else ""), {**sizes, **made},
+    y = Block("result", "H" if dims > 1 else "", "W", lead + "o" + ("D" if dims > 2 else ""), {**sizes, **made},
               {**roles, **dict.fromkeys("DHW", PALE)})  # fmt: skip
 
     def axis(n, p):
