@@ -437,19 +437,29 @@ for name, extra in ("linear", ""), ("linear relu", "F.relu"), ("linear gelu", "F
     )
 for batch, channels, size, kernel, groups in (
     (1, 16, 32, 3, 1),
+    (8, 16, 32, 3, 1),
     (32, 16, 28, 3, 1),
     (1, 64, 56, 3, 1),
     (8, 64, 56, 3, 1),
+    (32, 64, 28, 3, 1),
+    (1, 128, 28, 3, 1),
+    (8, 128, 28, 3, 1),
     (32, 128, 14, 3, 1),
+    (1, 256, 14, 3, 1),
     (8, 256, 14, 3, 1),
+    (32, 256, 14, 3, 1),
     (32, 1, 28, 3, 1),
     (8, 64, 56, 1, 1),
     (8, 256, 14, 1, 1),
     (8, 128, 28, 3, 128),
     (1, 64, 56, 3, 64),
+    (8, 96, 28, 7, 96),
+    (8, 128, 28, 3, 4),
 ):
     out = channels if channels > 1 else 16
-    kind = "depthwise" if groups > 1 else f"{kernel}x{kernel}"
+    kind = f"{kernel}x{kernel}"
+    if groups > 1:
+        kind = f"{'depthwise' if groups == channels else f'{groups} groups'} {kind}"
     line = f"F.conv2d(a, w, padding={kernel // 2}, groups={groups})"
     row(
         f"conv2d {kind} {batch}x{channels}x{size}²",
@@ -462,6 +472,19 @@ for batch, channels, size, kernel, groups in (
         w=array(out, channels // groups, kernel, kernel),
         work=2.0 * batch * size**2 * out * channels // groups * kernel**2,
     )
+    if (batch, kernel) == (8, 3):
+        row(
+            f"conv2d {kind} {batch}x{channels}x{size}², with backward",
+            "conv2d",
+            line + ".backward(g)",
+            goal={"best": 1},
+            setup=functional + f"[t.requires_grad_() for t in (a, w)]; g = T.ones({batch}, {out}, {size}, {size})",
+            x=channels,
+            check=0,
+            a=array(batch, channels, size, size),
+            w=array(out, channels // groups, kernel, kernel),
+            work=6.0 * batch * size**2 * out * channels // groups * kernel**2,
+        )
 
 # ---- whole programs
 

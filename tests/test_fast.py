@@ -278,6 +278,22 @@ def test_bits_do_not_depend_on_threads(threads):
             assert H.equal(a.detach(), b.detach())
 
 
+@pytest.mark.parametrize("dtype", [H.float32, H.float64, H.int64])
+@pytest.mark.parametrize("m,k,n", [(16, 9000, 16), (3, 20000, 5), (7, 4001, 17)])
+def test_long_sums_do_not_depend_on_threads(m, k, n, dtype, threads):
+    """Few rows and columns: the blocks of the sum are what the threads share."""
+    x, w, bias = (np.round(random(*shape, seed=i) * 99) / 8 for i, shape in enumerate(((m, k), (n, k), (n,))))
+    x, w, bias = (np.round(t) if dtype == H.int64 else t for t in (x, w, bias))
+    a, b, c = (tensor(t, dtype) for t in (x, w, bias))
+    threads(1)
+    alone = a @ b.t(), F.linear(a, b, c), H.einsum("mk,nk->nm", a, b)
+    close(alone[1], x @ w.T + bias, dtype, 64)
+    for count in (2, 3):
+        threads(count)
+        for y, one in zip((a @ b.t(), F.linear(a, b, c), H.einsum("mk,nk->nm", a, b)), alone, strict=True):
+            assert H.equal(y, one)
+
+
 # ---- convolutions of images whose rows are no multiples of a panel
 
 

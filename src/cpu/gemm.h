@@ -30,6 +30,10 @@ template <class T, class S, class D> void reference(const Job &job) {
     }
 }
 
+template <class T> void add(void *to, const void *from, long n) {
+  for (long i = 0; i < n; ++i) ((T *)to)[i] += ((const T *)from)[i];
+}
+
 // What the loop nest needs to know of a dtype.
 struct Kind {
   int rows, columns; // of a tile, in elements of C
@@ -48,6 +52,7 @@ struct Kind {
   int micro_rows;
   Pack pack_a, pack_b;
   Finish finish;
+  void (*add)(void *to, const void *from, long n);
   Gemv dot, gemv_dots, gemv_sums;
   Reference reference;
 };
@@ -80,6 +85,7 @@ template <class S, class D> constexpr Kind make_kind() {
     k.pack_b = pack<E, S, Tl::columns>;
   }
   k.finish = finish<T, D>;
+  k.add = add<T>;
   k.dot = dot<T, S, D>;
   k.gemv_dots = gemv_dots<T, S, D>;
   k.gemv_sums = gemv_sums<T, S, D>;
@@ -132,6 +138,7 @@ HD_INLINE void tile(const Kind &kind, const Job &job, Operand a, Operand b, bool
       kind.finish(job, c, g.c_m.stride, i, rows, j, columns, false, true);
     return;
   }
+  for (int r = 0; r < rows; ++r) __builtin_prefetch(job.c + (at(g.c_m, i + r) + at(g.c_n, j)) * kind.result, 1, 3);
   alignas(64) char room[2048];
   bool apart = !sums.at;
   if (apart) sums = {room, kind.columns * kind.reals};
@@ -296,11 +303,47 @@ void gemv(const Kind &kind, const Job &job, int threads) {
         [&](long t) { (dots ? kind.gemv_dots : kind.gemv_sums)(job, t * chunk, least(p.rows, (t + 1) * chunk)); });
 }
 
+void one(const Kind &kind, const Job &job, int threads);
+
+// Too few tiles for the threads and a long sum: the blocks of k are summed side by side and then added up in the order
+// in which one thread adds them.
+constexpr long partial_sums = 4 << 20; // bytes of them
+HD_INLINE bool worth_splitting(const Kind &kind, const Gemm &g, int threads) {
+  const long blocks = ceil_div(g.k, block_of(kind, most(1, g.k)));
+  return threads > 1 && kind.straight && !g.accumulate && steps(g.c_n, 1) && !g.c_m.offsets && g.m > 1 && g.n > 1 &&
+         blocks >= 2 * threads && ceil_div(g.m, kind.rows) < 2 * threads && ceil_div(g.n, kind.columns) < 2 * threads &&
+         blocks * g.m * g.n * kind.result <= partial_sums;
+}
+void split_k(const Kind &kind, const Job &job, int threads) {
+  const Gemm &g = job.g;
+  const long block = block_of(kind, g.k), blocks = ceil_div(g.k, block), part = g.m * g.n * kind.result;
+  char *parts = (char *)workspace(3, blocks * part);
+  tasks(blocks, threads, [&](long t) {
+    const long k = t * block;
+    Gemm h = g;
+    h.k = least(block, g.k - k), h.bias = nullptr, h.activation = Activation::none;
+    h.c_m = {g.n, nullptr}, h.c_n = {1, nullptr};
+    auto move = [k](Axis &x) {
+      const long by = x.offsets ? 0 : k * x.stride;
+      if (x.offsets) x.offsets += k;
+      return by;
+    };
+    const char *a = job.a + move(h.a_k) * kind.source, *b = job.b + move(h.b_k) * kind.source;
+    one(kind, {h, a, b, nullptr, parts + t * part}, 1);
+  });
+  for (long t = 1; t < blocks; ++t) kind.add(parts, parts + t * part, g.m * g.n);
+  for (long i = 0; i < g.m; i += kind.rows)
+    for (long j = 0; j < g.n; j += kind.columns)
+      kind.finish(job, parts + (i * g.n + j) * kind.result, g.n, i, least(kind.rows, g.m - i), j,
+                  least(kind.columns, g.n - j), false, true);
+}
+
 // One matrix. A route that does not fit the operands gives way to one that takes any.
 void one(const Kind &kind, const Job &job, int threads) {
   const Gemm &g = job.g;
   Route route = g.route;
   if (g.k == 0) route = Route::reference;
+  if (route != Route::reference && worth_splitting(kind, g, threads)) return split_k(kind, job, threads);
   if (route == Route::dot || route == Route::gemv) {
     Vectors p = vectors_of(job);
     if (g.m == 1 && g.n == 1) return kind.dot(job, 0, 1);

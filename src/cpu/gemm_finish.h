@@ -66,6 +66,25 @@ void finish_vectors(const Job &job, const T *tile, long row, long i0, long rows,
   }
 }
 
+// The same for complex numbers without a bias: the tile holds, one above the other, the products with the real and with
+// the imaginary part of A.
+template <class T>
+void finish_pairs(const Job &job, const T *tile, long row, long i0, long rows, long j0, long columns, bool add) {
+  constexpr int W = vector_bytes / sizeof(T);
+  using V = Vector<T, W>;
+  for (long i = 0; i < rows; ++i) {
+    const T *u = tile + 2 * i * row, *w = u + row;
+    T *c = (T *)job.c + 2 * (at(job.g.c_m, i0 + i) + j0);
+    for (long j = 0; j < 2 * columns; j += W) {
+      const int n = int(least(W, 2 * columns - j));
+      V x = add_subtract<T, W>(load<V>(u + j), load<V>(w + j));
+      if (add) x += n == W ? load<V>(c + j) : load_part<V>(c + j, n);
+      if (n == W) store(c + j, x);
+      else store_part(c + j, x, n);
+    }
+  }
+}
+
 // C[i0.., j0..] = activation(tile + C if `add` + bias if `last`). For a complex D the tile holds, one above the other,
 // the products with the real and with the imaginary part of A.
 using Finish = void (*)(const Job &job, const void *tile, long row, long i0, long rows, long j0, long columns, bool add,
@@ -78,6 +97,9 @@ void finish(const Job &job, const void *tile, long row, long i0, long rows, long
     if (steps(g.c_n, 1) && (!last || ((g.activation == Activation::none || g.activation == Activation::relu) &&
                                       (!job.bias || steps(g.bias_n, 0) || steps(g.bias_n, 1)))))
       return finish_vectors<T>(job, (const T *)tile, row, i0, rows, j0, columns, add, last);
+  if constexpr (is_complex<D>)
+    if (steps(g.c_n, 1) && !(last && job.bias))
+      return finish_pairs<T>(job, (const T *)tile, row, i0, rows, j0, columns, add);
   constexpr int most_columns = 64, parts = is_complex<D> ? 2 : 1;
   for (long i = 0; i < rows; ++i) {
     const T *t = (const T *)tile + i * parts * row;

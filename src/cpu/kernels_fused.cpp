@@ -137,6 +137,13 @@ template <class T> void softmax_backward(T *gx, const T *g, const T *y, long row
 
 // ---- attention
 
+// e^x for x <= 0, and 0 where that is no normal number: beside a sum of at least 1.
+template <class T> HD_INLINE Lane<T> exp_below(Lane<T> x) {
+  const Lane<T> least(sizeof(T) == 4 ? T(-88) : T(-709));
+  Lane<T> m;
+  auto n = math::exp_parts(Lane<T>(where(x < least, least, x)), m);
+  return (m + 1) * math::power_of_2(n);
+}
 template <class T> void update_scores(const Scores<T> &t) {
   for (long r = 0; r < t.rows; ++r) {
     T *s = t.s + r * t.stride;
@@ -145,7 +152,7 @@ template <class T> void update_scores(const Scores<T> &t) {
     // A row that has seen nothing but -inf so far stays at zero.
     const T shift = m == -math::infinity<T> ? T(0) : m;
     double sum = row_sum<T>(t.n, -math::infinity<T>, [&](long i, auto get, auto put) {
-      Lane<T> e = math::exp(get((const T *)s + i) - Lane<T>(shift));
+      Lane<T> e = exp_below<T>(get((const T *)s + i) - Lane<T>(shift));
       put(s + i, e);
       return e;
     });

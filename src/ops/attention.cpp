@@ -14,8 +14,14 @@ namespace hadamard {
 namespace ops {
 namespace {
 
-constexpr long row_block = 64, column_block = 256;
-constexpr long score_stride = column_block + 16; // not a power of two: rows fall on different lines of the cache
+constexpr long row_block = 96, column_block = 256; // 96: whole tiles of 6 and of 8 rows
+constexpr long score_stride = column_block + 16;   // not a power of two: rows fall on different lines of the cache
+
+// n elements rounded up to an odd number of lines of the cache.
+template <class T> long odd_lines(long n) {
+  constexpr long line = 64 / long(sizeof(T));
+  return ((n + line - 1) / line | 1) * line;
+}
 
 // q: (…, L, E), k: (…, S, E), v: (…, S, V), all of one batch shape; mask: (…, L, S) or missing.
 struct Heads {
@@ -85,21 +91,46 @@ template <class T> void apply_mask(const Heads &o, int64_t h, T *s, long i0, lon
       for (long j = std::max<long>(0, i0 + i + 1 - j0); j < columns; ++j) s[i * score_stride + j] = hidden;
 }
 
-// Keys (or values) of every head with the last two dimensions swapped in memory, so that products read along rows; rows
-// never a multiple of a kilobyte apart, where they would fall on the same few lines of the cache.
-Tensor transposed(const Tensor &k) {
-  Tensor t = transpose(k, -2, -1);
-  Dims shape = t.shape();
-  if (shape.back() * t.itemsize() % 1024 == 0) shape.back() += 16;
-  Tensor y = narrow(empty(shape, t.dtype()), -1, 0, t.size(-1));
-  copy_data(y, t);
+// Keys (or values) of every head in blocks of columns with the two last dimensions swapped, so that products read along
+// rows; a block lies together, and its rows fall on different lines of the cache.
+template <class T> class Swapped {
+public:
+  explicit Swapped(const Tensor &k) : depth_(long(k.size(-1))) {
+    const long columns = long(k.size(-2));
+    blocks_ = (columns + column_block - 1) / column_block;
+    stride_ = odd_lines<T>(std::min(columns, column_block));
+    Dims shape = k.shape();
+    shape[shape.size() - 2] = blocks_ * depth_, shape.back() = stride_;
+    kept_ = empty(shape, k.dtype());
+    for (long first = 0; first < columns; first += column_block) {
+      Tensor from = transpose(narrow(k, -2, first, std::min(column_block, columns - first)), -2, -1);
+      Tensor to = narrow(kept_, -2, first / column_block * depth_, depth_);
+      copy_data(narrow(to, -1, 0, from.size(-1)), from);
+    }
+  }
+  View<T> at(int64_t h, long first, long columns) const {
+    return {kept_.data<T>() + (h * blocks_ + first / column_block) * depth_ * stride_, depth_, columns, stride_, 1};
+  }
+
+private:
+  Tensor kept_;
+  long depth_, blocks_, stride_;
+};
+// Values of every head, rows together in the same way. Few rows of the result are not worth it.
+template <class T> Tensor spread_rows(const Tensor &v, long rows) {
+  if (rows < 16) return v;
+  Dims shape = v.shape();
+  shape.back() = odd_lines<T>(long(shape.back()));
+  Tensor y = narrow(empty(shape, v.dtype()), -1, 0, v.size(-1));
+  copy_data(y, v);
   return y;
 }
 
 // y: (…, L, V), contiguous; lse: (…, L, 1), the logarithm of each row's sum of exponentials.
 template <class T> void forward(const Heads &o, const Tensor &y, const Tensor &lse) {
   const auto &kernels = of<T>(*level().fused);
-  Tensor kt = transposed(o.k);
+  const Swapped<T> swapped(o.k);
+  const Tensor v = spread_rows<T>(o.v, long(o.rows));
   const long blocks = (o.rows + row_block - 1) / row_block;
   parallel_for(o.count * blocks, 1, [&](long begin, long end) {
     T *room = static_cast<T *>(workspace(4, long(sizeof(T)) * row_block * (score_stride + o.depth + 3)));
@@ -112,11 +143,11 @@ template <class T> void forward(const Heads &o, const Tensor &y, const Tensor &l
       copy(matrix<T>(o.q, h).part(i0, rows), q, T(o.scale));
       for (long i = 0; i < rows; ++i) largest[i] = -std::numeric_limits<T>::infinity(), sum[i] = 0;
       const long until = o.seen(i0 + rows - 1);
-      View<T> keys = matrix<T>(kt, h), values = matrix<T>(o.v, h);
+      View<T> values = matrix<T>(v, h);
       for (long j0 = 0; j0 < until; j0 += column_block) {
         const long columns = std::min(column_block, until - j0);
         View<T> tile = {s, rows, columns, score_stride, 1};
-        multiply(q, keys.t().part(j0, columns).t(), tile, false);
+        multiply(q, swapped.at(h, j0, columns), tile, false);
         if (o.mask || (o.causal && j0 + columns > i0 + 1)) apply_mask(o, h, s, i0, rows, j0, columns);
         kernels.update_scores({s, rows, columns, score_stride, largest, sum, shrink});
         if (j0) kernels.scale_rows(out.at, out.row, shrink, rows, o.width);
@@ -138,7 +169,7 @@ template <class T>
 void backward(const Heads &o, const Tensor &y, const Tensor &lse, const Tensor &g, const Tensor &gq, const Tensor &gk,
               const Tensor &gv) {
   const auto &kernels = of<T>(*level().fused);
-  Tensor kt = transposed(o.k), vt = transposed(o.v);
+  const Swapped<T> swapped_k(o.k), swapped_v(o.v);
   parallel_for(o.count, 1, [&](long begin, long end) {
     T *room = static_cast<T *>(workspace(4, long(sizeof(T)) * (row_block * 2 * score_stride + o.rows * (o.depth + 1))));
     T *s = room, *ds = s + row_block * score_stride, *delta = ds + row_block * score_stride, *scaled = delta + o.rows;
@@ -154,8 +185,7 @@ void backward(const Heads &o, const Tensor &y, const Tensor &lse, const Tensor &
       View<T> keys = matrix<T>(o.k, h), to_q = matrix<T>(gq, h), to_k = matrix<T>(gk, h), to_v = matrix<T>(gv, h);
       for (long j0 = 0; j0 < o.columns; j0 += column_block) {
         const long columns = std::min<long>(column_block, o.columns - j0);
-        View<T> key_part = matrix<T>(kt, h).t().part(j0, columns).t(),
-                value_part = matrix<T>(vt, h).t().part(j0, columns).t();
+        View<T> key_part = swapped_k.at(h, j0, columns), value_part = swapped_v.at(h, j0, columns);
         bool any = false; // whether gk and gv of these columns have been written
         for (long i0 = o.causal ? j0 / row_block * row_block : 0; i0 < o.rows; i0 += row_block) {
           const long rows = std::min<long>(row_block, o.rows - i0);
