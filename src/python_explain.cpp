@@ -107,13 +107,12 @@ bool is_called(PyObject *op) {
   return m >= methods.data() && m < methods.data() + method_count;
 }
 
-// A type that has none of its own, of the two methods behind a slot.
+// Whether a type has Tensor's own method: not one of its own, and not one that diagnose() has put there for a while.
 bool inherits(PyTypeObject *type, const char *name) {
   if (!name) return true;
   Object own(PyObject_GetAttrString(reinterpret_cast<PyObject *>(type), name));
-  Object ours(PyObject_GetAttrString(reinterpret_cast<PyObject *>(tensor_type), name));
   PyErr_Clear();
-  return own && own.get() == ours.get();
+  return own && (own.get() == PyDict_GetItemString(originals, name) || is_called(own.get()));
 }
 void set_slots(PyTypeObject *type, bool on) {
   static constexpr auto seen = all_watched(std::make_index_sequence<operator_count>());
@@ -139,7 +138,7 @@ void set_slots(PyTypeObject *type, bool on) {
 PyObject *watch(PyObject *, PyObject *hook) {
   return guarded([&]() -> PyObject * {
     bool on = hook != Py_None;
-    if (on && !originals) {
+    if (!originals) {
       originals = checked(PyDict_New());
       for (size_t i = 0; i < method_count; ++i)
         if (const char *name = name_of_method(i)) {

@@ -6,6 +6,7 @@ For the time of a pass the ops of the package are replaced by functions that cal
 import sys
 
 from hadamard import _C, Tensor
+from hadamard._watchers import settle
 
 from ..errors import source
 
@@ -73,6 +74,7 @@ class Trace:
 
     def __enter__(self):
         self._undo = []
+        settle()
         kind = type(_C.relu)
         homes = {type(module).__module__ for module in self._model.modules()} | {"__main__"}
         for home, owner in list(sys.modules.items()):
@@ -98,6 +100,7 @@ class Trace:
     def __exit__(self, *_):
         for owner, name, value in reversed(self._undo):
             setattr(owner, name, value)
+        settle()
         for hook in self._hooks:
             hook.remove()
 
