@@ -56,10 +56,13 @@ private:
   void fill(T *room, const T *x, long first, long count) const {
     const long s = taps_.stride[1], low = taps_.low[1], begin = std::clamp(-first, 0L, count),
                end = std::clamp(height_ - first, begin, count);
+    const bool paired = s == 2 && low >= 0;
+    if (paired) pairs(room + begin * row_, x + (first + begin) * wide_, end - begin);
     for (long phase = 0; phase < s; ++phase) {
       T *to = room + phase * phase_;
       std::fill(to, to + begin * row_, T(0));
       std::fill(to + end * row_, to + count * row_, T(0));
+      if (paired) continue;
       if (s > 1) {
         const long from = ((phase - low) % s + s) % s, place = (from + low) / s;
         const long n = std::min((wide_ - from + s - 1) / s, row_ - place);
@@ -76,6 +79,17 @@ private:
             .copy_rows(to + begin * row_, row_, x + (first + begin) * wide_ - low, wide_, end - begin,
                        std::min(wide_ + low, row_));
       }
+    }
+  }
+
+  // Every second column, to both rooms at once.
+  void pairs(T *room, const T *x, long count) const {
+    const long low = taps_.low[1], odd = low % 2, n = std::max(0L, std::min(wide_ / 2, row_ - low / 2 - odd));
+    T *even_to = room + odd * phase_ + low / 2, *odd_to = room + (1 - odd) * phase_ + low / 2 + odd;
+    for (long i = 0; i < count; ++i, even_to += row_, odd_to += row_, x += wide_) {
+      T *__restrict a = even_to, *__restrict b = odd_to;
+      for (long j = 0; j < n; ++j) a[j] = x[2 * j], b[j] = x[2 * j + 1];
+      if (2 * n < wide_ && low / 2 + n < row_) a[n] = x[2 * n];
     }
   }
 
