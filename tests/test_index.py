@@ -664,3 +664,17 @@ def test_a_list_of_indices_is_a_tuple(key):
         w[key] = -1
     assert w.tolist() == z.tolist()
     assert x[[0, 1]].shape == (2, 3, 4) and x[[[0, 1]] * 40].shape == (40, 2, 3, 4)
+
+
+@pytest.mark.parametrize("dtype", [H.int64, H.int32])
+def test_expanded_index_is_looked_at_once(dtype):
+    at, source = H.tensor([2, 0, 2], dtype=dtype), H.arange(12.0).reshape(3, 4)
+    wide = at[:, None].expand(-1, 4)
+    y = H.zeros(3, 4).scatter_add(0, wide, source)
+    assert y.tolist() == [[4, 5, 6, 7], [0, 0, 0, 0], [8, 10, 12, 14]]
+    assert source.gather(0, wide).tolist() == source[at].tolist()
+    for bad in (3, -1):
+        wrong = H.tensor([0, bad, 1], dtype=dtype)[:, None].expand(-1, 4)
+        with pytest.raises(RuntimeError, match=f"index {bad} is out of bounds for dimension 0 with size 3"):
+            H.zeros(3, 4).scatter_add(0, wrong, source)
+    assert H.zeros(3, 0).scatter_add(0, at[:, None].expand(-1, 0), source[:, :0]).shape == (3, 0)

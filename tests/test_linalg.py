@@ -317,3 +317,44 @@ def test_out():
     out = H.empty(2, 2)
     assert H.linalg.inv(2 * H.eye(2), out=out) is out
     assert out.tolist() == [[0.5, 0], [0, 0.5]]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "complex64", "complex128"])
+@pytest.mark.parametrize("n", [0, 1, 2, 3, 4, 5, 8, 9])
+def test_small_matrices_of_any_layout(n, dtype):
+    rng = np.random.default_rng(n)
+    a, b = rng.standard_normal((5, 3, n, n)), rng.standard_normal((5, 3, n, 2))
+    if "complex" in dtype:
+        a, b = a + 1j * rng.standard_normal(a.shape), b + 1j * rng.standard_normal(b.shape)
+    A, B = H.from_numpy(a.astype(dtype)), H.from_numpy(b.astype(dtype))
+    close = {"rtol": 2e-3, "atol": 2e-3} if dtype in ("float32", "complex64") else {"rtol": 1e-9, "atol": 1e-9}
+    np.testing.assert_allclose(H.linalg.inv(A).numpy(), np.linalg.inv(a), **close)
+    np.testing.assert_allclose(H.linalg.inv(A.mT).numpy(), np.linalg.inv(a.swapaxes(-1, -2)), **close)
+    np.testing.assert_allclose(H.linalg.det(A).numpy(), np.linalg.det(a), **close)
+    np.testing.assert_allclose(H.linalg.solve(A, B).numpy(), np.linalg.solve(a, b), **close)
+    np.testing.assert_allclose(H.linalg.solve(A[::2], B[0]).numpy(), np.linalg.solve(a[::2], b[0]), **close)
+    np.testing.assert_allclose(H.linalg.solve(A[1, 1], B).numpy(), np.linalg.solve(a[1, 1], b), **close)
+
+
+def test_small_singular_matrices():
+    A = H.eye(3, dtype=H.float64).repeat(4, 1, 1)
+    A[2] = 0
+    A[3, 1] = A[3, 0]
+    assert H.linalg.inv_ex(A).info.tolist() == [0, 0, 1, 2]
+    assert H.linalg.inv_ex(A).inverse.isnan().any(-1).any(-1).tolist() == [False, False, True, True]
+    assert H.linalg.det(A).tolist() == [1, 1, 0, 0]
+    for f in (H.linalg.inv, lambda a: H.linalg.solve(a, a)):
+        with pytest.raises(H.linalg.LinAlgError, match="Batch element 2"):
+            f(A)
+
+
+def test_small_matrices_whatever_the_threads():
+    a = H.randn(3000, 3, 3)
+    before, results = H.get_num_threads(), []
+    try:
+        for threads in (1, 2, 5):
+            H.set_num_threads(threads)
+            results.append([t.tolist() for t in (H.linalg.inv(a), H.linalg.det(a), H.linalg.solve(a, a[:, :, :1]))])
+    finally:
+        H.set_num_threads(before)
+    assert results[0] == results[1] == results[2]

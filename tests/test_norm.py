@@ -303,3 +303,44 @@ def test_gradients_of_pools(pool):
         return values_of(g)
 
     np.testing.assert_allclose(values_of(second), (first(a + h * d) - first(a - h * d)) / (2 * h), atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [H.float32, H.float64])
+@pytest.mark.parametrize(
+    "shapes", [((5, 1), (7, 1)), ((2, 3, 6, 19), (2, 3, 4, 19)), ((0, 3), (4, 3)), ((3, 2), (0, 2))]
+)
+def test_euclidean_distances(shapes, dtype):
+    """The way that stores no differences against the definition in float64: values, gradients, their gradients."""
+    rng = np.random.default_rng(3)
+    a, b = (rng.standard_normal(s) for s in shapes)
+    if a.size and b.size:
+        b[..., 0, :] = a[..., 0, :]  # a distance of 0, whose gradient is taken to be 0
+    x, y = (H.from_numpy(t).to(dtype).requires_grad_() for t in (a, b))
+    d = H.cdist(x, y)
+    difference = a[..., :, None, :] - b[..., None, :, :]
+    expected = np.sqrt((difference**2).sum(-1))
+    close = {"rtol": 1e-5, "atol": 1e-6} if dtype == H.float32 else {"rtol": 1e-13, "atol": 1e-14}
+    np.testing.assert_allclose(d.detach().numpy(), expected, **close)
+    g = rng.standard_normal(expected.shape)
+    d.backward(H.from_numpy(g).to(dtype))
+    slope = np.where(expected == 0, 0, g / np.where(expected == 0, 1, expected))[..., None] * difference
+    np.testing.assert_allclose(x.grad.numpy(), slope.sum(-2), **close)
+    np.testing.assert_allclose(y.grad.numpy(), -slope.sum(-3), **close)
+    if dtype == H.float64 and a.size and b.size:
+        far = H.from_numpy(b + 3).requires_grad_()
+        assert H.autograd.gradcheck(H.cdist, (x, far)) and H.autograd.gradgradcheck(H.cdist, (x, far))
+
+
+def test_distances_whatever_the_threads():
+    a, b = H.randn(300, 37), H.randn(200, 37)
+    before, results = H.get_num_threads(), []
+    try:
+        for threads in (1, 2, 5):
+            H.set_num_threads(threads)
+            x, y = a.clone().requires_grad_(), b.clone().requires_grad_()
+            d = H.cdist(x, y)
+            d.sum().backward()
+            results.append([t.tolist() for t in (d, x.grad, y.grad)])
+    finally:
+        H.set_num_threads(before)
+    assert results[0] == results[1] == results[2]

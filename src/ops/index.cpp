@@ -30,7 +30,11 @@ template <class I> std::optional<int64_t> outside_of(const Tensor &at, int64_t l
 }
 } // namespace
 
-std::optional<int64_t> outside(const Tensor &at, int64_t low, int64_t size) {
+std::optional<int64_t> outside(const Tensor &given, int64_t low, int64_t size) {
+  Dims shape = given.shape();
+  for (size_t d = 0; d < shape.size(); ++d)
+    if (given.strides()[d] == 0 && shape[d] > 1) shape[d] = 1; // expanded: the same entries again
+  Tensor at = shape == given.shape() ? given : alias(given, shape, given.strides(), given->offset);
   return at.dtype() == DType::I64 ? outside_of<int64_t>(at, low, size) : outside_of<int32_t>(at, low, size);
 }
 void check_places(const Tensor &at, int64_t dim, int64_t size) {

@@ -2,6 +2,7 @@
 #include <cmath>
 
 #include "cpu/threads.h"
+#include "ops/distance.h"
 #include "ops/reduce.h"
 
 namespace hadamard {
@@ -550,20 +551,36 @@ Tensor cdist(const Tensor &a, const Tensor &b, double p, Ignored) {
     m.back() = true;
     return m;
   };
+  auto batch = [](const Tensor &x) { return Dims(x.shape().begin(), x.shape().end() - 2); };
+  bool direct = p == 2 && dtype_in(a.dtype(), set_of(DType::F32) | set_of(DType::F64)) && !a.is_meta() &&
+                !b.is_meta() && batch(a) == batch(b) && a.size(-1);
   Tensor y;
   {
     NoGrad no;
-    Tensor d = difference(a, b);
-    Dims shape(d.shape());
-    shape.pop_back();
-    y = a.size(-1) ? to(reshape(length(d, p, last(d)), shape), a.dtype()) : zeros(shape, a.dtype(), a.device());
+    if (direct) {
+      Dims shape(batch(a));
+      shape.push_back(a.size(-2)), shape.push_back(b.size(-2));
+      euclidean(y = empty(shape, a.dtype()), contiguous(a), contiguous(b));
+    } else {
+      Tensor d = difference(a, b);
+      Dims shape(d.shape());
+      shape.pop_back();
+      y = a.size(-1) ? to(reshape(length(d, p, last(d)), shape), a.dtype()) : zeros(shape, a.dtype(), a.device());
+    }
   }
   Dims a_shape = a.shape(), b_shape = b.shape();
   DType dtype = a.dtype();
   return record(y, "CdistBackward0", {a, b}, {Keep{a}, Keep{b}, result(y)}, [=](const Backward &k) -> TensorList {
+    TensorList r(2);
+    if (direct && !grad_enabled()) {
+      Tensor a = contiguous(k.saved(0)), b = contiguous(k.saved(1)), y = k.saved(2);
+      Tensor w = contiguous(where(y == 0.0, Scalar(0.0), k.grad() / y));
+      if (k.wants(0)) r[0] = weighted_differences(w, a, b);
+      if (k.wants(1)) r[1] = weighted_differences(transpose(w, -2, -1), b, a);
+      return r;
+    }
     Tensor d = difference(k.saved(0), k.saved(1));
     Tensor g = length_gradient(unsqueeze(widened(k.grad()), -1), d, unsqueeze(widened(k.saved(2)), -1), p, last(d));
-    TensorList r(2);
     auto total = [&](int64_t over, const Dims &shape) {
       return reduce_grad(sum(g, Dims{over}, false, std::nullopt), shape, dtype);
     };

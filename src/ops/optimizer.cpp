@@ -105,19 +105,4 @@ bool sgd_step(const Tensors &params, const Tensors &grads, const Tensors &veloci
   return true;
 }
 } // namespace ops
-
-const OpTable &optimizer_ops() {
-  using namespace ops;
-  static const OpTable t = {
-      def<adam_step>("_adam_step",
-                     "params, grads, means, squares, largest, steps, lr, beta1, beta2, eps, weight_decay, maximize, "
-                     "decoupled",
-                     function),
-      def<sgd_step>("_sgd_step",
-                    "params, grads, velocities, fresh, lr, momentum, dampening, weight_decay, nesterov, maximize",
-                    function),
-  };
-  return t;
-}
-
 } // namespace hadamard

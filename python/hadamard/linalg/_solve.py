@@ -3,10 +3,12 @@
 import math
 
 import hadamard as H
+from hadamard import _C
 from hadamard._common import into, named, scalar_name
 from hadamard.autograd.function import Function
 
 from ._support import (
+    SMALL,
     LinAlgError,
     array_of,
     check_equation,
@@ -32,18 +34,25 @@ _SolveEx = named("linalg_solve_ex", ["result", "info"])
 class LinalgInvEx(Function):
     @staticmethod
     def forward(ctx, A):
+        if A.shape[-1] <= SMALL:
+            X, info = _C._solve_small(A)
+            if info.any():
+                raise_singular("linalg.inv", info.numpy())
+        else:
+            X = LinalgInvEx.by_lapack(array_of(A))
+        ctx.save_for_backward(X)
+        return X
+
+    @staticmethod
+    def by_lapack(a):
         np = numpy()
-        a = array_of(A)
         try:
-            x = np.linalg.inv(a)
+            return tensor_of(np.linalg.inv(a))
         except np.linalg.LinAlgError:
             info = zero_pivots(a)
             if not info.any():  # LAPACK found a zero that plain elimination did not
                 info = np.ones_like(info)
             raise_singular("linalg.inv", info)
-        X = tensor_of(x)
-        ctx.save_for_backward(X)
-        return X
 
     @staticmethod
     def backward(ctx, g):
@@ -55,17 +64,19 @@ class LinalgInvEx(Function):
 class LinalgSolveEx(Function):
     @staticmethod
     def forward(ctx, A, B):
-        np = numpy()
-        a = array_of(A)
-        try:
-            x = np.linalg.solve(a, array_of(B))
-        except np.linalg.LinAlgError:
-            info = zero_pivots(a)
+        if A.shape[-1] <= SMALL:
+            batch = H.broadcast_shapes(A.shape[:-2], B.shape[:-2])
+            X, info = _C._solve_small(A.expand(*batch, -1, -1), B.expand(*batch, -1, -1))
+            singular, info = bool(info.any()), info.numpy()
+        else:
+            np = numpy()
+            try:
+                X, singular = tensor_of(np.linalg.solve(array_of(A), array_of(B))), False
+            except np.linalg.LinAlgError:
+                singular, info = True, zero_pivots(array_of(A))
+        if singular:
             where = first_failure(info)[1] if info.any() else ""
-            raise LinAlgError(
-                f"torch.linalg.solve: {where}The solver failed because the input matrix is singular."
-            ) from None
-        X = tensor_of(x)
+            raise LinAlgError(f"torch.linalg.solve: {where}The solver failed because the input matrix is singular.")
         ctx.save_for_backward(A, X)
         ctx.shapes = A.shape, B.shape
         return X

@@ -1,11 +1,13 @@
 """Eigenvalues and singular values, and what is made of them: pseudo-inverse, rank, least squares, determinants."""
 
 import hadamard as H
+from hadamard import _C
 from hadamard._common import into, named, scalar_name
 from hadamard.autograd.function import Function
 
 from ._solve import inv, solve
 from ._support import (
+    SMALL,
     LinAlgError,
     array_of,
     check_float,
@@ -36,8 +38,11 @@ def _skew(x):
 class LinalgDet(Function):
     @staticmethod
     def forward(ctx, A):
-        np = numpy()
-        y = tensor_of(np.asarray(np.linalg.det(array_of(A)), dtype=array_of(A).dtype))
+        if A.shape[-1] <= SMALL:
+            y = _C._det_small(A)
+        else:
+            np = numpy()
+            y = tensor_of(np.asarray(np.linalg.det(array_of(A)), dtype=array_of(A).dtype))
         ctx.save_for_backward(A, y)
         return y
 
