@@ -78,9 +78,9 @@ Dims batch_of(const Tensor &a) {
   shape.pop_back(), shape.pop_back();
   return shape;
 }
-// f(number of the matrix, its factors, its swaps, 1 + its first zero pivot)
-template <int N, class T, class F> void for_factors(const Tensor &a, int64_t work, const F &f) {
-  int n = int(a.size(-1));
+// f(number of the matrix, the factors of it or of its transpose, its swaps, 1 + its first zero pivot)
+template <int N, class T, class F> void for_factors(const Tensor &a, bool transposed, int64_t work, const F &f) {
+  const int n = N ? N : int(a.size(-1));
   int64_t count = numel(batch_of(a));
   const T *from = a.data<T>();
   LongWork unlocked(count * work);
@@ -88,7 +88,8 @@ template <int N, class T, class F> void for_factors(const Tensor &a, int64_t wor
     T lu[largest * largest];
     int swap[largest];
     for (int64_t m = begin; m < end; ++m) {
-      std::copy_n(from + m * n * n, n * n, lu);
+      for (int i = 0; i < n; ++i)
+        for (int j = 0; j < n; ++j) lu[transposed ? j * n + i : i * n + j] = from[(m * n + i) * n + j];
       int32_t zero = factorize<N>(lu, swap, n);
       f(m, lu, swap, zero);
     }
@@ -110,24 +111,27 @@ Tensors solve_small(const Tensor &a_, const std::optional<Tensor> &b) {
   with_matrices(a, [&]<class T, int N>(Type<T>, std::integral_constant<int, N>) {
     T *to = x.data<T>();
     auto *zero_at = zeros_at.data<int32_t>();
-    for_factors<N, T>(a, rows * rows * (rows + columns), [&](int64_t m, const T *lu, const int *swap, int32_t zero) {
-      T *mine = to + m * rows * columns;
-      for (int64_t i = 0; !b && i < rows * rows; ++i) mine[i] = T(i % (rows + 1) == 0);
-      zero_at[m] = zero;
-      substitute<N>(lu, swap, int(rows), mine, !b && N ? N : columns);
-    });
+    for_factors<N, T>(a, false, rows * rows * (rows + columns),
+                      [&](int64_t m, const T *lu, const int *swap, int32_t zero) {
+                        T *mine = to + m * rows * columns;
+                        for (int64_t i = 0; !b && i < rows * rows; ++i) mine[i] = T(i % (rows + 1) == 0);
+                        zero_at[m] = zero;
+                        substitute<N>(lu, swap, int(rows), mine, !b && N ? N : columns);
+                      });
   });
   return {x, zeros_at};
 }
 
-// The determinants of A (…, n, n), n ≤ 8.
+// The determinants of A (…, n, n), n ≤ 8: those of the transposed matrices, which torch too factorizes where A is
+// contiguous.
 Tensor det_small(const Tensor &a_) {
   NoGrad no;
   Tensor a = contiguous(a_), y = empty(batch_of(a), a.dtype());
+  bool transposed = a_.is_contiguous();
   int64_t rows = a.size(-1);
   with_matrices(a, [&]<class T, int N>(Type<T>, std::integral_constant<int, N>) {
     T *to = y.data<T>();
-    for_factors<N, T>(a, rows * rows * rows, [&](int64_t m, const T *lu, const int *swap, int32_t) {
+    for_factors<N, T>(a, transposed, rows * rows * rows, [&](int64_t m, const T *lu, const int *swap, int32_t) {
       T product = 1;
       for (int64_t k = 0; k < rows; ++k) product *= swap[k] == k ? lu[k * (rows + 1)] : -lu[k * (rows + 1)];
       to[m] = product;
