@@ -111,15 +111,8 @@ KNOWN: list[tuple[str, str, str, str]] = [
         "laid out as the plan of torch's FFT library leaves it",
     ),
     ("linalg.householder_product", "requires_grad", "float32 float64 complex64 complex128", "no gradient is recorded"),
-    ("max_pool2d_with_indices_backward", "error", "uint8 int8 int16 int32 int64", "other words"),
     ("cat index_select kthvalue masked_select take", "refuses", "errors", "out= that shares memory is taken"),
     ("take_along_dim", "raises", ALL, "refused here, computed by torch"),
-    (
-        "max_pool2d_with_indices_backward",
-        "raises",
-        "float16 bfloat16 float32 float64",
-        "refused here, computed by torch",
-    ),
     ("__radd__ __rand__ __rmul__ __ror__ __rxor__", "error", "errors", "the error is the interpreter's own"),
     ("__rmod__ __rpow__ __rsub__", "raises", "errors", "the error is the interpreter's own"),
     (

@@ -186,8 +186,14 @@ def _run(get_code, argv0, args, directory, file, spec=None) -> None:
     except (Exception, KeyboardInterrupt) as error:
         # The first frame is this one, the next is the script's.
         error.__traceback__ = error.__traceback__ and error.__traceback__.tb_next
-        sys.excepthook(type(error), error, error.__traceback__)
         missing = _missing_name(error)
+        if isinstance(error, (AttributeError, ImportError)) and len(error.args) == 1:
+            # Modules have our names for themselves, and Python says them.
+            said = str(error.args[0]).replace(f"'{_PACKAGE}.", "'torch.").replace(f"'{_PACKAGE}'", "'torch'")
+            error.args = (said,)
+            if isinstance(error, ImportError):
+                error.msg = said
+        sys.excepthook(type(error), error, error.__traceback__)
         if missing:
             sys.stderr.write(f"\n{missing}\n")
         raise SystemExit(130 if isinstance(error, KeyboardInterrupt) else 1) from None

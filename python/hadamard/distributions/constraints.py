@@ -12,6 +12,7 @@ __all__ = [
     "dependent",
     "MixtureSameFamilyConstraint",
     "boolean",
+    "corr_cholesky",
     "greater_than",
     "greater_than_eq",
     "half_open_interval",
@@ -20,6 +21,7 @@ __all__ = [
     "interval",
     "less_than",
     "lower_cholesky",
+    "lower_triangular",
     "multinomial",
     "nonnegative",
     "nonnegative_integer",
@@ -146,6 +148,20 @@ class _LowerCholesky(Constraint):
 
     def check(self, value):
         return (value.tril() == value).flatten(-2).all(-1) & (value.diagonal(dim1=-2, dim2=-1) > 0).all(-1)
+
+
+class _LowerTriangular(Constraint):
+    event_dim = 2
+
+    def check(self, value):
+        return (value.tril() == value).flatten(-2).all(-1)
+
+
+class _CorrCholesky(_LowerCholesky):
+    def check(self, value):
+        tolerance = H.finfo(value.dtype).eps * value.shape[-1] * 10
+        unit = ((H.linalg.vector_norm(value, dim=-1) - 1).abs() <= tolerance).all(-1)
+        return super().check(value) & unit
 
 
 class _Square(Constraint):
@@ -277,6 +293,8 @@ positive_integer = _IntegerGreaterThan(1)
 unit_interval = _Interval(0.0, 1.0)
 simplex = _Simplex()
 lower_cholesky = _LowerCholesky()
+lower_triangular = _LowerTriangular()
+corr_cholesky = _CorrCholesky()
 positive_definite = _PositiveDefinite()
 independent = _IndependentConstraint
 real_vector = independent(real, 1)

@@ -6,6 +6,7 @@ import hadamard as H
 
 from .bernoulli import Bernoulli
 from .categorical import Categorical
+from .continuous_bernoulli import ContinuousBernoulli
 from .counts import Binomial, Geometric
 from .dirichlet import Beta, Dirichlet
 from .exponential import Exponential
@@ -15,6 +16,7 @@ from .heavy_tailed import Cauchy, Gumbel, Pareto
 from .independent import Independent, sum_rightmost
 from .laplace import Laplace
 from .log_normal import LogNormal
+from .lowrank_multivariate_normal import LowRankMultivariateNormal
 from .multivariate_normal import MultivariateNormal
 from .normal import Normal
 from .one_hot_categorical import OneHotCategorical
@@ -105,6 +107,29 @@ def _(p, q):
 def _(p, q):
     result = ((q.high - q.low) / (p.high - p.low)).log()
     return result.masked_fill((q.low > p.low) | (q.high < p.high), math.inf)
+
+
+@register_kl(ContinuousBernoulli, ContinuousBernoulli)
+def _(p, q):
+    parts = [d._log_norm() + H.log1p(-d.probs) for d in (p, q)]
+    return p.mean * (p.logits - q.logits) + parts[0] - parts[1]
+
+
+@register_kl(LowRankMultivariateNormal, LowRankMultivariateNormal)
+def _(p, q):
+    if p.event_shape != q.event_shape:
+        raise ValueError(
+            "KL-divergence between two Low Rank Multivariate Normals with                          different event "
+            "shapes cannot be computed"
+        )
+    (W, D), (_, E), A = p._given, q._given, q._whitened()
+
+    def square(x):
+        return x.pow(2).sum((-1, -2))
+
+    trace = (D / E).sum(-1) + square(W / E.sqrt().unsqueeze(-1))
+    trace = trace - square(A * D.sqrt().unsqueeze(-2)) - square(A @ W)
+    return 0.5 * (q._log_det() - p._log_det() + trace + q._mahalanobis(q.loc - p.loc) - p.event_shape[0])
 
 
 @register_kl(MultivariateNormal, MultivariateNormal)
