@@ -1,6 +1,7 @@
 // Recording, in-place histories, and the engine.
 #include "autograd.h"
 #include "cpu/threads.h"
+#include "engine.h"
 
 #include <algorithm>
 #include <cctype>
@@ -26,10 +27,14 @@ std::atomic<uint64_t> next_sequence{0};
 
 bool anomaly_enabled() { return anomaly; }
 void set_anomaly_enabled(bool on) { anomaly = on; }
+std::shared_ptr<void> (*note_call)();
+void (*tell_of_anomaly)(const Node &);
 
 // ---- nodes
 
-Node::Node() : sequence(next_sequence.fetch_add(1, std::memory_order_relaxed)) {}
+Node::Node() : sequence(next_sequence.fetch_add(1, std::memory_order_relaxed)) {
+  if (anomaly.load(std::memory_order_relaxed) && note_call) watched().call = note_call();
+}
 
 void destroy(Node *n) noexcept {
   // Edges and saved tensors lead to further nodes: take them one at a time instead of by recursion. What waits is
@@ -548,6 +553,11 @@ struct EngineGuard {
 };
 
 struct Run {
+  static Run *&running() { // in this thread
+    static constinit thread_local Run *run HD_INITIAL_EXEC = nullptr;
+    return run;
+  }
+  Run *outer = running();
   uint64_t task;
   ShortList<State, 8> states;
 
@@ -558,7 +568,9 @@ struct Run {
     n->slot = uint32_t(states.size() - 1);
     return s;
   }
+  Run() { running() = this; }
   ~Run() { // nodes go back to the run around this one
+    running() = outer;
     for (auto &s : states) {
       s.node->task = s.outer_task;
       s.node->slot = s.outer_slot;
@@ -593,11 +605,22 @@ void check_nan(const TensorList &grads, const Node &node) {
     if (!grads[i] || !differentiable(grads[i]) || grads[i].is_meta()) continue;
     GradMode off(false);
     Tensor bad = ops::any(ops::isnan(grads[i]), std::nullopt, false);
+    if (!item(bad).is_zero() && tell_of_anomaly) tell_of_anomaly(node);
     HD_CHECK(item(bad).is_zero(), runtime, "Function '%s' returned nan values in its %zuth output.", node.name(), i);
   }
 }
 
 } // namespace
+
+uint64_t current_task() {
+  Run *run = Run::running();
+  return run ? run->task : 0;
+}
+bool will_run(const Node &n) {
+  Run *run = Run::running();
+  State *s = run ? run->find(const_cast<Node *>(&n)) : nullptr;
+  return s && s->needed;
+}
 
 Tensors run_backward(const Tensors &outputs, const Tensors &given, const Tensors &inputs, BackwardOptions o) {
   TensorList seeds;
@@ -752,7 +775,9 @@ Tensors run_backward(const Tensors &outputs, const Tensors &given, const Tensors
     }
     if (capture_only) continue;
     fusing.set(node->fused);
+    uint64_t first = next_sequence.load(std::memory_order_relaxed);
     TensorList out = node->apply(in);
+    if (o.create_graph) name_second(*node, out, first);
     if (anomaly_enabled()) check_nan(out, *node);
     if (node->watchers)
       for (size_t h = 0; h < node->watchers->after.size(); ++h) {

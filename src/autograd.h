@@ -27,6 +27,7 @@ struct Node {
   struct Watchers {          // what few nodes have
     std::vector<Hook> before, after;
     std::vector<AutogradMeta *> retain; // results whose .grad is kept (retain_grad); they take themselves off
+    std::shared_ptr<void> call;         // where it was recorded, for the host language: only in anomaly mode
   };
   std::unique_ptr<Watchers> watchers;
   void *python = nullptr;      // the Python object that wraps this, not counted
@@ -48,6 +49,9 @@ struct Node {
   virtual TensorList apply(const TensorList &grads) = 0;
   virtual void release() {} // drops what was saved
   virtual bool released() const { return false; }
+  // What the derivative reads. 0…3: operands a, b, c and result of an element-wise op; from 4 on: as a formula's
+  // kept[0], kept[1], …; nullptr where there is no such thing.
+  virtual const class Saved *kept(size_t) const { return nullptr; }
   virtual struct Accumulate *as_accumulate() { return nullptr; }
   bool wants(size_t i) const { return i < next.size() && next[i].node; }
 };
@@ -79,6 +83,8 @@ inline bool inference_enabled() { return modes.inference; }
 inline void set_inference_enabled(bool on) { modes.inference = on; }
 bool anomaly_enabled();
 void set_anomaly_enabled(bool on);
+extern std::shared_ptr<void> (*note_call)();  // in anomaly mode, for each node
+extern void (*tell_of_anomaly)(const Node &); // before the error of a gradient that is NaN
 struct NoGrad {
   bool before = grad_enabled();
   NoGrad() { set_grad_enabled(false); }
@@ -152,6 +158,7 @@ template <class F> struct FormulaNode : Node {
     }
   }
   bool released() const override { return freed; }
+  const Saved *kept(size_t i) const override { return i >= 4 && i - 4 < saved.size() ? &saved[i - 4] : nullptr; }
 };
 
 struct Keep { // what to save: inputs, then results (marked so)

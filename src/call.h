@@ -133,6 +133,10 @@ template <class Op> struct ElementwiseNode : Node {
     }
   }
   bool released() const override { return freed; }
+  const Saved *kept(size_t i) const override { // a, b, c, y
+    const auto &e = about(op);
+    return i < 4 && (e.saves[0] | e.saves[1] | e.saves[2]) >> i & 1 ? &saved[i] : nullptr;
+  }
 };
 
 // Gradients flow only through floating and complex results.

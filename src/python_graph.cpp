@@ -1,10 +1,12 @@
 // The graph in Python: grad_fn objects, hooks, nodes whose formula is a Python function.
 #include "python.h"
 
+#include <cstring>
 #include <map>
 #include <set>
 
 #include "call.h"
+#include "engine.h"
 #include "saved.h"
 
 namespace hadamard::python {
@@ -78,6 +80,86 @@ struct PythonNode : Node {
   }
   bool released() const override { return freed; }
 };
+
+// ---- anomaly mode
+std::shared_ptr<void> note_python_call() {
+  WithLock lock;
+  Object module(PyImport_ImportModule("hadamard.autograd._anomaly"));
+  Object calls(module ? PyObject_CallMethod(module.get(), "note", nullptr) : nullptr);
+  if (!calls) throw PythonError{};
+  return std::make_shared<Callable>(calls.get());
+}
+void tell_python_of_anomaly(const Node &n) {
+  WithLock lock;
+  auto *calls = n.watchers ? static_cast<Callable *>(n.watchers->call.get()) : nullptr;
+  Object module(checked(PyImport_ImportModule("hadamard.autograd._anomaly")));
+  Object done(checked(PyObject_CallMethod(module.get(), "tell", "sO", n.name(), calls ? calls->f : Py_None)));
+}
+
+// ---- what nodes keep
+// torch's names for it, in the order of ours; "" for what torch does not keep. Element-wise ops follow from their
+// operands: a, b, c and the result.
+const std::map<std::string, std::vector<std::string>, std::less<>> kept_names = {
+    {"MmBackward0", {"self", "mat2"}},
+    {"BmmBackward0", {"self", "mat2"}},
+    {"MvBackward0", {"self", "vec"}},
+    {"DotBackward0", {"self", "tensor"}},
+    {"AddmmBackward0", {"mat1", "mat2"}},
+    {"BaddbmmBackward0", {"batch1", "batch2"}},
+    {"ConvolutionBackward0", {"input", "weight"}},
+    {"SoftmaxBackward0", {"result"}},
+    {"LogSoftmaxBackward0", {"result"}},
+    {"LogsumexpBackward0", {"self", "result"}},
+    {"PowBackward0", {"self"}},
+    {"PowBackward1", {"self", "exponent", "", "result"}},
+    {"PowBackward2", {"", "exponent", "", "result"}},
+    {"ClampBackward1", {"self"}},
+    {"SoftplusBackward0", {"self"}},
+    {"EluBackward0", {"self"}},
+    {"LeakyReluBackward0", {"self"}},
+    {"HardtanhBackward0", {"self"}},
+    {"LerpBackward0", {}},
+    {"WhereBackward0", {"condition"}},
+    {"MaskedSelectBackward0", {"mask"}},
+    {"GatherBackward0", {"index"}},
+    {"IndexSelectBackward0", {"index"}},
+    {"EmbeddingBackward0", {"indices"}},
+    {"ProdBackward0", {"self", "result"}},
+    {"ProdBackward1", {"self", "result"}},
+    {"NativeBatchNormBackward0", {"input", "weight", "result1", "result2"}},
+    {"BinaryCrossEntropyBackward0", {"self", "target", "weight"}},
+    {"LerpBackward1", {"self", "end", "weight"}},
+    {"AddcmulBackward0", {"", "tensor1", "tensor2"}},
+    {"AddcdivBackward0", {"", "tensor1", "tensor2"}},
+};
+std::string kept_name(const Node &n, size_t i) {
+  if (!n.kept(i)) return "";
+  auto known = kept_names.find(n.name());
+  size_t at = i < 4 ? i : i - 4;
+  if (known != kept_names.end()) return at < known->second.size() ? known->second[at] : "";
+  static const char *const operands[] = {"self", "other", "", "result"};
+  return i < 4 ? operands[i] : "";
+}
+PyObject *node_kept(PyObject *o, void *at) {
+  return guarded([&]() -> PyObject * {
+    Node *n = node_of(o);
+    const Saved *s = n->kept(size_t(at));
+    if (n->released()) throw_released();
+    return wrap(s && s->defined() ? s->get(n) : Tensor());
+  });
+}
+void add_kept(PyTypeObject *type, const Node &n) {
+  static std::map<std::string, PyGetSetDef> attributes; // they live as long as the types
+  for (size_t i = 0; i < 8; ++i) {
+    std::string name = kept_name(n, i);
+    if (name.empty()) continue;
+    auto [at, fresh] = attributes.try_emplace("_saved_" + name + std::to_string(i));
+    if (fresh) at->second = {strdup(("_saved_" + name).c_str()), node_kept, nullptr, nullptr, (void *)i};
+    Object property(checked(PyDescr_NewGetSet(type, &at->second)));
+    if (PyObject_SetAttrString(reinterpret_cast<PyObject *>(type), at->second.name, property.get()) < 0)
+      throw PythonError{};
+  }
+}
 
 // ---- grad_fn objects
 void node_dealloc(PyObject *o) {
@@ -326,6 +408,36 @@ PyObject *set_saved_hooks(PyObject *, PyObject *o) {
   return before;
 }
 
+// _gradient_edge(tensor) -> (node, which of its gradients): grad_fn, or what adds to a leaf's .grad
+PyObject *edge_of(PyObject *, PyObject *o) {
+  return guarded([&]() -> PyObject * {
+    if (!is_tensor(o)) throw Error(Raises::type, text("expected a Tensor, got %s", Py_TYPE(o)->tp_name));
+    Edge e = gradient_edge(unwrap(o));
+    return Py_BuildValue("(NI)", checked(node_object(e.node.get())), e.input);
+  });
+}
+// _tensor_at(node, which, like) -> a tensor of that place in the graph, for passes that start or end there
+PyObject *tensor_at(PyObject *, PyObject *args) {
+  PyObject *node, *like;
+  unsigned which;
+  if (!PyArg_ParseTuple(args, "O!IO", node_type, &node, &which, &like)) return nullptr;
+  return guarded([&]() -> PyObject * {
+    HD_CHECK(which < node_of(node)->outputs, value, "%s receives %u gradients: there is no number %u",
+             node_of(node)->name(), unsigned(node_of(node)->outputs), which);
+    if (Accumulate *a = node_of(node)->as_accumulate()) return wrap(a->variable);
+    Tensor t = is_tensor(like) ? empty_like(unwrap(like), unwrap(like).dtype()) : empty({}, default_dtype());
+    AutogradMeta &m = meta(t);
+    m.fn = Ref<Node>(node_of(node));
+    m.output = which;
+    return wrap(t);
+  });
+}
+PyObject *task_of(PyObject *, PyObject *) { return PyLong_FromUnsignedLongLong(current_task()); }
+PyObject *node_will_run(PyObject *, PyObject *o) {
+  if (!PyObject_TypeCheck(o, node_type)) return PyErr_Format(PyExc_TypeError, "expected a Node");
+  return PyBool_FromLong(will_run(*node_of(o)));
+}
+
 // _add_hook(tensor, f, after) -> id. Before: f(grad) may return another; after: f(tensor) once .grad is added up.
 PyObject *add_hook(PyObject *, PyObject *args) {
   PyObject *o, *f;
@@ -370,6 +482,10 @@ PyMethodDef functions[] = {{"_run_backward", run, METH_VARARGS, nullptr},
                            {"_gradients", gradients, METH_O, nullptr},
                            {"_record", record_python, METH_VARARGS, nullptr},
                            {"_named", name_node, METH_VARARGS, nullptr},
+                           {"_gradient_edge", edge_of, METH_O, nullptr},
+                           {"_tensor_at", tensor_at, METH_VARARGS, nullptr},
+                           {"_current_task", task_of, METH_NOARGS, nullptr},
+                           {"_will_run", node_will_run, METH_O, nullptr},
                            {"_add_hook", add_hook, METH_VARARGS, nullptr},
                            {"_remove_hook", remove_hook, METH_VARARGS, nullptr},
                            {"_set_saved_hooks", set_saved_hooks, METH_O, nullptr},
@@ -388,7 +504,8 @@ PyObject *node_object(Node *n) {
   PyTypeObject *&type = types[n->name()];
   if (!type) {
     Object made(PyObject_CallFunction((PyObject *)&PyType_Type, "s(O){s:()}", n->name(), node_type, "__slots__"));
-    type = reinterpret_cast<PyTypeObject *>(checked(made.take()));
+    add_kept(reinterpret_cast<PyTypeObject *>(checked(made.get())), *n);
+    type = reinterpret_cast<PyTypeObject *>(made.take());
   }
   auto *o = reinterpret_cast<NodeObject *>(checked(type->tp_alloc(type, 0)));
   new (&o->n) Ref<Node>(n);
@@ -400,6 +517,8 @@ void init_graph(PyObject *module) {
   node_type = reinterpret_cast<PyTypeObject *>(checked(PyType_FromSpec(&node_spec)));
   PyModule_AddObjectRef(module, "Node", reinterpret_cast<PyObject *>(node_type));
   if (PyModule_AddFunctions(module, functions) < 0) throw PythonError{};
+  note_call = note_python_call;
+  tell_of_anomaly = tell_python_of_anomaly;
   saved_hooks = {pack_saved, unpack_saved, is_packed};
 }
 

@@ -2,6 +2,7 @@
 #include "ops/product.h"
 
 #include <algorithm>
+#include <cstring>
 
 namespace hadamard {
 namespace ops {
@@ -77,12 +78,19 @@ struct ProductNode : Node {
     TensorList r(next.size());
     const Tensor &g = grads[0];
     if (!g) return r;
+    const char *inner = std::strcmp(name_, "AddmmBackward0") ? name_ : "MmBackward0"; // what its gradients are
     if (at_addend != 255 && wants(at_addend)) r[at_addend] = sum_to(scaled(g, conjugate(beta)), shape_addend);
     if (wants(at_a))
-      r[at_a] = scaled(operand_gradient(name_, form.c, g, form.b, b.get(this), form.a, shape_a), conjugate(alpha));
+      r[at_a] = scaled(operand_gradient(inner, form.c, g, form.b, b.get(this), form.a, shape_a), conjugate(alpha));
     if (wants(at_b))
-      r[at_b] = scaled(operand_gradient(name_, form.c, g, form.a, a.get(this), form.b, shape_b), conjugate(alpha));
+      r[at_b] = scaled(operand_gradient(inner, form.c, g, form.a, a.get(this), form.b, shape_b), conjugate(alpha));
     return r;
+  }
+  const Saved *kept(size_t i) const override { // where torch has the same matrix, not its transpose
+    bool vector = form.b.size() < 2;
+    if (form.a.empty() || form.b.empty()) return nullptr;
+    if (i == 4) return find(form.c, form.a.back()) < 0 ? &a : nullptr;
+    return i == 5 && (vector || find(form.c, form.b.back()) >= 0) ? &b : nullptr;
   }
   void release() override {
     if (!had_saved) return;

@@ -22,7 +22,18 @@ __all__ = [
 
 
 def _tuple(x):
-    return (x,) if x is None or isinstance(x, Tensor) else tuple(x)
+    return (x,) if x is None or isinstance(x, Tensor) or hasattr(x, "output_nr") else tuple(x)
+
+
+def _tensors(places, grads=()):
+    """Tensors, and edges of the graph as tensors that stand there."""
+    if all(isinstance(x, Tensor) for x in places):
+        return places
+    grads = (*grads, *[None] * len(places))
+    return tuple(
+        _C._tensor_at(x.node, x.output_nr, g) if hasattr(x, "output_nr") else x
+        for x, g in zip(places, grads, strict=False)
+    )
 
 
 def _given(outputs, grads):
@@ -46,7 +57,7 @@ def backward(tensors, grad_tensors=None, retain_graph=None, create_graph=False, 
         raise RuntimeError("`inputs` argument to `backward()` cannot be empty.")
     keep = create_graph if retain_graph is None else retain_graph
     given = _given(tensors, grad_variables if grad_tensors is None else grad_tensors)
-    targets = () if inputs is None else _tuple(inputs)
+    tensors, targets = _tensors(tensors, given), () if inputs is None else _tensors(_tuple(inputs))
     _C._run_backward(tensors, given, targets, bool(keep), bool(create_graph), True, True)
 
 
@@ -78,6 +89,7 @@ def grad(
         )
     outputs, inputs = _tuple(outputs), _tuple(inputs)
     given = _given(outputs, grad_outputs)
+    outputs, inputs = _tensors(outputs, given), _tensors(inputs)
     keep = create_graph if retain_graph is None else retain_graph
     unused = materialize_grads if allow_unused is None else allow_unused
     if is_grads_batched:
