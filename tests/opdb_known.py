@@ -81,7 +81,7 @@ KNOWN: list[tuple[str, str, str, str]] = [
     ),
     ("stft", "error", "bool bfloat16", "both refuse, with other words for which argument is wrong"),
     (
-        "gradient narrow narrow_copy nn.functional.adaptive_max_pool1d nn.functional.adaptive_max_pool2d nn.functional.adaptive_max_pool3d nn.functional.conv2d nn.functional.conv3d nn.functional.rms_norm polar",  # noqa: E501
+        "gradient narrow narrow_copy nn.functional.adaptive_max_pool1d nn.functional.adaptive_max_pool2d nn.functional.adaptive_max_pool3d nn.functional.conv2d nn.functional.conv3d nn.functional.rms_norm",  # noqa: E501
         "error",
         "errors",
         "both refuse, with other words for which argument is wrong",
