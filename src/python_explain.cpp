@@ -62,7 +62,7 @@ constexpr Operator operators[] = {
     {&PyNumberMethods::nb_inplace_true_divide, "__itruediv__", nullptr},
 };
 constexpr size_t operator_count = std::size(operators);
-const char *const comparisons[] = {"__lt__", "__le__", "__eq__", "__ne__", "__gt__", "__ge__"};
+constexpr const char *const comparisons[] = {"__lt__", "__le__", "__eq__", "__ne__", "__gt__", "__ge__"};
 
 binaryfunc plain[operator_count];
 richcmpfunc plain_compare;
