@@ -395,17 +395,94 @@ def test_gelu_has_second_derivatives():
     assert H.autograd.gradcheck(F.gelu, x) and H.autograd.gradgradcheck(F.gelu, x)
 
 
+def sigmoid(x):
+    return 0.5 * (1 + np.tanh(x / 2))
+
+
+@pytest.mark.parametrize("dtype", [H.float32, H.float64])
+def test_gradients_of_silu_and_of_gelu_by_tanh(dtype):
+    x = np.concatenate([np.linspace(-12, 12, 4001), [-1e4, 1e4, 0.0]])
+    for f, u, slope in (
+        (F.silu, x, 1),
+        (
+            lambda a: F.gelu(a, approximate="tanh"),
+            2 * math.sqrt(2 / math.pi) * (x + 0.044715 * x**3),
+            2 * math.sqrt(2 / math.pi) * (1 + 3 * 0.044715 * x**2),
+        ),
+    ):
+        a = tensor(x, dtype, grad=True)
+        y = f(a)
+        y.sum().backward()
+        close(y, x * sigmoid(u), dtype, 4)
+        truth = sigmoid(u) + x * slope * sigmoid(u) * sigmoid(-u)
+        np.testing.assert_allclose(a.grad.double().numpy(), truth, rtol=0, atol=2e-6 if dtype == H.float32 else 1e-14)
+
+
+@pytest.mark.parametrize("f", [F.silu, lambda a: F.gelu(a, approximate="tanh")])
+def test_second_derivatives_of_silu_and_of_gelu_by_tanh(f):
+    x = tensor(random(11, scale=2), H.float64, grad=True)
+    assert H.autograd.gradcheck(f, x) and H.autograd.gradgradcheck(f, x)
+
+
+def test_silu_of_complex_numbers_has_second_derivatives():
+    x = H.tensor(random(5) + 1j * random(5, seed=1)).requires_grad_()
+    assert H.autograd.gradcheck(F.silu, x) and H.autograd.gradgradcheck(F.silu, x)
+
+
+# ---- vectors that hold what needs the long way
+
+
+@pytest.mark.parametrize("dtype", [H.float32, H.float64])
+@pytest.mark.parametrize("f", [H.exp, H.sigmoid, H.tanh, H.log, H.log2, F.silu, F.gelu, H.erf, H.expm1])
+def test_a_number_does_not_feel_its_neighbours(f, dtype):
+    ordinary = tensor(np.abs(random(64, scale=3)) * np.repeat([1, -1], 32), dtype)
+    alone = f(ordinary)
+    for strange in (math.nan, math.inf, -math.inf, 1e-42, -1e-320, -100.0, 95.0, 1e30, -800.0, 720.0, -13.0, 0.0):
+        for place in (0, 3, 17, 63):
+            x = ordinary.clone()
+            x[place] = strange
+            y = f(x)
+            keep = [i for i in range(64) if i != place]
+            assert y[keep].nan_to_num(7).tolist() == alone[keep].nan_to_num(7).tolist()
+            assert y[place].nan_to_num(7).item() == f(x[place].repeat(64))[5].nan_to_num(7).item()
+
+
+# ---- results larger than a cache
+
+
+@pytest.mark.parametrize("dtype", [H.float32, H.float64, H.float16])
+def test_large_results(dtype):
+    n = (1 << 24) // dtype.itemsize + 37
+    a, b = (H.arange(n) % k for k in (251, 127))
+    a, b = a.to(dtype), b.to(dtype)
+    truth = a.numpy() + b.numpy() * 2
+    assert np.array_equal((a + b * 2).numpy(), truth)
+    assert np.array_equal((a[3:] + b[3:] * 2).numpy(), truth[3:])  # not aligned
+    kept = a.clone()
+    assert np.array_equal(kept.add_(b, alpha=2).numpy(), truth) and not np.array_equal(a.numpy(), truth)
+    out = H.empty(n + 1, dtype=dtype)
+    H.add(a, b, alpha=2, out=out[1:])
+    assert np.array_equal(out[1:].numpy(), truth)
+
+
 # ---- places of extremes in long rows
 
 
-@pytest.mark.parametrize("dtype", [H.float32, H.float64, H.float16, H.int32])
-@pytest.mark.parametrize("n", [31, 32, 33, 1024, 1100, 5000])
-def test_argmax_of_long_rows(n, dtype):
+@pytest.mark.parametrize("dtype", [H.float32, H.float64, H.float16, H.int32, H.int8, H.int64])
+@pytest.mark.parametrize("n", [1, 5, 31, 32, 33, 257, 1024, 1100, 5000, 70001])
+def test_argmax_of_long_rows_and_columns(n, dtype):
     rng = np.random.default_rng(n)
     x = rng.integers(-50, 50, (7, n)).astype("f8")
-    if dtype != H.int32:
+    if dtype.is_floating_point:
         x[1, n // 2], x[1, n - 1], x[2] = math.nan, math.nan, -math.inf
         x[3] = math.inf
     t = H.tensor(x, dtype=dtype)
     assert t.argmax(1).tolist() == np.argmax(x, 1).tolist()
     assert t.argmin(1).tolist() == np.argmin(x, 1).tolist()
+    for columns in (t.mT.contiguous(), t[:, : n // 40 + 1].mT.contiguous()):
+        assert columns.argmax(0).tolist() == np.argmax(columns.double().numpy(), 0).tolist()
+        assert columns.argmin(0).tolist() == np.argmin(columns.double().numpy(), 0).tolist()
+    wide = H.cat([t[:, : min(n, 300)]] * 40, 1)  # 7 rows of many columns
+    assert wide.argmax(0).tolist() == np.argmax(wide.double().numpy(), 0).tolist()
+    assert t.max(1).indices.tolist() == np.argmax(x, 1).tolist()
+    assert t.argmax().item() == np.argmax(x)

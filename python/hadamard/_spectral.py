@@ -222,9 +222,14 @@ def stft(
 def _overlapped(pieces, hop):
     """The sum of pieces (batch, count, n), each hop after the one before: (batch, n + hop (count - 1))."""
     batch, count, n = pieces.shape
-    places = (_C.arange(count).unsqueeze(1) * hop + _C.arange(n)).reshape(-1)
-    total = _C.zeros(batch, n + hop * (count - 1), dtype=pieces.dtype)
-    return total.index_add(1, places, pieces.reshape(batch, -1))
+    steps = -(-n // hop)
+    if steps * hop > n:
+        pieces = H.nn.functional.pad(pieces, (0, steps * hop - n))
+    pieces = pieces.reshape(batch, count, steps, hop)
+    total = _C.zeros(batch, count + steps - 1, hop, dtype=pieces.dtype)
+    for k in range(steps):
+        total.narrow(1, k, count).add_(pieces.select(2, k))
+    return total.reshape(batch, -1).narrow(1, 0, n + hop * (count - 1))
 
 
 def istft(

@@ -16,22 +16,74 @@ __all__ = (
 _OTHER = {"backward": "forward", "forward": "backward", "ortho": "ortho"}
 
 
+def _computed(name, x, size, dtype, dim, norm):
+    """What numpy.fft calls `name` of x along dim, which has `size` numbers of dtype then."""
+    import numpy as np
+
+    array, f = x.detach().numpy(), getattr(np.fft, name)
+    n = (size,) if name == "irfft" else ()
+    if np.__version__ < "2":  # computes in double, has no out=
+        return H.from_numpy(np.ascontiguousarray(f(array, *n, axis=dim, norm=norm))).to(dtype)
+    shape = list(x.shape)
+    shape[dim] = size
+    y = _C.empty(shape, dtype=dtype)
+    f(array, *n, axis=dim, norm=norm, out=y.numpy())
+    return y
+
+
 class _Transform(Function):
     """Along one dimension, of complex numbers, as many out as in. Its adjoint is the other direction."""
 
     @staticmethod
     def forward(ctx, x, dim, inverse, norm):
-        import numpy as np
-
         ctx.rest = dim, inverse, norm
-        f = np.fft.ifft if inverse else np.fft.fft
-        y = f(x.detach().numpy(), axis=dim, norm=norm)
-        return _C._from_data(np.ascontiguousarray(y), x.dtype, None, False)
+        return _computed("ifft" if inverse else "fft", x, x.size(dim), x.dtype, dim, norm)
 
     @staticmethod
     def backward(ctx, g):
         dim, inverse, norm = ctx.rest
         return _Transform.apply(g, dim, not inverse, _OTHER[norm]), None, None, None
+
+
+def _inner(y, n, dim, factor):
+    """y, the first half of a spectrum of n, times `factor` but where it has no mirror image: at 0 and in the middle."""
+    factors = [1.0] + [factor] * ((n - 1) // 2) + [1.0] * (n % 2 == 0)
+    shape = [1] * y.dim()
+    shape[dim] = len(factors)
+    return y * H.tensor(factors, dtype=y.real.dtype).reshape(shape)
+
+
+class _Half(Function):
+    """Of n real numbers, the first n // 2 + 1 of their transform."""
+
+    @staticmethod
+    def forward(ctx, x, dim, inverse, norm):
+        n = x.size(dim)
+        ctx.rest = n, dim, inverse, norm
+        dtype = H.complex128 if x.dtype == H.float64 else H.complex64
+        y = _computed("rfft", x, n // 2 + 1, dtype, dim, _OTHER[norm] if inverse else norm)
+        return y.conj() if inverse else y
+
+    @staticmethod
+    def backward(ctx, g):
+        n, dim, inverse, norm = ctx.rest
+        return _Whole.apply(_inner(g, n, dim, 0.5), n, dim, not inverse, _OTHER[norm]), None, None, None
+
+
+class _Whole(Function):
+    """The n real numbers whose transform begins with x and goes on with what mirrors it."""
+
+    @staticmethod
+    def forward(ctx, x, n, dim, inverse, norm):
+        ctx.rest = n, dim, inverse, norm
+        if not inverse:
+            x, norm = x.conj(), _OTHER[norm]
+        return _computed("irfft", x, n, x.real.dtype, dim, norm)
+
+    @staticmethod
+    def backward(ctx, g):
+        n, dim, inverse, norm = ctx.rest
+        return _inner(_Half.apply(g, dim, not inverse, _OTHER[norm]), n, dim, 2.0), None, None, None, None
 
 
 def _complex(x):
@@ -75,17 +127,25 @@ def _check_real(name, x, word="real"):
 
 
 def _one(x, n, dim, norm, inverse):
-    y = _Transform.apply(_resize(_complex(x), n, dim), dim, inverse, _norm(norm))
+    y = _Transform.apply(_resize(_complex(x), n, dim), dim % x.dim(), inverse, _norm(norm))
     return _C._named(y, f"Fft{'C' if x.is_complex() else 'R'}2CBackward0")
 
 
-def _half(y, dim):
-    """What the other half of a real tensor's transform mirrors."""
-    return _C._named(y.narrow(dim, 0, y.size(dim) // 2 + 1), "FftR2CBackward0")
+def _half(x, n, dim, norm, inverse):
+    if x.dtype in (H.float16, H.bfloat16):
+        raise RuntimeError(f"Unsupported dtype {scalar_name(x.dtype)}")
+    if not x.is_floating_point():
+        x = x.to(H.float64 if _wide(x) else H.float32)
+    y = _Half.apply(_resize(x, n, dim), dim % x.dim(), inverse, _norm(norm))
+    return _C._named(y, "FftR2CBackward0")
 
 
-def _real(y):
-    return _C._named(y.real.contiguous(), "FftC2RBackward0")
+def _whole(x, n, dim, norm, inverse):
+    n = 2 * (x.size(dim) - 1) if n is None else n
+    if n < 1:
+        raise RuntimeError(f"Invalid number of data points ({n}) specified")
+    y = _Whole.apply(_resize(_complex(x), n // 2 + 1, dim), n, dim % x.dim(), inverse, _norm(norm))
+    return _C._named(y, "FftC2RBackward0")
 
 
 def fft(input, n=None, dim=-1, norm=None, *, out=None):
@@ -116,22 +176,7 @@ def rfft(input, n=None, dim=-1, norm=None, *, out=None):
     tensor([4., 0., 0.])
     """
     _check_real("rfft", input)
-    y = _one(input, n, dim, norm, False)
-    return into(out, _half(y, dim))
-
-
-def _hermitian(x, n, dim):
-    """All n numbers of a spectrum whose second half mirrors the first."""
-    n = 2 * (x.size(dim) - 1) if n is None else n
-    if n < 1:
-        raise RuntimeError(f"Invalid number of data points ({n}) specified")
-    half = _resize(_complex(x), n // 2 + 1, dim)
-    # The ends are real: what is there of imaginary parts does not count.
-    parts = [half.narrow(dim, 0, 1).real + 0j, half.narrow(dim, 1, (n - 1) // 2)]
-    if n % 2 == 0 and n > 1:
-        parts.append(half.narrow(dim, n // 2, 1).real + 0j)
-    mirrored = half.narrow(dim, 1, (n - 1) // 2).conj().flip(dim)
-    return _C.cat([*parts, mirrored], dim)
+    return into(out, _half(input, n, dim, norm, False))
 
 
 def irfft(input, n=None, dim=-1, norm=None, *, out=None):
@@ -141,7 +186,7 @@ def irfft(input, n=None, dim=-1, norm=None, *, out=None):
     >>> H.fft.irfft(H.fft.rfft(H.tensor([1.0, 2.0, 3.0])), n=3)
     tensor([1., 2., 3.])
     """
-    return into(out, _real(_one(_hermitian(input, n, dim), None, dim, norm, True)))
+    return into(out, _whole(input, n, dim, norm, True))
 
 
 def hfft(input, n=None, dim=-1, norm=None, *, out=None):
@@ -151,7 +196,7 @@ def hfft(input, n=None, dim=-1, norm=None, *, out=None):
     >>> H.fft.hfft(H.tensor([1.0, 0.0]))
     tensor([1., 1.])
     """
-    return into(out, _real(_one(_hermitian(input, n, dim), None, dim, norm, False)))
+    return into(out, _whole(input, n, dim, norm, False))
 
 
 def ihfft(input, n=None, dim=-1, norm=None, *, out=None):
@@ -162,8 +207,7 @@ def ihfft(input, n=None, dim=-1, norm=None, *, out=None):
     tensor([1., 0.])
     """
     _check_real("ihfft", input)
-    y = _one(input, n, dim, norm, True)
-    return into(out, _half(y, dim))
+    return into(out, _half(input, n, dim, norm, True))
 
 
 def _dims(x, s, dim):

@@ -1,6 +1,9 @@
 // map(): strides, repeats and tails for every loop, once. What is not contiguous passes through a small buffer.
 #include "level.h"
 #include "strided.h"
+#if defined(__SSE2__)
+#include <immintrin.h>
+#endif
 
 namespace hadamard::LEVEL {
 namespace {
@@ -8,6 +11,7 @@ namespace {
 constexpr long block = 512;                    // elements that pass through the buffer at once
 constexpr long longest = 2 * width;            // bytes of one vector of complex128
 constexpr int enough_vectors = 4;              // rows of fewer vectors are gathered into a block
+constexpr long large = 1 << 24;                // bytes of a result that no cache will hold until it is read
 constexpr long tile_rows = 32, tile_cols = 16; // where an operand runs across the rows
 
 template <class T> HD_INLINE T read(const char *p) {
@@ -50,12 +54,49 @@ HD_INLINE void copy_padded(char *to, const char *from, int n) {
 #endif
 }
 
+#if defined(__SSE2__)
+// A large result goes past the caches, a few vectors at a time by way of a buffer: its lines are not read first.
+void run_past_caches(const Loop &loop, char *const *data, const long *step, long vectors) {
+  constexpr long bytes = 1024;
+  alignas(64) char buffer[bytes];
+  char *at[max_operands] = {buffer};
+  for (int k = 1; k < loop.operands; ++k) at[k] = data[k];
+  char *out = data[0];
+  const long many = bytes / step[0];
+  for (long i = 0; i < vectors; i += many) {
+    const long count = vectors - i < many ? vectors - i : many;
+    loop.vectors(at, step, count);
+    for (int k = 1; k < loop.operands; ++k) at[k] += count * step[k];
+    for (const char *p = buffer; p < buffer + count * step[0]; p += width, out += width)
+#if defined(__AVX512F__)
+      _mm512_stream_si512((__m512i *)out, *(const __m512i *)p);
+#elif defined(__AVX2__)
+      _mm256_stream_si256((__m256i *)out, *(const __m256i *)p);
+#else
+      _mm_stream_si128((__m128i *)out, *(const __m128i *)p);
+#endif
+  }
+  _mm_sfence();
+}
+bool goes_past_caches(const Loop &loop, char *const *data, const long *step, long vectors) {
+  if (vectors * step[0] < large || step[0] % width || uintptr_t(data[0]) % width) return false;
+  for (int k = 1; k < loop.operands; ++k)
+    if (data[k] == data[0]) return false; // in place: the lines are there
+  return true;
+}
+#else
+void run_past_caches(const Loop &, char *const *, const long *, long) {}
+bool goes_past_caches(const Loop &, char *const *, const long *, long) { return false; }
+#endif
+
 // One row that each operand either runs through or repeats.
 HD_INLINE void run_row(const Loop &loop, char *const *data, const long *step, long n) {
   const int shift = __builtin_ctz(loop.lanes);
   const long vectors = n >> shift;
   const int left = int(n & (loop.lanes - 1));
-  if (vectors) loop.vectors(data, step, vectors);
+  if (vectors * step[0] >= large && goes_past_caches(loop, data, step, vectors))
+    run_past_caches(loop, data, step, vectors);
+  else if (vectors) loop.vectors(data, step, vectors);
   if (!left) return;
   alignas(64) char buffer[max_operands][longest];
   char *at[max_operands];

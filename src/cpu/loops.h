@@ -2,7 +2,7 @@
 #pragma once
 #include "../op.h"
 #include "level.h"
-#include "math.h"
+#include "math_complex.h"
 #include "table.h"
 
 namespace hadamard::LEVEL {

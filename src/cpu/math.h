@@ -12,18 +12,55 @@ template <class T> constexpr T infinity = __builtin_inf();
 template <class T> constexpr T nan = __builtin_nan("");
 
 template <int bytes, int N> HD_INLINE bool any(Mask<bytes, N> m) {
-  if constexpr (bytes * N == 8) return bits<int64_t>(Lanes<IntOf<bytes>, N>(m.v)).v[0];
-  else if constexpr (bytes * N < 8) {
+#if defined(__SSE2__)
+  if constexpr (bytes * N == 16) return __builtin_ia32_pmovmskb128((Vector<char, 16>)m.v) != 0;
+#endif
+#if defined(__AVX2__)
+  if constexpr (bytes * N == 32) return __builtin_ia32_pmovmskb256((Vector<char, 32>)m.v) != 0;
+#endif
+#if defined(__AVX512F__)
+  if constexpr (bytes * N == 64) return _mm512_test_epi64_mask((__m512i)m.v, (__m512i)m.v) != 0;
+#endif
+  if constexpr (bytes * N % 8) {
     bool r = false;
     for (int i = 0; i < N; ++i) r |= m.v[i] != 0;
     return r;
   } else {
-    auto w = (Vector<int64_t, bytes * N / 8>)m.v;
-    int64_t r = 0;
-    for (int i = 0; i < bytes * N / 8; ++i) r |= w[i];
+    int64_t word[bytes * N / 8], r = 0;
+    __builtin_memcpy(word, &m.v, sizeof word);
+    for (int64_t w : word) r |= w;
     return r;
   }
 }
+template <int bytes, int N> HD_INLINE bool all(Mask<bytes, N> m) {
+#if defined(__AVX2__)
+  if constexpr (bytes * N == 32) return __builtin_ia32_pmovmskb256((Vector<char, 32>)m.v) == -1;
+#endif
+  return !any(!m);
+}
+// The greater, the lesser; b where either is NaN. Compilers see the one instruction only where no operand is constant.
+#define MINMAX(name, o, i)                                                                                             \
+  template <class T, int N> HD_INLINE Lanes<T, N> name(Lanes<T, N> a, Lanes<T, N> b) {                                 \
+    MINMAX_X86(i)                                                                                                      \
+    return where(a o b, a, b);                                                                                         \
+  }
+#if defined(__AVX2__) && !defined(__AVX512F__)
+#define MINMAX_X86(i)                                                                                                  \
+  if constexpr (same<T, float> && N == 8) return __builtin_ia32_##i##ps256(a.v, b.v);                                  \
+  else if constexpr (same<T, double> && N == 4) return __builtin_ia32_##i##pd256(a.v, b.v);                            \
+  else
+#elif defined(__SSE2__) && !defined(__AVX512F__)
+#define MINMAX_X86(i)                                                                                                  \
+  if constexpr (same<T, float> && N == 4) return __builtin_ia32_##i##ps(a.v, b.v);                                     \
+  else if constexpr (same<T, double> && N == 2) return __builtin_ia32_##i##pd(a.v, b.v);                               \
+  else
+#else
+#define MINMAX_X86(i)
+#endif
+MINMAX(greater, >, max)
+MINMAX(lesser, <, min)
+#undef MINMAX
+#undef MINMAX_X86
 
 // A loop over lanes that is one instruction where there is one (with -fno-math-errno -fno-trapping-math).
 #define INSTRUCTION(name)                                                                                              \
@@ -98,9 +135,13 @@ template <class T, int N> HD_INLINE Lanes<T, N> abs(Lanes<T, N> x) {
   else if constexpr (is_signed<T>) return where(x < 0, -x, x);
   else return x;
 }
+template <class T> constexpr Int<T> sign_bit = Int<T>(1) << (sizeof(T) * 8 - 1);
+// y negative where x is, for a y that has no sign, or that one
+template <class T, int N> HD_INLINE Lanes<T, N> with_sign(Lanes<T, N> y, Lanes<T, N> x) {
+  return bits<T>(bits<Int<T>>(y) | (bits<Int<T>>(x) & sign_bit<T>));
+}
 template <class T, int N> HD_INLINE Lanes<T, N> copysign(Lanes<T, N> x, Lanes<T, N> y) {
-  constexpr Int<T> sign = Int<T>(1) << (sizeof(T) * 8 - 1);
-  return bits<T>((bits<Int<T>>(x) & Int<T>(~sign)) | (bits<Int<T>>(y) & sign));
+  return with_sign(bits<T>(bits<Int<T>>(x) & Int<T>(~sign_bit<T>)), y);
 }
 template <class T, int N> HD_INLINE auto signbit(Lanes<T, N> x) {
   if constexpr (floating<T>) return bits<Int<T>>(x) < 0;
@@ -181,9 +222,11 @@ template <int N> HD_INLINE Lanes<float, N> product_rest(Lanes<float, N> x, Lanes
   return ((xh * yh - p) + (xh * yl + xl * yh)) + xl * yl;
 }
 template <class T, int N> HD_INLINE Lanes<T, N> clamped(Lanes<T, N> x, T low, T high) { // NaN passes
-  x = where(x < low, low, x);
-  return where(x > high, high, x);
+  return lesser(Lanes<T, N>(high), greater(Lanes<T, N>(low), x));
 }
+template <class T> constexpr int mantissa = same<T, float> ? 23 : 52;                  // bits
+template <class T> constexpr T rounds_to_whole = same<T, float> ? 0x1.8p23 : 0x1.8p52; // the sum with it has no others
+// Of n only what an exponent holds counts, so that the bits of n + rounds_to_whole will do.
 template <int N> HD_INLINE Lanes<float, N> power_of_2(Lanes<int32_t, N> n) { return bits<float>((n + 127) << 23); }
 template <int N> HD_INLINE Lanes<double, N> power_of_2(Lanes<int64_t, N> n) { return bits<double>((n + 1023) << 52); }
 // A whole number below 2^51 as an integer, without the conversion that AVX2 lacks.
@@ -195,14 +238,13 @@ template <int N> HD_INLINE Lanes<double, N> to_double(Lanes<int64_t, N> n) { // 
   return bits<double>(n + bits<int64_t>(Lanes<double, N>(0x1.8p52))) - 0x1.8p52;
 }
 
-// x = n ln 2 + r, |r| <= ln 2 / 2.
-template <int N> HD_INLINE Lanes<float, N> reduce_exp(Lanes<float, N> x, Lanes<float, N> &n) {
-  n = rint(x * 1.44269504088896340736);
-  return (x - n * 0x1.62e4p-1) - n * 0x1.7f7d1cp-20;
-}
-template <int N> HD_INLINE Lanes<double, N> reduce_exp(Lanes<double, N> x, Lanes<double, N> &n) {
-  n = rint(x * 1.44269504088896340736);
-  return (x - n * 0x1.62e42fee00000p-1) - n * 0x1.a39ef35793c76p-33;
+template <class T> constexpr T ln2_high = same<T, float> ? 0x1.62e4p-1 : 0x1.62e42fee00000p-1;
+template <class T> constexpr T ln2_low = same<T, float> ? 0x1.7f7d1cp-20 : 0x1.a39ef35793c76p-33;
+// x = n ln 2 + r, |r| <= ln 2 / 2; the result is n + rounds_to_whole.
+template <class T, int N> HD_INLINE Lanes<T, N> reduce_exp(Lanes<T, N> x, Lanes<T, N> &r) {
+  auto shifted = x * 1.44269504088896340736 + rounds_to_whole<T>, n = shifted - rounds_to_whole<T>;
+  r = (x - n * ln2_high<T>)-n * ln2_low<T>;
+  return shifted;
 }
 // e^r - 1 for the reduced r.
 template <int N> HD_INLINE Lanes<float, N> expm1_reduced(Lanes<float, N> r) {
@@ -214,25 +256,48 @@ template <int N> HD_INLINE Lanes<double, N> expm1_reduced(Lanes<double, N> r) { 
                         1 / 3628800., 1 / 39916800., 1 / 479001600., 1 / 6227020800.) +
          r;
 }
-// e^x = 2^n (1 + m), for x not much beyond what has a result.
-template <class T, int N> HD_INLINE auto exp_parts(Lanes<T, N> x, Lanes<T, N> &m) {
-  Lanes<T, N> n;
-  auto r = reduce_exp(x, n);
-  if constexpr (same<T, float>)
-    m = r * r * polynomial(r, 0x1.fffffcp-2, 0x1.555492p-3, 0x1.5558aap-5, 0x1.12396ep-7, 0x1.6a5258p-10) + r;
-  else m = expm1_reduced(r);
-  return to_int(n);
+// e^r for the reduced r, and what it is more than 1.
+template <int N> HD_INLINE Lanes<float, N> exp_rest(Lanes<float, N> r) {
+  auto p = polynomial(r, 0x1.fffffcp-2, 0x1.555492p-3, 0x1.5558aap-5, 0x1.12396ep-7, 0x1.6a5258p-10);
+  return fused ? r * (r * p + 1) : r * r * p + r;
 }
-// x 2^n in two steps: the ends of the range need more than one exponent holds.
+template <int N> HD_INLINE Lanes<double, N> exp_rest(Lanes<double, N> r) { return expm1_reduced(r); }
+template <class T, int N> HD_INLINE Lanes<T, N> exp_reduced(Lanes<T, N> r) { return exp_rest(r) + 1; }
+// e^x = 2^n (1 + m), for x not much beyond what has a result; returns n in the low bits.
+template <class T, int N> HD_INLINE Lanes<Int<T>, N> exp_parts(Lanes<T, N> x, Lanes<T, N> &m) {
+  Lanes<T, N> r;
+  auto n = bits<Int<T>>(reduce_exp(x, r));
+  m = exp_rest(r);
+  return n;
+}
+// x 2^n where the result is far from the ends of the range.
+template <class T, int N> HD_INLINE Lanes<T, N> raised(Lanes<T, N> x, Lanes<Int<T>, N> n) {
+  return bits<T>(bits<Int<T>>(x) + (n << mantissa<T>));
+}
+// The same in two steps: the ends need more than one exponent holds.
 template <class T, int N> HD_INLINE Lanes<T, N> scale(Lanes<T, N> x, Lanes<Int<T>, N> n) {
-  auto h = n >> 1;
+  auto h = bits<Int<T>>(bits<UInt<T>>(n) >> 1);
   return x * power_of_2(h) * power_of_2(n - h);
 }
-template <class T, int N> HD_INLINE Lanes<T, N> exp(Lanes<T, N> x) {
+// Functions through exp have a short way for vectors all of whose lanes are near 0, and one for any. A lane's result is
+// the same bits in both.
+template <class T> constexpr T near = same<T, float> ? 86 : 700;
+template <class T, int N> HD_INLINE bool all_near(Lanes<T, N> x, T end = near<T>) { return all(abs(x) <= end); }
+template <class T, int N> HD_INLINE Lanes<T, N> exp_near(Lanes<T, N> x) {
+  Lanes<T, N> r;
+  auto n = bits<Int<T>>(reduce_exp(x, r));
+  return raised(exp_reduced(r), n);
+}
+template <class T, int N> HD_INLINE Lanes<T, N> exp_any(Lanes<T, N> x) {
   constexpr bool single = same<T, float>;
-  Lanes<T, N> m;
-  auto n = exp_parts(clamped<T>(x, single ? -104 : -746, single ? 89 : 710), m);
-  return scale(m + 1, n);
+  Lanes<T, N> r;
+  auto n = bits<Int<T>>(reduce_exp(clamped<T>(x, single ? -104 : -746, single ? 89 : 710), r));
+  return scale(exp_reduced(r), n);
+}
+template <class T, int N> HD_INLINE Lanes<T, N> exp(Lanes<T, N> x) {
+  if (all_near(x)) [[likely]]
+    return exp_near(x);
+  return exp_any(x);
 }
 // e^x (f + lost) for a factor near 1, without an intermediate underflow; |x| < 110.
 template <int N> HD_INLINE Lanes<float, N> exp_times(Lanes<float, N> x, Lanes<float, N> f, Lanes<float, N> lost) {
@@ -242,11 +307,10 @@ template <int N> HD_INLINE Lanes<float, N> exp_times(Lanes<float, N> x, Lanes<fl
 }
 template <class T, int N> HD_INLINE Lanes<T, N> expm1(Lanes<T, N> x) {
   constexpr bool single = same<T, float>;
-  Lanes<T, N> n;
-  auto r = reduce_exp(clamped<T>(x, single ? -20 : -40, single ? 89 : 710), n);
-  auto i = to_int(n);
-  auto high = i > (single ? 127 : 1023); // 2^n alone would overflow
-  auto s = power_of_2(where(high, i - 1, i));
+  Lanes<T, N> r;
+  auto n = reduce_exp(clamped<T>(x, single ? -20 : -40, single ? 89 : 710), r);
+  auto high = n > rounds_to_whole<T> + (single ? 127 : 1023); // 2^n alone would overflow
+  auto s = power_of_2(bits<Int<T>>(where(high, n - 1, n)));
   auto y = s * expm1_reduced(r) + (s - 1);
   return where(x == 0, x, where(high, y * 2, y));
 }
@@ -276,14 +340,16 @@ template <int N> HD_INLINE Lanes<double, N> log1p_rest(Lanes<double, N> f) { // 
       z * polynomial(z, 2 / 3., 2 / 5., 2 / 7., 2 / 9., 2 / 11., 2 / 13., 2 / 15., 2 / 17., 2 / 19., 2 / 21., 2 / 23.);
   return s * (h + r) - h;
 }
-template <class T> constexpr T ln2_high = same<T, float> ? 0x1.62e4p-1 : 0x1.62e42fee00000p-1;
-template <class T> constexpr T ln2_low = same<T, float> ? 0x1.7f7d1cp-20 : 0x1.a39ef35793c76p-33;
 template <class T> constexpr T least_normal = same<T, float> ? 0x1p-126 : 0x1p-1022;
 
 // scale(f, rest, e) is the logarithm of 2^e (1 + f), log(1 + f) = f + rest.
 template <class T, int N, class F> HD_INLINE Lanes<T, N> log_with(Lanes<T, N> x, F scale) {
-  auto tiny = x < least_normal<T>;
   Lanes<T, N> e;
+  if (all((x >= least_normal<T>)&(x < infinity<T>))) [[likely]] {
+    auto f = reduce_log(x, e);
+    return scale(f, log1p_rest(f), e);
+  }
+  auto tiny = x < least_normal<T>;
   auto f = reduce_log(where(tiny, x * T(0x1p54), x), e);
   e = where(tiny, e - 54, e);
   auto y = scale(f, log1p_rest(f), e);
@@ -318,16 +384,13 @@ template <class T, int N> HD_INLINE Lanes<T, N> log1p(Lanes<T, N> x) {
   return where(x > -1, y, where(x == -1, -infinity<T>, Lanes<T, N>(nan<T>)));
 }
 
-// Below 0.6 a polynomial, else 1 - 2 / (e^2x + 1).
-template <int N> HD_INLINE Lanes<float, N> tanh(Lanes<float, N> x) {
-  auto t = abs(x), s = t * t;
-  auto small = t * s * polynomial(s, -0x1.55553ep-2, 0x1.1109bep-3, -0x1.b89a7ap-5, 0x1.54bfbep-6, -0x1.8268bap-8) + t;
-  auto large = 1 - 2 / (exp(clamped<float>(t, 0, 10) * 2) + 1);
-  return copysign(where(t < 0.6, small, large), x);
-}
-template <int N> HD_INLINE Lanes<double, N> tanh(Lanes<double, N> x) {
-  auto m = expm1(clamped<double>(abs(x), 0, 20) * 2);
-  return where(x == 0, x, copysign(m / (m + 2), x));
+// m / (m + 2) for m = e^2|x| - 1.
+template <class T, int N> HD_INLINE Lanes<T, N> tanh(Lanes<T, N> x) {
+  auto t = lesser(Lanes<T, N>(same<T, float> ? 10 : 20), abs(x));
+  Lanes<T, N> r;
+  auto s = power_of_2(bits<Int<T>>(reduce_exp(t + t, r)));
+  auto m = s * expm1_reduced(r) + (s - 1);
+  return with_sign(m / (m + 2), x);
 }
 
 // c + x * p, and what a rounding too many took from it; with fma there is none.
@@ -344,14 +407,14 @@ template <int N> HD_INLINE Lanes<float, N> erf_small(Lanes<float, N> x, Lanes<fl
          x;
 }
 template <int N> HD_INLINE Lanes<float, N> erf(Lanes<float, N> x) { // else 1 - e^p(x)
-  auto t = clamped<float>(abs(x), 0, 4);
+  auto t = lesser(Lanes<float, N>(4), abs(x));
   Lanes<float, N> lost;
   auto p = last_term(t,
                      polynomial(t, -0x1.45b64cp-1, -0x1.aa1a22p-4, 0x1.5938ecp-6, -0x1.b2233ap-10, -0x1.321ccap-11,
                                 0x1.f2fea0p-13, -0x1.3af202p-15, 0x1.3cf448p-19),
                      -0x1.20e258p+0, lost);
-  auto large = fused ? 1 - exp(t * p) : 1 - exp_times(t * p, Lanes<float, N>(1), t * lost);
-  return where(t < 0.921875, erf_small(x, x * x), copysign(large, x));
+  auto large = fused ? 1 - exp_near(t * p) : 1 - exp_times(t * p, Lanes<float, N>(1), t * lost);
+  return where(t >= 0.921875, copysign(large, x), erf_small(x, x * x));
 }
 template <int N> HD_INLINE Lanes<double, N> erf(Lanes<double, N> x) { return slow::erf(x); }
 
@@ -378,15 +441,27 @@ template <int N> HD_INLINE Lanes<float, N> erfc(Lanes<float, N> x) {
 template <int N> HD_INLINE Lanes<double, N> erfc(Lanes<double, N> x) { return slow::erfc(x); }
 // x times the normal distribution function, with all digits in the lower tail too.
 template <int N> HD_INLINE Lanes<float, N> gelu(Lanes<float, N> x) {
-  auto t = clamped<float>(abs(x), 0, 14.5), s = t * t, q = (t - 2) / (t + 2);
-  Lanes<float, N> lost; // f is t e^(t^2 / 2) times the distribution function of -t, for t above 0.7
-  auto f = last_term(q,
-                     polynomial(q, 0x1.5d3002p-3, -0x1.35deep-3, 0x1.0c5f0ap-5, 0x1.291c08p-6, -0x1.db815ap-9,
-                                -0x1.20797cp-8, -0x1.b40666p-12, 0x1.ee1794p-11, 0x1.5cc1dap-13),
-                     0x1.5845dcp-2, lost);
-  auto lower = exp_times(s * -0.5, f, lost + (f * (product_rest(t, t, s) * -0.5) + 0x1.cf9b9ap-27));
-  auto p = x * polynomial(s, 0x1.988454p-2, -0x1.105818p-4, 0x1.46c574p-7, -0x1.35b00ap-10, 0x1.b1036ap-14);
-  auto y = where(t < 0.7, x * (p + 0.5), where(x < 0, -lower, x - lower));
+  auto with = [&](Lanes<float, N> t, auto scaled) {
+    auto s = t * t, q = (t - 2.98125f) / (t + 2.98125f);
+    // t e^(t^2 / 2) times the distribution function of -t
+    Lanes<float, N> lost;
+    auto f = last_term(q,
+                       polynomial(q, 0x1.c5a504p-4, -0x1.1f1098p-3, 0x1.74252ep-4, -0x1.ca4af8p-6, -0x1.1c213cp-9,
+                                  0x1.0251acp-8, 0x1.623508p-15, -0x1.249008p-11),
+                       0x1.74efcep-2, lost);
+    // s = 2 n ln 2 + r
+    auto shifted = s * 0.72134752044448170368 + rounds_to_whole<float>, n = shifted - rounds_to_whole<float>;
+    auto r = (s - n * (2 * ln2_high<float>)) - n * (2 * ln2_low<float>);
+    auto m = exp_rest((r + product_rest(t, t, s)) * -0.5);
+    auto large =
+        greater(Lanes<float, N>(0), x) - scaled(fused ? m * f + f : (m * f + lost) + f, -bits<int32_t>(shifted));
+    auto small =
+        s * polynomial(s, 0x1.988450p-2, -0x1.10573ap-4, 0x1.469dc6p-7, -0x1.3300eep-10, 0x1.916614p-14) + x * 0.5;
+    return with_sign(where(t < 0.875f, small, large), x);
+  };
+  if (all_near(x, 12.5f)) [[likely]]
+    return with(abs(x), raised<float, N>);
+  auto y = with(lesser(Lanes<float, N>(14.5), abs(x)), scale<float, N>);
   return where(x == -infinity<float>, nan<float>, y); // as in torch
 }
 template <int N> HD_INLINE Lanes<double, N> gelu(Lanes<double, N> x) {
@@ -394,11 +469,11 @@ template <int N> HD_INLINE Lanes<double, N> gelu(Lanes<double, N> x) {
 }
 // Its derivative: the normal distribution function and x times its density.
 template <int N> HD_INLINE Lanes<float, N> gelu_slope(Lanes<float, N> x) {
-  auto t = clamped<float>(abs(x), 0, 14.5), q = (t - 2) / (t + 2);
-  // e^(t^2 / 2) times the distribution function of -t
-  auto p = polynomial(q, 0x1.5845dcp-3, -0x1.00f9dap-2, 0x1.70da8cp-4, 0x1.04bdf4p-9, -0x1.305be8p-7, -0x1.a3dd04p-10,
-                      0x1.1f615cp-10, 0x1.4fd67ep-11, 0x1.d9e08cp-14);
-  auto lower = (p - t * 0.39894228040143267794) * exp(t * t * -0.5);
+  auto t = lesser(Lanes<float, N>(14.5), abs(x));
+  // e^(t^2 / 2) times the distribution function of -t, as a fraction
+  auto above = polynomial(t, 0.5, 0x1.c04d74p-2, 0x1.7673eep-3, 0x1.4bb536p-5, 0x1.0c3cbep-8);
+  auto below = polynomial(t, 1, 0x1.ac68e8p+0, 0x1.336f0cp+0, 0x1.dfa874p-2, 0x1.9fc2c4p-4, 0x1.502e7ep-7);
+  auto lower = (above / below - t * 0.39894228040143267794) * exp(t * t * -0.5);
   return where(abs(x) == infinity<float>, nan<float>, where(x < 0, lower, 1 - lower)); // as in torch
 }
 template <int N> HD_INLINE Lanes<double, N> gelu_slope(Lanes<double, N> x) {
@@ -576,131 +651,37 @@ inline double erfinv_of(double x) {
 template <class T, int N> HD_INLINE Lanes<T, N> erfinv(Lanes<T, N> x) {
   return each([](T a) -> T { return erfinv_of(a); }, x);
 }
-// Through exp of what is not positive: no overflow, and small results keep their digits.
+// Small results are e^x, which keeps its digits where e^-x has none.
 template <class T, int N> HD_INLINE Lanes<T, N> sigmoid(Lanes<T, N> x) {
-  auto e = exp(-abs(x));
-  return where(x < 0, e, 1) / (1 + e);
+  if (all_near(x)) [[likely]]
+    return 1 / (1 + exp_near(-x));
+  auto low = x < -near<T>;
+  auto e = exp_any(where(low, x, -x));
+  return where(low, e, 1 / (1 + e));
 }
-// In one fraction, so that small results keep their digits where e^x has lost them.
+// Small results in one product, which keeps its digits where e^x has lost them.
 template <class T, int N> HD_INLINE Lanes<T, N> silu(Lanes<T, N> x) {
-  constexpr T end = same<T, float> ? 112 : 756;
-  auto t = abs(x);
-  t = where(t > end, end, t);
+  if (all_near(x)) [[likely]]
+    return x / (1 + exp_near(-x));
+  auto t = greater(Lanes<T, N>(same<T, float> ? -112 : -756), x);
   Lanes<T, N> m;
-  auto n = exp_parts(-t, m);
-  auto y = where(x < 0, -scale(m * t + t, n), x) / (scale(m + 1, n) + 1);
+  auto n = exp_parts(lesser(Lanes<T, N>(-near<T>), t), m);
+  auto y = where(x < -near<T>, scale(m * t + t, n), x / (1 + exp_any(-x)));
   return where(x == -infinity<T>, nan<T>, y); // as in torch
 }
 
-// --- complex numbers ------------------------------------------------------------------------------------------------
-template <class T, int N> HD_INLINE Lanes<complex<T>, N> conj(Lanes<complex<T>, N> x) { return {x.re, -x.im}; }
-template <class T, int N> HD_INLINE Lanes<T, N> conj(Lanes<T, N> x) { return x; }
-template <class T, int N> HD_INLINE Lanes<T, N> real(Lanes<complex<T>, N> x) { return x.re; }
-template <class T, int N> HD_INLINE Lanes<T, N> real(Lanes<T, N> x) { return x; }
-template <class T, int N> HD_INLINE Lanes<T, N> imag(Lanes<complex<T>, N> x) { return x.im; }
-template <class T, int N> HD_INLINE Lanes<complex<T>, N> complex_of(Lanes<T, N> re, Lanes<T, N> im) { return {re, im}; }
-template <class T, int N> HD_INLINE Lanes<T, N> abs(Lanes<complex<T>, N> x) { return hypot(x.re, x.im); }
-template <class T, int N> HD_INLINE Lanes<T, N> angle(Lanes<complex<T>, N> x) { return atan2(x.im, x.re); }
-template <class T, int N> HD_INLINE Lanes<T, N> angle(Lanes<T, N> x) {
-  return where(x < T(0), T(3.14159265358979323846), where(x == x, 0, x));
+// The derivatives of x sigmoid(u) for u = x and for what gelu's tanh form has, a cubic.
+template <class T, int N> HD_INLINE Lanes<T, N> sigmoid_slope(Lanes<T, N> x, Lanes<T, N> u, Lanes<T, N> du) {
+  auto e = exp(-abs(u)), high = 1 / (1 + e), low = e * high;
+  auto negative = u < 0;
+  return where(negative, low, high) * (1 + x * (du * where(negative, high, low)));
 }
-template <class T, int N> HD_INLINE Lanes<complex<T>, N> sgn(Lanes<complex<T>, N> x) {
-  auto r = abs(x);
-  return where(r == 0, 0, Lanes<complex<T>, N>(x.re / r, x.im / r));
+template <class T, int N> HD_INLINE Lanes<T, N> silu_slope(Lanes<T, N> x) { return sigmoid_slope<T, N>(x, x, 1); }
+template <class T, int N> HD_INLINE Lanes<T, N> gelu_tanh_slope(Lanes<T, N> x) {
+  auto s = x * x;
+  return sigmoid_slope<T, N>(x, x * (1.5957691216057307117 + 0.07135481627260025 * s),
+                             1.5957691216057307117 + 0.21406444881780075 * s);
 }
-template <class T, int N> HD_INLINE Lanes<T, N> sgn(Lanes<T, N> x) { return sign(x); }
-
-template <class T> struct NativeOf {
-  using type = _Complex float;
-};
-template <> struct NativeOf<double> {
-  using type = _Complex double;
-};
-template <class T> using Native = typename NativeOf<T>::type;
-
-template <class T, int N, class F, class... R>
-__attribute__((noinline)) Lanes<complex<T>, N> each_complex(F f, Lanes<complex<T>, N> x, R... r) {
-  alignas(64) complex<T> a[sizeof...(R) + 1][N];
-  store<complex<T>>(a[0], x);
-  [&]<int... k>(Sequence<k...>) {
-    (store<complex<T>>(a[k + 1], r), ...);
-    auto number = [](complex<T> z) {
-      Native<T> w;
-      __real__ w = z.re;
-      __imag__ w = z.im;
-      return w;
-    };
-#pragma GCC unroll 1
-    for (int i = 0; i < N; ++i) {
-      Native<T> w = f(number(a[0][i]), number(a[k + 1][i])...);
-      a[0][i] = {__real__ w, __imag__ w};
-    }
-  }(Indices<sizeof...(R)>{});
-  return load<complex<T>, N>(a[0]);
-}
-#define CALL1(name)                                                                                                    \
-  template <class T, int N> HD_INLINE Lanes<complex<T>, N> name(Lanes<complex<T>, N> x) {                              \
-    return each_complex(                                                                                               \
-        [](Native<T> a) -> Native<T> {                                                                                 \
-          if constexpr (same<T, float>) return __builtin_c##name##f(a);                                                \
-          else return __builtin_c##name(a);                                                                            \
-        },                                                                                                             \
-        x);                                                                                                            \
-  }
-CALL1(sqrt)
-CALL1(exp)
-CALL1(log)
-CALL1(sin)
-CALL1(cos)
-CALL1(tan)
-CALL1(asin)
-CALL1(acos)
-CALL1(atan)
-CALL1(sinh)
-CALL1(cosh)
-CALL1(tanh)
-CALL1(asinh)
-CALL1(acosh)
-CALL1(atanh)
-#undef CALL1
-template <class T, int N> HD_INLINE Lanes<complex<T>, N> pow(Lanes<complex<T>, N> x, Lanes<complex<T>, N> y) {
-  return each_complex(
-      [](Native<T> a, Native<T> b) -> Native<T> {
-        if (b == T(0)) return T(1);
-        if (b == T(1)) return a;
-        if (b == T(2)) return a * a;
-        if constexpr (same<T, float>) return __builtin_cpowf(a, b);
-        else return __builtin_cpow(a, b);
-      },
-      x, y);
-}
-template <class T, int N> HD_INLINE Lanes<complex<T>, N> scaled(Lanes<complex<T>, N> x, double by) {
-  return {x.re * by, x.im * by};
-}
-template <class T, int N> HD_INLINE Lanes<complex<T>, N> log2(Lanes<complex<T>, N> x) {
-  return scaled(log(x), 1.44269504088896340736);
-}
-template <class T, int N> HD_INLINE Lanes<complex<T>, N> log10(Lanes<complex<T>, N> x) {
-  return scaled(log(x), 0.434294481903251827651);
-}
-// log of 1 + z without cancellation: |1 + z|^2 - 1 is re (2 + re) + im^2.
-template <class T, int N> HD_INLINE Lanes<complex<T>, N> log1p(Lanes<complex<T>, N> x) {
-  auto small = abs(x.re) < T(0.5);
-  auto l = log(Lanes<complex<T>, N>(x.re + 1, x.im));
-  auto s = log1p(x.re * (x.re + 2) + x.im * x.im) * T(0.5);
-  return {where(small & (abs(x.im) < T(0.5)), s, l.re), l.im};
-}
-template <class T, int N> HD_INLINE Lanes<complex<T>, N> exp2(Lanes<complex<T>, N> x) {
-  return exp(scaled(x, 0.693147180559945309417));
-}
-// e^re cos im - 1 = expm1(re) cos im - 2 sin(im/2)^2.
-template <class T, int N> HD_INLINE Lanes<complex<T>, N> expm1(Lanes<complex<T>, N> x) {
-  auto h = sin(x.im * T(0.5));
-  return {expm1(x.re) * cos(x.im) - 2 * h * h, exp(x.re) * sin(x.im)};
-}
-template <class T, int N> HD_INLINE Lanes<complex<T>, N> rsqrt(Lanes<complex<T>, N> x) { return 1 / sqrt(x); }
-template <class T, int N> HD_INLINE Lanes<complex<T>, N> sigmoid(Lanes<complex<T>, N> x) { return 1 / (1 + exp(-x)); }
-template <class T, int N> HD_INLINE Lanes<complex<T>, N> silu(Lanes<complex<T>, N> x) { return x * sigmoid(x); }
 
 } // namespace math
 

@@ -54,6 +54,10 @@ X(cosh)
 X(sinh)
 X(tanh)
 X(asinh)
-X(acosh) X(atanh) X(erf) X(erfc) X(erfinv) X(trigamma) X(digamma) X(lgamma) X(sigmoid) X(silu) X(gelu) X(gelu_slope)
+X(acosh)
+X(atanh)
+X(erf)
+X(erfc)
+X(erfinv) X(trigamma) X(digamma) X(lgamma) X(sigmoid) X(silu) X(gelu) X(gelu_slope) X(silu_slope) X(gelu_tanh_slope)
 #undef X
 } // namespace hadamard::math

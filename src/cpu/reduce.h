@@ -199,21 +199,24 @@ template <class F, class In, class A, class Total, class Out> void fold(const Re
 // The position of the greatest (or least) element: the first of equals, NaN before all.
 template <class F, class In> struct Position {
   using T = Compute<In>;
-  static constexpr int N = width / 8, W = lanes_for<In>();
+  static constexpr int W = lanes_for<In>();
+  using L = Lanes<T, W>;
+  using Index = Lanes<Int<T>, W>;
   struct Total {
     T value;
     int64_t index; // -1: none yet
   };
-  using L = Lanes<T, N>;
-  using Values = Folded<F, In, T, T>;
+  // A row is gone through in blocks of chunks: each lane remembers the chunk of its best, which is all that is
+  // searched.
+  static constexpr long chunk_vectors = 32, chunk = chunk_vectors * W, chunks = 100; // counted in as little as int8
 
-  static HD_INLINE auto better(auto x, auto best) {
-    auto wins = [&] {
-      if constexpr (same<F, Greatest>) return x > best;
-      else return x < best;
-    }();
-    return wins | ((x != x) & (best == best));
+  static HD_INLINE auto beats(auto x, auto best) {
+    if constexpr (same<F, Greatest>) return x > best;
+    else return x < best;
   }
+  static HD_INLINE auto better(auto x, auto best) { return beats(x, best) | ((x != x) & (best == best)); }
+  static HD_INLINE L best_of(L x, L best) { return where(beats(x, best), x, best); }
+  static HD_INLINE L read(const char *in, long i) { return load<In, W>(in + i * sizeof(In)); }
   static HD_INLINE T at(const char *in, long i) {
     T t;
     store<T, 1>(&t, load<In, 1>(in + i * sizeof(In)));
@@ -222,81 +225,115 @@ template <class F, class In> struct Position {
   static void start(char *totals, long n) {
     for (long i = 0; i < n; ++i) ((Total *)totals)[i].index = -1;
   }
-  // The greatest (or least) of a block, NaN before all. Floats are looked at for NaN apart: so the rest is one
-  // instruction.
-  static HD_INLINE T extreme(const char *in, long n) {
-    T top;
-    Values::start((char *)&top, 1);
+  // The first i for which found(vector) has a lane; there is one below n.
+  template <class P> static HD_INLINE long first(const char *in, long n, P found) {
     long i = 0;
-    if constexpr (floating<T>) {
-      constexpr int U = 4;
-      using V = Lanes<T, W>;
-      if (n >= U * W) {
-        V best[U];
-        auto odd = V(T(0)) != V(T(0));
-        for (auto &b : best) b = F::template identity<V>();
-        for (; i + U * W <= n; i += U * W)
-#pragma GCC unroll 4
-          for (int u = 0; u < U; ++u) {
-            const V x = load<In, W>(in + (i + u * W) * sizeof(In));
-            odd = odd | (x != x);
-            if constexpr (same<F, Greatest>) best[u] = where(x > best[u], x, best[u]);
-            else best[u] = where(x < best[u], x, best[u]);
-          }
-        if (math::any(odd)) return math::nan<T>;
-        T all[U * W];
-        for (int u = 0; u < U; ++u) store<T, W>(all + u * W, best[u]);
-        if constexpr (same<In, T>) Values::row((char *)&top, (const char *)all, U * W, 0);
-        else
-          for (T x : all) top = better(x, top) ? x : top;
+    while (i + 4 * W <= n && !math::any((found(read(in, i)) | found(read(in, i + W))) |
+                                        (found(read(in, i + 2 * W)) | found(read(in, i + 3 * W)))))
+      i += 4 * W;
+    for (; i + W <= n; i += W)
+      if (const auto m = found(read(in, i)); math::any(m)) {
+        int lane = 0;
+        while (!m.v[lane]) ++lane;
+        return i + lane;
       }
+    for (;; ++i) {
+      const T x = at(in, i);
+      if (found(L(x)).v[0]) return i;
     }
-    Values::row((char *)&top, in + i * sizeof(In), n - i, 0);
-    return top;
+  }
+  static long in_block(const char *in, long n) { // n >= W
+    L best = read(in, 0);
+    Index from(0);
+    auto odd = best != best;
+    long i = 0;
+    for (int c = 0; i < n; ++c) {
+      L m = read(in, i + W <= n ? i : n - W);
+      if (i + chunk <= n) {
+        L other[4] = {m, m, m, m};
+        for (const long end = i + chunk; i < end; i += 4 * W) {
+          L x[4];
+#pragma GCC unroll 4
+          for (int u = 0; u < 4; ++u) x[u] = read(in, i + u * W), other[u] = best_of(x[u], other[u]);
+          if constexpr (floating<T>) odd = odd | unordered(x[0], x[1]) | unordered(x[2], x[3]);
+        }
+        m = best_of(best_of(other[3], other[2]), best_of(other[1], other[0]));
+      } else {
+        for (; i < n; i += W) { // the last vector goes over some again
+          const L x = read(in, i + W <= n ? i : n - W);
+          m = best_of(x, m);
+          odd = odd | (x != x);
+        }
+      }
+      from = where(beats(m, best), Int<T>(c), from);
+      best = best_of(m, best);
+    }
+    if (math::any(odd)) return first(in, n, [](L x) { return x != x; });
+    T top = best.v[0];
+    for (int l = 1; l < W; ++l) top = beats(best.v[l], top) ? best.v[l] : top;
+    long c = chunks;
+    for (int l = 0; l < W; ++l) c = best.v[l] == top && from.v[l] < c ? from.v[l] : c;
+    const L wanted(top);
+    return c * chunk + first(in + c * chunk * sizeof(In), n - c * chunk, [&](L x) { return x == wanted; });
+  }
+  static HD_INLINE auto unordered(L a, L b) {
+#if defined(__AVX2__) && !defined(__AVX512F__)
+    if constexpr (same<T, float> && W == 8) return Mask<4, W>{(Vector<int32_t, W>)__builtin_ia32_cmpps256(a.v, b.v, 3)};
+    else
+#endif
+      return (a != a) | (b != b);
   }
   static void row(char *totals, const char *in, long n, int64_t base) {
-    constexpr long block = 1024;
     Total &best = *(Total *)totals;
+    auto offer = [&](T x, int64_t i) {
+      if (best.index < 0 || better(x, best.value)) best = {x, i};
+    };
+    constexpr long block = chunks * chunk;
     for (; n > 0; n -= block, in += block * sizeof(In), base += block) {
       const long count = n < block ? n : block;
-      const T top = extreme(in, count);
-      if (best.index >= 0 && !better(top, best.value)) continue;
-      long i = 0;
-      if (top != top)
-        for (T x = at(in, 0); x == x; x = at(in, ++i)) {}
+      if (count < W)
+        for (long i = 0; i < count; ++i) offer(at(in, i), base + i);
       else {
-        const Lanes<T, W> wanted(top);
-        auto here = [&](long at) { return load<In, W>(in + at * sizeof(In)) == wanted; };
-        while (i + 4 * W <= count && !math::any((here(i) | here(i + W)) | (here(i + 2 * W) | here(i + 3 * W))))
-          i += 4 * W;
-        while (i + W <= count && !math::any(load<In, W>(in + i * sizeof(In)) == wanted)) i += W;
-        while (at(in, i) != top) ++i;
+        const long i = in_block(in, count);
+        offer(at(in, i), base + i);
       }
-      best = {top, base + i};
     }
   }
   static void columns(char *totals, const char *in, long row_stride, long rows, long cols, int64_t base) {
+    constexpr long high = 120; // rows counted in a lane
     Total *total = (Total *)totals;
-    for (long j = 0; j < cols; j += N) {
-      const int count = cols - j < N ? cols - j : N;
-      T value[N] = {};
-      int64_t index[N] = {};
-      for (int i = 0; i < count; ++i) value[i] = total[j + i].value, index[i] = total[j + i].index;
-      auto v = load<T, N>(value);
-      auto at = load<int64_t, N>(index);
-      alignas(64) char buffer[N * sizeof(In)] = {};
-      for (long r = 0; r < rows; ++r) {
-        const char *p = in + r * row_stride + j * sizeof(In);
-        if (count < N) __builtin_memcpy(buffer, p, count * sizeof(In));
-        auto x = load<In, N>(count < N ? buffer : p);
-        auto m = resize<8>(better(x, v)) | (at < 0);
-        v = where(m, x, v);
-        at = where(m, base + r, at);
+    for (; rows > 0; rows -= high, in += high * row_stride, base += high)
+      for (long j = 0; j < cols; j += W) {
+        const long count = cols - j < W ? cols - j : W, end = rows < high ? rows : high;
+        T value[W] = {};
+        Int<T> index[W] = {};
+        for (int i = 0; i < count; ++i) value[i] = total[j + i].value, index[i] = -1;
+        alignas(64) char buffer[W * sizeof(In)] = {};
+        auto get = [&](long r) {
+          const char *p = in + r * row_stride + j * sizeof(In);
+          if (count == W) return load<In, W>(p);
+          __builtin_memcpy(buffer, p, count * sizeof(In));
+          return load<In, W>(buffer);
+        };
+        long r = 0;
+        if (total[j].index < 0) { // all or none of the columns are new
+          store<T, W>(value, get(0));
+          for (auto &i : index) i = 0;
+          r = 1;
+        }
+        auto v = load<T, W>(value);
+        auto at = load<Int<T>, W>(index);
+        for (; r < end; ++r) {
+          const auto x = get(r);
+          const auto m = better(x, v);
+          v = where(m, x, v);
+          at = where(m, Int<T>(r), at);
+        }
+        store<T, W>(value, v);
+        store<Int<T>, W>(index, at);
+        for (int i = 0; i < count; ++i)
+          if (index[i] >= 0) total[j + i] = {value[i], base + index[i]};
       }
-      store<T, N>(value, v);
-      store<int64_t, N>(index, at);
-      for (int i = 0; i < count; ++i) total[j + i] = {value[i], index[i]};
-    }
   }
   static void finish(char *out, const char *totals, long n) {
     for (long i = 0; i < n; ++i) ((int64_t *)out)[i] = ((const Total *)totals)[i].index;

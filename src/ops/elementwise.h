@@ -315,9 +315,13 @@ inline constexpr auto selu =
     unary("selu", FORMULA((auto a), where(a > 0, a * 1.0507009873554804934, math::expm1(a) * 1.7580993408473768600)))
         .on(floats)
         .grad(D(a, where(a > 0.0, g * 1.0507009873554804934, g * (exp(minimum(a, 0.0)) * 1.7580993408473768600))));
+// Slopes are ops of their own because composed they pass over memory ten times: a tenth of a transformer's step.
+inline constexpr auto silu_slope = unary("silu_slope", FORMULA((auto a), math::silu_slope(a)))
+    .on(floats | complexes)
+    .grad(D(a, g * conj(sigmoid(a) * sigmoid(-a) * (2.0 + a * (1.0 - 2.0 * sigmoid(a))))));
 inline constexpr auto silu = unary("silu", FORMULA((auto a), math::silu(a)))
     .on(floats | complexes)
-    .grad(D(a, g * conj(sigmoid(a) * (1.0 + a * (1.0 - sigmoid(a))))));
+    .grad(D(a, g * conj(silu_slope(a))));
 inline constexpr auto softplus =
     ternary("softplus", FORMULA((auto a, auto b, auto c), where(a * b > c, a, math::log1p(math::exp(a * b)) / b)))
         .on(floats)
@@ -327,19 +331,24 @@ inline constexpr auto mish =
         .on(floats)
         .grad(D(a, g * (tanh(softplus(a, 1.0, 20.0)) +
                         a * sigmoid(a) * (1.0 - square(tanh(softplus(a, 1.0, 20.0)))))));
-// An op of its own because composed it passes over memory ten times: a tenth of a transformer's step.
 inline constexpr auto gelu_slope = unary("gelu_slope", FORMULA((auto a), math::gelu_slope(a)))
     .on(floats)
     .grad(D(a, g * (exp(a * a * -0.5) * (2.0 - a * a) * 0.39894228040143267794)));
 inline constexpr auto gelu = unary("gelu", FORMULA((auto a), math::gelu(a)))
     .on(floats)
     .grad(D(a, g * gelu_slope(a)));
+// With s the sigmoid of u, a cubic: s + a s (1 - s) u'. Its derivative is s (1 - s) (2 u' + a u'' - a u'^2 (2 s - 1)).
+inline constexpr auto gelu_tanh_slope = unary("gelu_tanh_slope", FORMULA((auto a), math::gelu_tanh_slope(a)))
+    .on(floats)
+    .grad(D(a, g * (sigmoid(a * (1.5957691216057307117 + 0.07135481627260025 * (a * a))) *
+                    sigmoid(a * (-1.5957691216057307117 - 0.07135481627260025 * (a * a))) *
+                    (3.1914382432114614234 + 0.8562577952712030 * (a * a) -
+                     a * (square(1.5957691216057307117 + 0.21406444881780075 * (a * a)) *
+                          (2.0 * sigmoid(a * (1.5957691216057307117 + 0.07135481627260025 * (a * a))) - 1.0))))));
 inline constexpr auto gelu_tanh =
     unary("gelu_tanh", FORMULA((auto a), a * math::sigmoid(a * (1.5957691216057307117 + 0.07135481627260025 * (a * a)))))
         .on(floats)
-        .grad(D(a, g * (sigmoid(a * (1.5957691216057307117 + 0.07135481627260025 * (a * a))) *
-                        (1.0 + a * (1.5957691216057307117 + 0.21406444881780075 * (a * a)) *
-                                   sigmoid(a * (-1.5957691216057307117 - 0.07135481627260025 * (a * a)))))));
+        .grad(D(a, g * gelu_tanh_slope(a)));
 inline constexpr auto softsign = unary("softsign", FORMULA((auto a), a / (1 + math::abs(a))))
     .on(floats).to_float()
     .grad(D(a, g / square(1.0 + abs(a))));
@@ -374,7 +383,8 @@ template <class A, class B> auto pow(const A &a, const B &b) { return ops::pow(a
   X(deg2rad) X(rad2deg)
 #define ELEMENTWISE_SPECIAL(X)                                                                                         \
   X(erf) X(erfc) X(erfinv) X(trigamma) X(digamma) X(lgamma) X(sigmoid) X(logit) X(logsigmoid) X(relu) X(leaky_relu)    \
-  X(threshold) X(hardtanh) X(relu6) X(hardsigmoid) X(hardswish) X(hardshrink) X(softshrink) X(elu) X(selu) X(silu)     \
+  X(threshold) X(hardtanh) X(relu6) X(hardsigmoid) X(hardswish) X(hardshrink) X(softshrink) X(elu) X(selu)             \
+  X(silu_slope) X(silu) X(gelu_tanh_slope)                                                                             \
   X(softplus) X(mish) X(gelu_slope) X(gelu) X(gelu_tanh) X(softsign) X(tanhshrink)
 #define ELEMENTWISE(X)                                                                                                 \
   ELEMENTWISE_PARTS(X)                                                                                                 \

@@ -222,6 +222,10 @@ Real erfinv(Real x) {
 }
 Real gelu(Real x) { return x == -inf_ ? nan_ : x * 0.5L * std::erfc(-x / std::sqrt(2.L)); }
 Real sigmoid(Real x) { return x < 0 ? std::exp(x) / (1 + std::exp(x)) : 1 / (1 + std::exp(-x)); }
+Real gelu_tanh_slope(Real x) {
+  const Real k = 2 * std::sqrt(2 / 3.14159265358979323846264338327950288L), u = k * (x + 0.044715L * x * x * x);
+  return sigmoid(u) * (1 + x * k * (1 + 3 * 0.044715L * x * x) * sigmoid(-u));
+}
 Real max_(Real a, Real b) { return a != a || b != b ? nan_ : a > b ? a : b; }
 Real min_(Real a, Real b) { return a != a || b != b ? nan_ : a < b ? a : b; }
 Real remainder_(Real a, Real b) {
@@ -316,10 +320,12 @@ void fill_references() {
   REAL(elu, a > 0 ? a : b * std::expm1(a))
   REAL(selu, a > 0 ? a * 1.0507009873554804934193349852946L : 1.0507009873554804934193349852946L * 1.6732632423543772848170429916717L * std::expm1(a))
   REAL(silu, a == -inf_ ? nan_ : a * sigmoid(a)) COMPLEX(silu, a / (Real(1) + std::exp(-a)))
+  REAL(silu_slope, sigmoid(a) * (1 + a * sigmoid(-a)), 8) COMPLEX(silu_slope, (Real(1) + a / (Real(1) + std::exp(a))) / (Real(1) + std::exp(-a)))
   REAL(softplus, a * b > c ? a : std::log1p(std::exp(a * b)) / b)
   REAL(mish, a == -inf_ ? nan_ : a * std::tanh(a > 20 ? a : std::log1p(std::exp(a))), 6)
   REAL(gelu, gelu(a), 8) REAL(gelu_slope, std::isinf(a) ? nan_ : std::erfc(-a / std::sqrt(2.L)) / 2 + a * std::exp(-a * a / 2) / std::sqrt(2 * pi), 16)
   REAL(gelu_tanh, a == -inf_ ? nan_ : a * sigmoid(std::sqrt(2 / pi) * 2 * (a + 0.044715L * a * a * a)), 16)
+  REAL(gelu_tanh_slope, gelu_tanh_slope(a), 16)
   BOTH(tanhshrink, a - std::tanh(a)) BOTH(sinc, a == Real(0) ? Real(1) : std::sin(a * pi) / (a * pi), 16)
   REAL(softsign, a / (1 + std::fabs(a)))
 #undef REAL
@@ -329,9 +335,9 @@ void fill_references() {
 // clang-format on
 // Compared by the size of what they cancel: ulps of the larger of the operands.
 bool cancels(const std::string &op) {
-  for (const char *n :
-       {"add", "sub", "add_scaled", "addcmul", "addcdiv", "lerp", "frac", "logaddexp", "logaddexp2", "remainder",
-        "lgamma", "digamma", "softshrink", "logit", "gelu_slope", "gelu_tanh", "tanhshrink"})
+  for (const char *n : {"add", "sub", "add_scaled", "addcmul", "addcdiv", "lerp", "frac", "logaddexp", "logaddexp2",
+                        "remainder", "lgamma", "digamma", "softshrink", "logit", "gelu_slope", "silu_slope",
+                        "gelu_tanh", "gelu_tanh_slope", "tanhshrink"})
     if (op == n) return true;
   return false;
 }
@@ -447,7 +453,8 @@ template <class O> void test_values(const O &op, DType t) {
       for (int k = 0; k < O::arity; ++k)
         scale = std::max(scale, !strcmp(op.name, "pow") ? 8 * std::abs(want)
                                 : O::arity > 1 || !strcmp(op.name, "expm1") || !strcmp(op.name, "tanhshrink") ||
-                                        !strcmp(op.name, "sinc") || !strcmp(op.name, "sigmoid")
+                                        !strcmp(op.name, "sinc") || !strcmp(op.name, "sigmoid") ||
+                                        !strcmp(op.name, "silu_slope")
                                     ? std::abs(v[k])
                                     : 0);
       if (!close(loop.result, got.real(), want.real(), 64, scale) ||
@@ -481,10 +488,11 @@ template <class O> void test_values(const O &op, DType t) {
       if (!std::isfinite(scale) ||
           (!strcmp(op.name, "softplus") && !(std::fabs(v[0].real() * v[1].real()) < largest(DType::F32))))
         continue;
+      if (!strcmp(op.name, "gelu_tanh_slope") && std::fabs(v[0].real()) > 1e18L) continue; // infinity times 0, as torch
       const bool narrow = t == DType::F16 || t == DType::BF16;
       // Where a small result comes from a large exponent the argument's own rounding counts.
       Real ulps = ref.ulps;
-      for (const char *tail : {"gelu", "gelu_slope", "gelu_tanh", "softplus", "mish"})
+      for (const char *tail : {"gelu", "gelu_slope", "gelu_tanh", "gelu_tanh_slope", "softplus", "mish"})
         if (!strcmp(op.name, tail)) ulps += 2 * v[0].real() * v[0].real() + 4 * std::fabs(v[0].real() * v[1].real());
       if (std::isinf(got) && !strcmp(op.name, "softplus") && std::fabs(v[0].real() * v[1].real()) > 80)
         continue; // as torch
