@@ -2,9 +2,6 @@
 #include "ops/fuse_pass.h"
 
 #include <algorithm>
-#ifdef __SSE2__
-#include <emmintrin.h>
-#endif
 
 #include "cpu/threads.h"
 
@@ -20,23 +17,6 @@ constexpr long chunk = 8192;         // what a reduction kernel sums up before i
 constexpr long grain = 65536;        // elements times steps that a thread should get at least
 constexpr int tile_workspace = 7;
 constexpr size_t longest_vector = 128; // bytes
-constexpr int64_t large = 1 << 24;     // bytes of a result that no cache will hold until it is read
-
-// Past the caches, whose lines need not be read first.
-void stream(char *to, const char *from, long bytes) {
-#ifdef __SSE2__
-  if (reinterpret_cast<uintptr_t>(to) % 16 == 0) {
-    for (; bytes >= 16; bytes -= 16, to += 16, from += 16)
-      _mm_stream_si128(reinterpret_cast<__m128i *>(to), _mm_loadu_si128(reinterpret_cast<const __m128i *>(from)));
-  }
-#endif
-  std::memcpy(to, from, size_t(bytes));
-}
-void end_of_stream() {
-#ifdef __SSE2__
-  _mm_sfence();
-#endif
-}
 } // namespace
 
 Pass::Pass(const std::vector<Step> &steps, const std::vector<Part> &parts, const std::vector<int> &mine)
@@ -204,7 +184,6 @@ void Pass::cut(long itemsize) {
     c.dense = c.ndim == 1;
     for (int k = 0; k <= c.step->sources; ++k)
       c.dense &= operands_[c.operand[k]].number || c.stride[size_t(k)] == c.step->size(k);
-    if (c.dense && operands_[c.operand[0]].slot < 0 && numel(shape_) * c.step->size(0) >= large) c.staged = staged_++;
   }
 }
 
@@ -276,17 +255,6 @@ void Pass::run_tile(long index, char *scratch) {
       outer /= shape_[d];
     }
   }
-  struct Staged {
-    char *to, *from;
-    long bytes;
-  };
-  SmallVec<Staged, 4> staged;
-  for (auto &c : code_)
-    if (c.staged >= 0) {
-      char *&p = at[c.operand[0]], *place = scratch + (slots_ + c.staged) * slot_bytes_;
-      staged.push_back({p, place, length * inner_ * long(c.step->size(0))});
-      p = place;
-    }
   const Level &l = level();
   Grid g;
   for (auto &c : code_) {
@@ -314,7 +282,6 @@ void Pass::run_tile(long index, char *scratch) {
     for (int k = 0; k <= c.step->sources; ++k) g.data[k] = at[c.operand[k]];
     l.map(loop, g);
   }
-  for (auto &s : staged) stream(s.to, s.from, s.bytes);
 }
 
 void Pass::run() {
@@ -322,9 +289,8 @@ void Pass::run() {
   LongWork unlocked(n);
   long work = std::max<long>(1, n / tiles_ * long(code_.size()));
   parallel_for(tiles_, (grain + work - 1) / work, [&](long begin, long end) {
-    auto *scratch = static_cast<char *>(workspace(tile_workspace, std::max<long>(1, (slots_ + staged_) * slot_bytes_)));
+    auto *scratch = static_cast<char *>(workspace(tile_workspace, std::max<long>(1, slots_ * slot_bytes_)));
     for (long i = begin; i < end; ++i) run_tile(i, scratch);
-    if (staged_) end_of_stream();
   });
   for (auto &c : code_)
     if (c.partial >= 0) finish(c);

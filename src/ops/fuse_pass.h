@@ -60,7 +60,6 @@ class Pass {
     Dims shape;
     SmallVec<long, 4 * max_operands> stride = {}; // [dim][operand]
     bool dense = false; // each operand runs through the tile or is a number: no grid is needed
-    long staged = -1;   // of a large result: the slot by way of which it goes past the caches
     long partial = -1;  // of a reduction to one number: its place in partials_
   };
 
@@ -69,7 +68,7 @@ class Pass {
   std::vector<Instruction> code_;
   int split_ = 0; // the dimension of which a tile has a part; whole behind it, one index before it
   long part_ = 1, parts_ = 1, tiles_ = 1, inner_ = 1;
-  long slots_ = 0, staged_ = 0, slot_bytes_ = 0;
+  long slots_ = 0, slot_bytes_ = 0;
   long row_ = 0; // elements of a row that has to lie in one tile; the whole shape: it is reduced chunk by chunk
   std::vector<char> numbers_; // each repeated over a vector
   std::vector<char> partials_;
