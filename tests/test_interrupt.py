@@ -21,6 +21,8 @@ LONG = {
     "batch": "a = H.ones(60, 1000, 1000)\ngo()\nfor _ in range(30): a @ a",
     "convolution": "x, w = H.ones(16, 64, 160, 160), H.ones(128, 64, 5, 5)\ngo()\nH.conv2d(x, w)",
     "elementwise": "x = H.ones(30000000)\ngo()\nfor _ in range(999): x.exp_().log_()",
+    "scan": "x = H.ones(100000000)\ngo()\nfor _ in range(99): x.logcumsumexp(0)",
+    "svd": "a = H.randn(4000, 4000)\ngo()\nH.linalg.svd(a)",
     "sort": "x = H.rand(20000000)\ngo()\nfor _ in range(9): x.sort()",
     "random": "x = H.empty(100000000)\ngo()\nfor _ in range(99): x.normal_()",
     "backward": (

@@ -3,7 +3,7 @@
 import hadamard as H
 from hadamard._common import into, named, scalar_name
 
-from ._support import array_of, check_kernel, conj_transposed, numpy, tensor_of
+from ._support import array_of, check_kernel, conj_transposed, lapack, tensor_of
 
 _Geqrf = named("geqrf", ["a", "tau"])
 
@@ -20,7 +20,7 @@ def geqrf(input, *, out=None):
     if input.dim() < 2:
         raise RuntimeError("torch.geqrf: input must have at least 2 dimensions.")
     check_kernel(input, "geqrf_cpu", empty=False)
-    h, tau = numpy().linalg.qr(array_of(input), mode="raw")
+    h, tau = lapack("qr", array_of(input), mode="raw")
     return into(out, _Geqrf(tensor_of(h).mT, tensor_of(tau)))
 
 

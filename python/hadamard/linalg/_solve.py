@@ -19,6 +19,7 @@ from ._support import (
     conj_transposed,
     first_failure,
     foreign,
+    lapack,
     numpy,
     raise_singular,
     sum_to,
@@ -47,7 +48,7 @@ class LinalgInvEx(Function):
     def by_lapack(a):
         np = numpy()
         try:
-            return tensor_of(np.linalg.inv(a))
+            return tensor_of(lapack("inv", a))
         except np.linalg.LinAlgError:
             info = zero_pivots(a)
             if not info.any():  # LAPACK found a zero that plain elimination did not
@@ -71,7 +72,7 @@ class LinalgSolveEx(Function):
         else:
             np = numpy()
             try:
-                X, singular = tensor_of(np.linalg.solve(array_of(A), array_of(B))), False
+                X, singular = tensor_of(lapack("solve", array_of(A), array_of(B))), False
             except np.linalg.LinAlgError:
                 singular, info = True, zero_pivots(array_of(A))
         if singular:
@@ -114,7 +115,7 @@ def _substitute(a, b, upper, unit):
         a[..., i, i] = 1
     diagonal = np.diagonal(a, axis1=-2, axis2=-1)
     if (diagonal != 0).all():
-        return np.linalg.solve(a, b)
+        return lapack("solve", a, b)
     x = np.broadcast_to(b, (*np.broadcast_shapes(a.shape[:-2], b.shape[:-2]), *b.shape[-2:])).copy()
     with np.errstate(all="ignore"):
         for k in reversed(range(n)) if upper else range(n):

@@ -17,6 +17,7 @@ from ._support import (
     conj_transposed,
     differences,
     foreign,
+    lapack,
     numpy,
     off_diagonal,
     real_part,
@@ -42,7 +43,7 @@ class LinalgDet(Function):
             y = _C._det_small(A)
         else:
             np = numpy()
-            y = tensor_of(np.asarray(np.linalg.det(array_of(A)), dtype=array_of(A).dtype))
+            y = tensor_of(np.asarray(lapack("det", array_of(A)), dtype=array_of(A).dtype))
         ctx.save_for_backward(A, y)
         return y
 
@@ -60,7 +61,7 @@ class LinalgSlogdet(Function):
     def forward(ctx, A):
         np = numpy()
         a = array_of(A)
-        sign, log = np.linalg.slogdet(a)
+        sign, log = lapack("slogdet", a)
         sign, log = tensor_of(np.asarray(sign, dtype=a.dtype)), tensor_of(np.asarray(log, dtype=a.real.dtype))
         ctx.save_for_backward(A, sign)
         return sign, log
@@ -79,7 +80,7 @@ class LinalgEigh(Function):
     def forward(ctx, A, uplo):
         np = numpy()
         try:
-            w, v = np.linalg.eigh(array_of(A), UPLO=uplo)
+            w, v = lapack("eigh", array_of(A), UPLO=uplo)
         except np.linalg.LinAlgError:
             raise LinAlgError(
                 "linalg.eigh: The algorithm failed to converge because the input matrix is ill-conditioned or has "
@@ -108,7 +109,7 @@ class LinalgEig(Function):
         a = array_of(A)
         kind = np.result_type(a.dtype, np.complex64)
         try:
-            w, v = np.linalg.eig(a)
+            w, v = lapack("eig", a)
         except np.linalg.LinAlgError:
             raise LinAlgError(
                 "linalg.eig: The algorithm failed to converge because the input matrix contained non-finite values."
@@ -141,7 +142,7 @@ class LinalgSvd(Function):
         np = numpy()
         a = array_of(A)
         try:
-            u, s, vh = np.linalg.svd(a, full_matrices=full)
+            u, s, vh = lapack("svd", a, full_matrices=full)
         except np.linalg.LinAlgError:
             raise LinAlgError(
                 "linalg.svd: The algorithm failed to converge because the input matrix contained non-finite values."
@@ -363,7 +364,7 @@ def svdvals(A, *, driver=None, out=None):
     if not (A.requires_grad and H.is_grad_enabled()):
         np = numpy()
         try:
-            return into(out, tensor_of(np.linalg.svd(array_of(A), compute_uv=False)))
+            return into(out, tensor_of(lapack("svd", array_of(A), compute_uv=False)))
         except np.linalg.LinAlgError:
             raise LinAlgError(
                 "linalg.svd: The algorithm failed to converge because the input matrix contained non-finite values."

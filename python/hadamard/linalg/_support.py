@@ -22,6 +22,38 @@ def numpy():
     return numpy
 
 
+_LONG = 1 << 27  # multiply-adds, roughly, of what takes a good part of a second
+
+
+def lapack(name, a, *rest, **options):
+    """The function of numpy.linalg. A long one runs in a thread of its own, so that ctrl-C is heard at once; that
+    thread then comes to its end unseen."""
+    import threading
+    from contextvars import copy_context
+
+    function = getattr(numpy().linalg, name)
+    if a.size * a.shape[-1] < _LONG or threading.current_thread() is not threading.main_thread():
+        return function(a, *rest, **options)
+    found: list = []
+    failed: list = []
+    done = threading.Lock()
+
+    def run():
+        try:
+            found.append(function(a, *rest, **options))
+        except BaseException as error:
+            failed.append(error)
+        finally:
+            done.release()
+
+    done.acquire()
+    threading.Thread(target=copy_context().run, args=(run,), daemon=True).start()
+    done.acquire()
+    if failed:
+        raise failed[0]
+    return found[0]
+
+
 def array_of(x):
     return x.detach().numpy()
 

@@ -1,6 +1,7 @@
 """Factors that are triangles: Cholesky, LU, QR, and what is solved with them."""
 
 import math
+from bisect import bisect_left
 
 import hadamard as H
 from hadamard._common import into, named
@@ -19,6 +20,7 @@ from ._support import (
     eliminate,
     first_failure,
     foreign,
+    lapack,
     matrices,
     numpy,
     real_part,
@@ -40,7 +42,7 @@ class LinalgCholeskyEx(Function):
         np = numpy()
         a = array_of(A)
         try:
-            low = np.linalg.cholesky(a)
+            low = lapack("cholesky", a)
         except np.linalg.LinAlgError:
             info = _first_minor(a)
             order, where = first_failure(info) if info.any() else (1, "")
@@ -100,8 +102,7 @@ class CholeskySolve(Function):
 class LinalgQr(Function):
     @staticmethod
     def forward(ctx, A, complete):
-        np = numpy()
-        q, r = np.linalg.qr(array_of(A), mode="complete" if complete else "reduced")
+        q, r = lapack("qr", array_of(A), mode="complete" if complete else "reduced")
         Q, R = tensor_of(q), tensor_of(r)
         ctx.save_for_backward(Q, R)
         ctx.complete = complete
@@ -168,21 +169,21 @@ def _substituted_twice(L, B, upper):
     return tensor_of(_substitute(array_of(conj_transposed(low)), x, True, False))
 
 
+def _fails(m):
+    try:
+        return not numpy().isfinite(lapack("cholesky", m)).all()
+    except numpy().linalg.LinAlgError:
+        return True
+
+
 def _first_minor(a):
-    # The order of the first leading minor that is not positive, 0 where there is none.
-    np = numpy()
+    # The order of the first leading minor that is not positive, 0 where there is none; all larger ones fail with it.
     info = []
     for m in matrices(a):
-        found = 0
-        for k in range(1, m.shape[-1] + 1):
-            try:
-                if not np.isfinite(np.linalg.cholesky(m[:k, :k])).all():
-                    raise np.linalg.LinAlgError
-            except np.linalg.LinAlgError:
-                found = k
-                break
-        info.append(found)
-    return np.array(info, dtype=np.int32).reshape(a.shape[:-2])
+        orders = range(1, m.shape[-1] + 1)
+        order = bisect_left(orders, True, key=lambda k, m=m: _fails(m[:k, :k])) + 1
+        info.append(order if order in orders else 0)
+    return numpy().array(info, dtype="int32").reshape(a.shape[:-2])
 
 
 def cholesky(input, *, upper=False, out=None):
