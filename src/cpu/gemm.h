@@ -249,7 +249,8 @@ template <bool few_rows> void thin(const Kind &kind, const Job &job, int threads
                                            least(block, g.k - k));
   });
   const long groups = threads > 1 ? least(large_panels, 8 * threads) : 1;
-  const long together = few_rows ? 8 : 16;
+  const bool near = blocks * small_panels * small_panel <= 256 << 10; // the second cache keeps all of it anyway
+  const long together = near ? 1 : few_rows ? 8 : 16;
   const bool keep = kind.rounds && blocks > 1;
   tasks(groups, threads, [&](long t) {
     char *other = (char *)workspace(1, (few_rows ? 1 : together) * large_panel);
