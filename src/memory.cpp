@@ -64,7 +64,8 @@ void *fresh(size_t bytes) {
   size_t whole = (bytes + align - 1) / align * align;
   void *p = whole < bytes ? nullptr : std::aligned_alloc(align, whole);
 #ifdef __linux__
-  if (p && bytes >= huge) madvise(p, whole, MADV_HUGEPAGE);
+  // A last page that is mostly not asked for stays a row of small ones.
+  if (p && bytes >= huge) madvise(p, whole - bytes > bytes / 8 ? bytes / huge * huge : whole, MADV_HUGEPAGE);
 #endif
   return p;
 }

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 compare = pytest.importorskip("benchmarks.compare")
 
-from benchmarks import limits, measure, peers, report  # noqa: E402
+from benchmarks import limits, measure, memory, peers, report  # noqa: E402
 from benchmarks.rows import ROWS  # noqa: E402
 
 
@@ -35,6 +35,12 @@ def test_rows_run(group):
     found = measure.measure(row, ours, 2, 1e-6, 1.0, measure.time.perf_counter, pause=0)
     assert "failed" not in found and found["seconds"]["hadamard"]
     assert found.get("agrees", True)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_memory():
+    """The weights of the first layer alone, 784 x 512 float32, are 1.5 MiB, and their gradient as much."""
+    assert 3 < memory.in_child("hadamard", "MLP 784-512-10, batch 128, SGD") < 60
 
 
 def found(ours, **others):
