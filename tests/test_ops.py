@@ -439,3 +439,12 @@ def test_table_is_whole():
     assert len({op.id for op in OPS}) == len(OPS)
     assert all(isinstance(op, Op) and op.dtypes for op in OPS)
     assert all(next(itertools.islice(op.calls(d), 1), None) is not None for op in OPS for d in op.dtypes)
+
+
+def test_kernels_leave_the_x87_unit_usable():
+    """A kernel that used MMX registers would turn the next number that fmod sees, of NumPy's say, into NaN."""
+    x = H.rand(300, 200)
+    for made in (x, x.double(), (x * 100).int(), x.half(), x > 0.5):
+        made.long().argmax(0) if made.dtype == H.bool else made.argmax(0)
+        made.sum(0), made.cumsum(0), made.sort(0)
+        assert (np.array([7.0, -3.0, 2.0, 5.0]) // 2.0).tolist() == [3.0, -2.0, 1.0, 2.0]
