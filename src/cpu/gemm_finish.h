@@ -77,8 +77,9 @@ void finish_pairs(const Job &job, const T *tile, long row, long i0, long rows, l
     T *c = (T *)job.c + 2 * (at(job.g.c_m, i0 + i) + j0);
     for (long j = 0; j < 2 * columns; j += W) {
       const int n = int(least(W, 2 * columns - j));
-      V x = add_subtract<T, W>(load<V>(u + j), load<V>(w + j));
-      if (add) x += n == W ? load<V>(c + j) : load_part<V>(c + j, n);
+      auto part = [n](const T *p) { return n == W ? load<V>(p) : load_part<V>(p, n); };
+      V x = add_subtract<T, W>(part(u + j), part(w + j));
+      if (add) x += part(c + j);
       if (n == W) store(c + j, x);
       else store_part(c + j, x, n);
     }
