@@ -359,34 +359,46 @@ def _signs(e, count):
     return signs
 
 
+def _letters(e, dims):
+    """Roles, letters of places and taps, sizes, and the letters that lead: what both pictures of convolutions say."""
+    roles = {i.letter: ROLE[i.role] for i in e.indices}
+    sizes = {i.letter: i.size for i in e.indices}
+    group = "g" if "g" in sizes else ""
+    lead = ("n" if "n" in sizes and sizes["n"] > 1 else "") + group
+    return roles, "zyx"[-dims:], "qrs"[-dims:], sizes, group, lead
+
+
+def _padded_axis(n, p):
+    inside = _axis(n, 9)
+    return [*range(-p, 0), *inside, *range(n, n + p)] if p <= 2 else inside
+
+
+def _window(places, chosen, w, stride, padding, dilation):
+    """Where the kernel lies for the chosen place, in each dimension."""
+    window = {}
+    for d, (c, letter) in enumerate(zip(places, "DHW"[-len(places) :], strict=True)):
+        first = chosen[c] * stride[d] - padding[d]
+        window[letter] = {first + dilation[d] * t for t in range(w.shape[d + 2])}
+    return window
+
+
 def _convolution(e):
     """The input with its padding, a window on it, the kernel, and the result."""
     dims = indices.dims_of(e.op)
     x, w = e.operands[:2]
     stride, padding, dilation, _ = indices.geometry(e.request)
-    roles = {i.letter: ROLE[i.role] for i in e.indices}
-    places, taps = "zyx"[-dims:], "qrs"[-dims:]
-    sizes = {i.letter: i.size for i in e.indices}
-    group = "g" if "g" in sizes else ""
-    lead = ("n" if "n" in sizes and sizes["n"] > 1 else "") + group
+    roles, places, taps, sizes, group, lead = _letters(e, dims)
     seen = {"H": x.shape[-2] if dims > 1 else 1, "W": x.shape[-1], "D": x.shape[-3] if dims > 2 else 1}
     given = Block(x.name, "H" if dims > 1 else "", "W", lead + "c" + ("D" if dims > 2 else ""), {**sizes, **seen},
                   {**roles, "H": PALE, "W": PALE, "D": PALE})  # fmt: skip
 
-    def axis(n, p):
-        inside = _axis(n, 9)
-        return [*range(-p, 0), *inside, *range(n, n + p)] if p <= 2 else inside
-
-    given.column_places = axis(seen["W"], padding[-1])
+    given.column_places = _padded_axis(seen["W"], padding[-1])
     if dims > 1:
-        given.row_places = axis(seen["H"], padding[-2])
+        given.row_places = _padded_axis(seen["H"], padding[-2])
     chosen = {
         c: 1 if sizes[c] > 1 and stride[-1] + dilation[-1] * (w.shape[-1] - 1) - padding[-1] < 7 else 0 for c in places
     }
-    window = {}
-    for d, c in enumerate(places[-2:], start=dims - len(places[-2:])):
-        first = chosen[c] * stride[d] - padding[d]
-        window["HW"[-1] if c == "x" else "H"] = {first + dilation[d] * t for t in range(w.shape[d + 2])}
+    window = _window(places, chosen, w, stride, padding, dilation)
     given.marked = lambda at: all(n in window[c] for c, n in at.items() if c)
     given.outside = lambda at: any(not 0 <= n < seen[c] for c, n in at.items() if c)
     given.value = lambda at: "0" if given.outside(at) else ""
@@ -420,11 +432,7 @@ def _transposed(e):
     dims = indices.dims_of(e.op)
     x, w = e.operands[:2]
     stride, padding, dilation, _ = indices.geometry(e.request)
-    roles = {i.letter: ROLE[i.role] for i in e.indices}
-    places, taps = "zyx"[-dims:], "qrs"[-dims:]
-    sizes = {i.letter: i.size for i in e.indices}
-    group = "g" if "g" in sizes else ""
-    lead = ("n" if "n" in sizes and sizes["n"] > 1 else "") + group
+    roles, places, taps, sizes, group, lead = _letters(e, dims)
     chosen = {
         c: 1 if n > 1 and s + d * (k - 1) - p < 7 else 0
         for c, n, s, d, k, p in zip(places, x.shape[-dims:], stride, dilation, w.shape[2:], padding, strict=True)
@@ -444,17 +452,10 @@ def _transposed(e):
     y = Block("result", "H" if dims > 1 else "", "W", lead + "o" + ("D" if dims > 2 else ""), {**sizes, **made},
               {**roles, **dict.fromkeys("DHW", PALE)})  # fmt: skip
 
-    def axis(n, p):
-        inside = _axis(n, 9)
-        return [*range(-p, 0), *inside, *range(n, n + p)] if p <= 2 else inside
-
-    window = {}
-    for d, (c, letter) in enumerate(zip(places, "DHW"[-dims:], strict=True)):
-        first = chosen[c] * stride[d] - padding[d]
-        window[letter] = {first + dilation[d] * t for t in range(w.shape[d + 2])}
-    y.column_places = axis(made["W"], padding[-1])
+    window = _window(places, chosen, w, stride, padding, dilation)
+    y.column_places = _padded_axis(made["W"], padding[-1])
     if dims > 1:
-        y.row_places = axis(made["H"], padding[-2])
+        y.row_places = _padded_axis(made["H"], padding[-2])
     y.marked = lambda at: all(n in window[c] for c, n in at.items() if c)
     y.outside = lambda at: any(not 0 <= n < made[c] for c, n in at.items() if c)
     cut = padding[0] if len(set(padding)) == 1 else padding

@@ -79,3 +79,11 @@ class FromProbsOrLogits:
     def probs(self):
         """Probabilities."""
         return logits_to_probs(self.logits, self._binary)
+
+
+def only_one(error, **given):
+    """(name, value) of the argument that is not None; `error` where there are none or several."""
+    found = [(name, value) for name, value in given.items() if value is not None]
+    if len(found) != 1:
+        raise error(f"Exactly one of {' or '.join(given)} may be specified.")
+    return found[0]

@@ -8,7 +8,7 @@ import hadamard as H
 from . import constraints
 from .distribution import Distribution
 from .gamma import Chi2
-from .utils import lazy_property
+from .utils import lazy_property, only_one
 
 __all__ = ["Wishart"]
 
@@ -36,15 +36,12 @@ class Wishart(Distribution):
         }
 
     def __init__(self, df, covariance_matrix=None, precision_matrix=None, scale_tril=None, validate_args=None):
-        given = {
-            "covariance_matrix": covariance_matrix,
-            "precision_matrix": precision_matrix,
-            "scale_tril": scale_tril,
-        }
-        given = {name: x for name, x in given.items() if x is not None}
-        if len(given) != 1:
-            raise AssertionError("Exactly one of covariance_matrix or precision_matrix or scale_tril may be specified.")
-        ((name, matrix),) = given.items()
+        name, matrix = only_one(
+            AssertionError,
+            covariance_matrix=covariance_matrix,
+            precision_matrix=precision_matrix,
+            scale_tril=scale_tril,
+        )
         if matrix.dim() < 2:
             raise ValueError("scale_tril must be at least two-dimensional, with optional leading batch dimensions")
         number = isinstance(df, (int, float))
