@@ -4,34 +4,27 @@
 #include <cstring>
 
 namespace hadamard {
-#if defined(HADAMARD_NO_V4)
-#define LEVELS(X) X(v2) X(v3)
-#elif defined(__x86_64__)
-#define LEVELS(X) X(v2) X(v3) X(v4)
-#else
-#define LEVELS(X) X(neon)
-#endif
-
+// HADAMARD_LEVELS is what the build has, "X(v2) X(v3)", lowest first.
 #define X(name)                                                                                                        \
   namespace name {                                                                                                     \
   extern const Level level;                                                                                            \
   }
-LEVELS(X)
+HADAMARD_LEVELS
 #undef X
 
 namespace {
 
 #if defined(__x86_64__)
-bool runs_v2() { return __builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("popcnt"); }
-bool runs_v3() {
+[[maybe_unused]] bool runs_v2() { return __builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("popcnt"); }
+[[maybe_unused]] bool runs_v3() {
   return runs_v2() && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
 }
-bool runs_v4() {
+[[maybe_unused]] bool runs_v4() {
   return runs_v3() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
          __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512cd");
 }
 #else
-bool runs_neon() { return true; }
+[[maybe_unused]] bool runs_neon() { return true; }
 #endif
 
 struct Candidate {
@@ -40,7 +33,7 @@ struct Candidate {
 };
 constexpr Candidate candidates[] = {
 #define X(name) {&name::level, runs_##name},
-    LEVELS(X)
+    HADAMARD_LEVELS
 #undef X
 };
 
