@@ -31,6 +31,9 @@ def arguments():
 
 
 def measure_here(given):
+    # Before any library starts its threads, because some, XLA's for one, start them whatever they are told.
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[-given.threads[0] :])
     from . import measure
 
     names = []
