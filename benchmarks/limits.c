@@ -39,6 +39,40 @@
 FMA(fma_f32, float)
 FMA(fma_f64, double)
 
+// Products of int8 summed in int32, by the best instruction for them that is exact; 0 where none is known.
+#if defined(__AVX512VNNI__)
+typedef __m512i Bytes;
+#define EACH 2.0 // operations a byte
+#define DOT(s, x, y) _mm512_dpbusd_epi32(s, x, y)
+#elif defined(__AVXVNNI__)
+typedef __m256i Bytes;
+#define EACH 2.0 // operations a byte
+#define DOT(s, x, y) _mm256_dpbusd_avx_epi32(s, x, y)
+#elif defined(__AVX512BW__)
+typedef __m512i Bytes;
+#define EACH 1.0
+#define DOT(s, x, y) _mm512_add_epi32(s, _mm512_madd_epi16(x, y))
+#elif defined(__AVX2__)
+typedef __m256i Bytes;
+#define EACH 1.0
+#define DOT(s, x, y) _mm256_add_epi32(s, _mm256_madd_epi16(x, y))
+#endif
+#if defined(DOT)
+#define ADD_DOT(i)                                                                                                     \
+  __asm__ volatile("" : KEEP(x), KEEP(y));                                                                             \
+  s##i = DOT(s##i, x, y);
+double dot_i8(long n) {
+  Bytes CHAINS(DEFINE) x = {0}, y = {0};
+  for (long r = 0; r < n; ++r) {
+    CHAINS(ADD_DOT)
+    CHAINS(HOLD)
+  }
+  return (double)n * 10 * EACH * sizeof(Bytes);
+}
+#else
+double dot_i8(long n) { return 0.0 * (double)n; }
+#endif
+
 typedef float Line __attribute__((vector_size(64), aligned(64)));
 
 // Both return the bytes that crossed the memory bus; n in lines of 64 bytes.

@@ -49,6 +49,7 @@ def load():
     for name, types in {
         "fma_f32": [long],
         "fma_f64": [long],
+        "dot_i8": [long],
         "copy_lines": [pointer, pointer, long],
         "read_lines": [pointer, long, pointer],
         "touch_pages": [long, ctypes.c_int],
@@ -79,8 +80,8 @@ def rate(calls, rounds):
 
 
 def measure(threads=1, rounds=9):
-    """{"fma f32": operations per second, "fma f64", "copy" and "read": bytes per second, "page" and "huge page":
-    seconds per fresh 4 KiB}, on that many threads; {} where there is no compiler."""
+    """{"fma f32": operations per second, "fma f64", "fma int8", "copy" and "read": bytes per second, "page" and
+    "huge page": seconds per fresh 4 KiB}, on that many threads; {} where there is no compiler."""
     lib = load()
     if lib is None:
         return {}
@@ -103,7 +104,8 @@ def measure(threads=1, rounds=9):
             found.append((time.perf_counter() - start) / pages)
         return statistics.median(found)
 
-    return {
+    int8 = rate([lambda: lib.dot_i8(2_000_000)] * threads, rounds)
+    return ({"fma int8": int8} if int8 else {}) | {
         "fma f32": rate([lambda: lib.fma_f32(2_000_000)] * threads, rounds),
         "fma f64": rate([lambda: lib.fma_f64(2_000_000)] * threads, rounds),
         "copy": rate([copy(i) for i in range(threads)], rounds),

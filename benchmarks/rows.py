@@ -386,6 +386,20 @@ for n in 256, 512, 1024, 2048:
 for n in 128, 256, 512:
     product(n, n, n, "i4", {"torch": 1.5, "numpy": 15}, group="integers", without=("mlx",))
     product(n, n, n, "i8", {"torch": 1.5, "numpy": 15}, group="integers", without=("mlx",))
+for n in 256, 512, 1024:
+    row(
+        f"int8 {n}x{n}x{n}, in int32",
+        "integers",
+        "T._int_mm(a, b)",
+        jax="np.matmul(a, b, preferred_element_type='int32')",
+        goal={"best": 1, "fma": 0.5},
+        x=n,
+        work=2.0 * n**3,
+        moved=6 * n * n,
+        a=array(n, n, dtype="i1"),
+        b=array(n, n, dtype="i1"),
+        real="int8",
+    )
 for n in 64, 256, 512, 1024:
     product(n, n, n, "c8", group="complex")
     if n <= 512:

@@ -31,7 +31,7 @@ struct Epilogue {
 
 class Contraction {
 public:
-  // `result` is `dtype`, or I32 for I8 and U8. At most max_dims indices.
+  // `result` is `dtype`, or I32 for I8, U8 and I16. At most max_dims indices.
   // A plan that is only looked at, as on the meta device, does not fill the tables that running would need.
   Contraction(DType dtype, DType result, const Index *indices, int count, bool to_run = true);
   Contraction(DType dtype, DType result, const Matrices &s);

@@ -284,6 +284,56 @@ def test_matrix_routes(m, k, n, dtype):
             assert not wrong, wrong
 
 
+@pytest.mark.parametrize("m, k, n", [(1, 1, 1), (3, 0, 4), (0, 3, 2), (17, 33, 9), (64, 1700, 70), (130, 77, 16)])
+@pytest.mark.parametrize("left", ["int8", "uint8"])
+def test_int_mm(m, k, n, left):
+    """Sums of products of int8 in int32, of the largest numbers too, in any layout."""
+    rng = np.random.default_rng(m * k * n)
+    low, high = (-128, 128) if left == "int8" else (0, 256)
+    draws = rng.integers(low, high, (m, k)), rng.choice([low, high - 1], (m, k))
+    for a, b in zip(draws, (rng.integers(-128, 128, (k, n)), np.full((k, n), -128)), strict=True):
+        want = a @ b
+        for x in (make(H, a, left), make(H, a.T.copy(), left).t()):
+            for y in (make(H, b, "int8"), make(H, b.T.copy(), "int8").t(), make(H, np.repeat(b, 2, 1), "int8")[:, ::2]):
+                out = H._int_mm(x, y)
+                assert out.dtype == H.int32 and (out.numpy() == want).all()
+                into = H.empty(m, n, dtype=H.int32)
+                assert H._int_mm(x, y, out=into) is into and (into.numpy() == want).all()
+        if torch:
+            assert (torch._int_mm(make(torch, a, left), make(torch, b, "int8")).numpy() == want).all()
+
+
+def test_int_mm_refuses():
+    make_all = lambda T: {
+        "a": T.ones(2, 3, dtype=T.int8),
+        "b": T.ones(3, 4, dtype=T.int8),
+        **{f"out{i}": T.empty(s, dtype=T.int32) for i, s in enumerate([(3, 4), (2, 5), (8,), (0,), (4, 2)])},
+        "floats": T.empty(2, 4),
+    }
+    ours, theirs = make_all(H), torch and make_all(torch)
+    for call, words in {
+        "_int_mm(a[0], b)": "Expected self to be of dimension 2 but got 1",
+        "_int_mm(a, b[0])": "Dimension out of range (expected to be in range of [-1, 0], but got 1)",
+        "_int_mm(a, a)": "self.size(1) needs to match mat2.size(0) but got 3 and 2",
+        "_int_mm(a.int(), b)": "Expected self dtype to be int8 or uint8 but got int",
+        "_int_mm(a.float(), b)": "Expected self dtype to be int8 or uint8 but got float",
+        "_int_mm(a, b.long())": "Expected mat2 dtype to be of type int8 but got long int",
+        "_int_mm(a.byte(), b.byte())": "Expected mat2 dtype to be of type int8 but got unsigned char",
+        "_int_mm(a, b, out=floats)": "Expected result dtype to be of type kInt but got float",
+        "_int_mm(a, b, out=out0)": "Expected result.size(0) to be 2 but got 3",
+        "_int_mm(a, b, out=out1)": "Expected result.size(1) to be 4 but got 5",
+        "_int_mm(a, b, out=out2)": "Expected result.size(0) to be 2 but got 8",
+        "_int_mm(a, b, out=out3)": "Expected result.size(0) to be 2 but got 0",
+        "_int_mm(a, b, out=out4.t())": "Expected result to be contiguous.",
+    }.items():
+        for T, names in ((H, ours), (torch, theirs)):
+            if T:
+                with pytest.raises((RuntimeError, IndexError)) as caught:
+                    eval(f"T.{call}", {"T": T, **names})
+                first = str(caught.value).split("\n")[0]
+                assert first == words or first == "int_mm_out_cpu: " + words
+
+
 # Factories, casts and arguments shared by many ops ------------------------------------------------------------------
 @pytest.mark.parametrize("to", ALL_DTYPES)
 @pytest.mark.parametrize("dtype", ALL_DTYPES)

@@ -39,6 +39,7 @@ struct Kind {
   int rows, columns; // of a tile, in elements of C
   int reals;         // numbers in an element: 2 where complex
   int unit;          // indices of k in a packed element
+  int opens;         // 1: a panel of B has one index of k more, in front: what the sums start from
   int packed;        // bytes of a packed element of A or B
   int real;          // bytes of a number in a tile
   int lanes;
@@ -57,14 +58,16 @@ struct Kind {
   Reference reference;
 };
 
-template <class S, class D> constexpr Kind make_kind() {
+// What the panels of S hold.
+template <class S>
+using PanelOf = typename If<paired && sizeof(S) <= 2 && same<Compute<S>, uint32_t>, Pair, Compute<S>>::type;
+template <class S, class D, class E = PanelOf<S>> constexpr Kind make_kind() {
   using T = Compute<S>;
-  using E = typename If<paired && sizeof(S) <= 2 && same<T, uint32_t>, Pair, T>::type;
   using Tl = Tile<E>;
-  constexpr int reals = is_complex<S> ? 2 : 1, unit = same<E, Pair> ? 2 : 1;
+  constexpr int reals = is_complex<S> ? 2 : 1, unit = Element<E>::unit;
   Kind k = {};
   k.rows = Tl::rows / reals, k.columns = Tl::columns / reals;
-  k.reals = reals, k.unit = unit;
+  k.reals = reals, k.unit = unit, k.opens = Element<E>::opens;
   k.packed = int(sizeof(E)) * reals, k.real = int(sizeof(T)), k.lanes = Tl::lanes;
   k.source = int(sizeof(S)), k.result = int(sizeof(D));
   k.in_place = sizeof(S) == sizeof(T) && unit == 1;
@@ -80,6 +83,9 @@ template <class S, class D> constexpr Kind make_kind() {
   } else if constexpr (same<S, c128>) {
     k.pack_a = pack<c128, c128, Tl::rows / 2>;
     k.pack_b = pack<c128, c128, Tl::columns / 2>;
+  } else if constexpr (unit > 1) {
+    k.pack_a = pack_units<E, S, Tl::rows, true>;
+    k.pack_b = pack_units<E, S, Tl::columns, false>;
   } else {
     k.pack_a = pack<E, S, Tl::rows>;
     k.pack_b = pack<E, S, Tl::columns>;
@@ -181,7 +187,7 @@ void direct(const Kind &kind, const Job &job) {
 // Blocks of A that stay in the second cache against panels of B shared by all threads.
 void packed(const Kind &kind, const Job &job, int threads) {
   const Gemm &g = job.g;
-  const long block = block_of(kind, g.k), deep = ceil_div(block, kind.unit);
+  const long block = block_of(kind, g.k), deep = ceil_div(block, kind.unit) + kind.opens;
   const bool keep = kind.rounds && block < g.k;
   const long wide = keep ? 1024 : most(kind.columns, l3_share / (deep * kind.packed)) / kind.columns * kind.columns;
   const long tall = keep ? 1020 / kind.rows * kind.rows : g.m;
@@ -235,7 +241,7 @@ void packed(const Kind &kind, const Job &job, int threads) {
 // panels take one block of k after the other together, so that the packed block stays in the second cache meanwhile.
 template <bool few_rows> void thin(const Kind &kind, const Job &job, int threads) {
   const Gemm &g = job.g;
-  const long block = block_of(kind, g.k), deep = ceil_div(block, kind.unit), blocks = ceil_div(g.k, block);
+  const long block = block_of(kind, g.k), deep = ceil_div(block, kind.unit) + kind.opens, blocks = ceil_div(g.k, block);
   const int small = few_rows ? kind.rows : kind.columns, large = few_rows ? kind.columns : kind.rows;
   const long small_n = few_rows ? g.m : g.n, large_n = few_rows ? g.n : g.m;
   const long small_panels = ceil_div(small_n, small), large_panels = ceil_div(large_n, large);

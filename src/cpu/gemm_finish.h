@@ -1,6 +1,6 @@
 // The end of a tile that the micro-kernel cannot write by itself: bias, function, complex and narrow results.
 #pragma once
-#include "gemm_pack.h"
+#include "gemm_units.h"
 
 namespace hadamard::LEVEL {
 namespace {

@@ -55,34 +55,37 @@ template <class V, class T> HD_INLINE void store_part(T *p, V v, int n) {
   }
 }
 
-// Two int16 in one element: c += a.low * b.low + a.high * b.high.
+// What stands in a panel: a number, or several narrow ones along k in 32 bits, whose products are summed at once.
+template <class E> struct Element {
+  using Sum = E;
+  using Bits = E;                      // as it is loaded
+  static constexpr int unit = 1;       // indices of k in it
+  static constexpr bool opens = false; // a panel of B opens with what the sums start from
+  template <class V> static HD_INLINE V multiply_add(V c, V a, V b) { return c + a * b; }
+};
+// Two int16.
 struct Pair {
   uint32_t bits;
 };
-template <class E> struct SumOf {
-  using type = E;
-};
-template <> struct SumOf<Pair> {
-  using type = uint32_t;
-};
-
-template <class E, class V> HD_INLINE void multiply_add(V &c, V a, V b) {
-#if defined(__x86_64__)
-  if constexpr (same<E, Pair>) {
+template <> struct Element<Pair> {
+  using Sum = uint32_t;
+  using Bits = uint32_t;
+  using Narrow = int16_t;
+  static constexpr int unit = 2;
+  static constexpr bool opens = false;
+  template <class V> static HD_INLINE V multiply_add(V c, V a, V b) {
 #if defined(__AVX512BW__)
-    if constexpr (sizeof(V) == 64) c += (V)_mm512_madd_epi16((__m512i)a, (__m512i)b);
-    else
+    return c + (V)_mm512_madd_epi16((__m512i)a, (__m512i)b);
+#elif defined(__AVX2__)
+    return c + (V)_mm256_madd_epi16((__m256i)a, (__m256i)b);
+#elif defined(__x86_64__)
+    return c + (V)_mm_madd_epi16((__m128i)a, (__m128i)b);
+#else
+    using I = Vector<int, sizeof(V) / 4>;
+    return c + (V)(((I)(a << 16) >> 16) * ((I)(b << 16) >> 16) + ((I)a >> 16) * ((I)b >> 16));
 #endif
-#if defined(__AVX2__)
-        if constexpr (sizeof(V) == 32)
-      c += (V)_mm256_madd_epi16((__m256i)a, (__m256i)b);
-    else
-#endif
-      c += (V)_mm_madd_epi16((__m128i)a, (__m128i)b);
-  } else
-#endif
-    c += a * b;
-}
+  }
+};
 
 // The tile of a level, in rows and vectors.
 template <class E> struct Tile {
@@ -113,17 +116,26 @@ using Micro = void (*)(long k, const void *a, long a_row, long a_k, const void *
                        int tail);
 template <class E, int R, int NV, bool part>
 void micro(long k, const void *a, long a_row, long a_k, const void *b, long b_k, const Target &to, int tail) {
-  using T = typename SumOf<E>::type;
+  using T = typename Element<E>::Sum;
+  using B = typename Element<E>::Bits;
   constexpr int W = Tile<E>::lanes, groups = (R + 3) / 4;
   using V = Vector<T, W>;
+  using In = Vector<B, W>;
   V sum[R][NV];
 #pragma GCC unroll 16
   for (int i = 0; i < R; ++i)
 #pragma GCC unroll 4
     for (int j = 0; j < NV; ++j) sum[i][j] = V{};
-  const T *row[groups], *q = (const T *)b; // four rows hang on one pointer
+  const B *row[groups], *q = (const B *)b; // four rows hang on one pointer
 #pragma GCC unroll 4
-  for (int g = 0; g < groups; ++g) row[g] = (const T *)a + 4 * g * a_row;
+  for (int g = 0; g < groups; ++g) row[g] = (const B *)a + 4 * g * a_row;
+  if constexpr (Element<E>::opens) {
+#pragma GCC unroll 16
+    for (int i = 0; i < R; ++i)
+#pragma GCC unroll 4
+      for (int j = 0; j < NV; ++j) sum[i][j] = load<V>(q + j * W);
+    q += b_k;
+  }
   T *out = (T *)to.c;
   const long c_row = to.row;
 #pragma GCC unroll 16
@@ -132,17 +144,17 @@ void micro(long k, const void *a, long a_row, long a_k, const void *b, long b_k,
     for (int j = 0; j * W * sizeof(T) < NV * W * sizeof(T); j += 64 / int(W * sizeof(T)))
       __builtin_prefetch(out + i * c_row + j * W, 1, 3);
   for (; k > 0; --k) {
-    V y[NV];
+    In y[NV];
 #pragma GCC unroll 4
     for (int j = 0; j < NV; ++j) {
-      if (part && j == NV - 1) y[j] = load_part<V>(q + j * W, tail);
-      else y[j] = load<V>(q + j * W);
+      if (part && j == NV - 1) y[j] = load_part<In>(q + j * W, tail);
+      else y[j] = load<In>(q + j * W);
     }
 #pragma GCC unroll 16
     for (int i = 0; i < R; ++i) {
-      V x = row[i / 4][i % 4 * a_row] - V{};
+      In x = row[i / 4][i % 4 * a_row] - In{};
 #pragma GCC unroll 4
-      for (int j = 0; j < NV; ++j) multiply_add<E>(sum[i][j], x, y[j]);
+      for (int j = 0; j < NV; ++j) sum[i][j] = Element<E>::multiply_add(sum[i][j], x, y[j]);
     }
 #pragma GCC unroll 4
     for (int g = 0; g < groups; ++g) row[g] += a_k;

@@ -146,7 +146,7 @@ HD_INLINE int run_of(const Axis &ks, long k, long most) {
   return n;
 }
 
-// A panel of P rows (n of them there, zeros below) by kc: d[k][P], pairs of k in one element where E is Pair.
+// A panel of P rows (n of them there, zeros below) by kc: d[k][P].
 using Pack = void (*)(void *d, const void *s, const Axis &rows, long r0, int n, const Axis &ks, long k0, long kc);
 template <class E, class S, int P>
 void pack(void *to, const void *s, const Axis &rows, long r0, int n, const Axis &ks, long k0, long kc) {
@@ -156,20 +156,7 @@ void pack(void *to, const void *s, const Axis &rows, long r0, int n, const Axis 
     from[r] = (const S *)s + at(rows, r0 + r);
     together &= from[r] == from[0] + r;
   }
-  if constexpr (same<E, Pair>) {
-    auto *d = (uint32_t *)to;
-    for (long k = 0; k < kc; k += 2, d += P) {
-      long low = at(ks, k0 + k), high = k + 1 < kc ? at(ks, k0 + k + 1) : low;
-      uint32_t keep = k + 1 < kc ? 0xffffffff : 0;
-      if (together) {
-        const S *p = from[0] + low, *q = from[0] + high;
-        for (int r = 0; r < P; ++r) d[r] = uint16_t(p[r]) | (keep & uint32_t(q[r]) << 16);
-      } else {
-        for (int r = 0; r < n; ++r) d[r] = uint16_t(from[r][low]) | (keep & uint32_t(from[r][high]) << 16);
-        for (int r = n; r < P; ++r) d[r] = 0;
-      }
-    }
-  } else if constexpr (sizeof(E) == 16) {
+  if constexpr (sizeof(E) == 16) {
     auto *d = (E *)to;
     for (long k = 0; k < kc; ++k, d += P) {
       long o = at(ks, k0 + k);

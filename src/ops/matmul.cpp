@@ -125,6 +125,35 @@ Tensor mm_into(const Tensor &a, const Tensor &b, const Tensor &out) {
   check_out_dtype(out, a);
   return product("MmBackward0", mm_form, a, b, out);
 }
+// int8, or uint8 on the left, summed in int32.
+Tensor int_mm(const Tensor &a, const Tensor &b, const Tensor &out) {
+  if (!out) (void)a.size(0), (void)b.size(1); // torch makes the result first
+  auto need = [&](bool good, const char *kind, const std::string &line) {
+    if (!good) throw product_error("_int_mm", kind, "int_mm_out_cpu: " + line, "self", a, "mat2", b);
+  };
+  need(a.dim() == 2, "mm", text("Expected self to be of dimension 2 but got %ld", long(a.dim())));
+  need(b.dim() == 2, "mm", text("Expected mat2 to be of dimension 2 but got %ld", long(b.dim())));
+  const int64_t rows = a.shape()[0], columns = b.shape()[1];
+  need(a.shape()[1] == b.shape()[0], "matmul",
+       text("self.size(1) needs to match mat2.size(0) but got %ld and %ld", long(a.shape()[1]), long(b.shape()[0])));
+  need(a.dtype() == DType::I8 || a.dtype() == DType::U8, "dtype",
+       text("Expected self dtype to be int8 or uint8 but got %s", cpp_name(a.dtype())));
+  need(b.dtype() == DType::I8, "dtype", text("Expected mat2 dtype to be of type int8 but got %s", cpp_name(b.dtype())));
+  if (out) {
+    HD_CHECK(out.dtype() == DType::I32, runtime, "int_mm_out_cpu: Expected result dtype to be of type kInt but got %s",
+             cpp_name(out.dtype()));
+    HD_CHECK(out.size(0) == rows, runtime, "int_mm_out_cpu: Expected result.size(0) to be %ld but got %ld", long(rows),
+             long(out.size(0)));
+    HD_CHECK(out.size(1) == columns, runtime, "int_mm_out_cpu: Expected result.size(1) to be %ld but got %ld",
+             long(columns), long(out.size(1)));
+    HD_CHECK(out.is_contiguous(), runtime, "int_mm_out_cpu: Expected result to be contiguous.");
+  }
+  const Tensor both[] = {a, b};
+  Tensor y = empty({rows, columns}, DType::I32, common_device(both, 2, "_int_mm"));
+  if (a.dtype() == DType::I8) contract(mm_form, a, b, y);
+  else contract(mm_form, to(a, DType::I16), to(b, DType::I16), y); // both fit
+  return out ? write_out("_int_mm", out, y) : y;
+}
 void check_addmm(const Tensor &c, const Tensor &a, const Tensor &b) {
   HD_CHECK(a.dim() == 2, runtime, "mat1 must be a matrix, got %ld-D tensor", long(a.dim()));
   HD_CHECK(b.dim() == 2, runtime, "mat2 must be a matrix, got %ld-D tensor", long(b.dim()));
@@ -503,6 +532,7 @@ const OpTable &product_ops() {
       def<vdot>("vdot", "input, other, *, out=None"),
       def<mv>("mv", "input, vec, *, out=None"),
       def<mm_into>("mm", "input, mat2, *, out=None"),
+      def<int_mm>("_int_mm", "input, mat2, *, out=None", function),
       def<bmm_into>("bmm", "input, mat2, *, out=None"),
       def<matmul_into>("matmul", "input, other, *, out=None"),
       def<addmm>("addmm", "input, mat1, mat2, *, beta=1, alpha=1, out=None"),
