@@ -1,7 +1,11 @@
 // Chooses the level: the best that this machine runs, or the one named by HADAMARD_LEVEL.
 #include "level.h"
+#include "extras.h"
 #include <cstdlib>
 #include <cstring>
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
 
 namespace hadamard {
 // HADAMARD_LEVELS is what the build has, "X(v2) X(v3)", lowest first.
@@ -43,6 +47,20 @@ const Level *find_level(const char *name) {
   for (const auto &c : candidates)
     if (std::strcmp(c.level->name, name) == 0 && c.runs()) return c.level;
   return nullptr;
+}
+
+const Extras &extras() {
+  static const Extras found = [] {
+    Extras e = {};
+#if defined(__x86_64__)
+    // By number: not every compiler that we build with knows the names.
+    unsigned a, b, c, d;
+    if (__get_cpuid_count(7, 0, &a, &b, &c, &d)) e.avx512_vnni = c >> 11 & 1;
+    if (__get_cpuid_count(7, 1, &a, &b, &c, &d)) e.avx_vnni = a >> 4 & 1, e.avx512_bf16 = a >> 5 & 1;
+#endif
+    return e;
+  }();
+  return found;
 }
 
 const char *available_levels() {

@@ -1,5 +1,6 @@
 // Every dtype, route and level of the products of matrices against a plain sum in double or int64.
 // make -C tests/native check
+#include "../../src/cpu/extras.h"
 #include "../../src/cpu/level.h"
 #include "../../src/cpu/threads.h"
 
@@ -12,6 +13,9 @@
 #include <vector>
 
 using namespace hadamard;
+namespace hadamard::plain { // gemm_dot.cpp, its instructions spelled out
+void gemm_dot(const Gemm &);
+}
 
 namespace {
 using Real = std::complex<long double>;
@@ -117,7 +121,8 @@ const char *route_name[] = {"reference", "dot", "gemv", "direct", "packed", "ski
 int failures = 0, runs = 0;
 
 void one(void (*gemm)(const Gemm &), const char *level, DType dtype, long batch, long m, long n, long k, bool plain) {
-  DType result = (dtype == DType::I8 || dtype == DType::U8) && chance(50) ? DType::I32 : dtype;
+  const bool narrow = dtype == DType::I8 || dtype == DType::U8 || dtype == DType::I16;
+  DType result = narrow && chance(50) ? DType::I32 : dtype;
   long sa[] = {batch, m, k}, sb[] = {batch, k, n}, sc[] = {batch, m, n};
   Operand a(dtype, sa, true, plain), b(dtype, sb, true, plain), c(result, sc, false, plain),
       bias(result, sc, true, plain);
@@ -228,6 +233,23 @@ void one(void (*gemm)(const Gemm &), const char *level, DType dtype, long batch,
     }
   }
 }
+
+void all(void (*gemm)(const Gemm &), const char *level, DType t, int rounds) {
+  for (int r = 0; r < rounds; ++r) {
+    bool plain = chance(40);
+    long small = chance(50) ? 9 : 40;
+    one(gemm, level, t, pick(1, 4), pick(1, small), pick(1, small), pick(0, small), plain);
+    one(gemm, level, t, pick(1, 3), 1, pick(1, 70), pick(0, 80), plain);
+    one(gemm, level, t, pick(1, 3), pick(1, 70), 1, pick(0, 80), plain);
+    one(gemm, level, t, pick(1, 3), 1, 1, pick(0, 300), plain);
+  }
+  one(gemm, level, t, 1, pick(60, 130), pick(60, 130), pick(300, 420), true);
+  one(gemm, level, t, 1, pick(10, 30), pick(10, 30), pick(800, 900), false);
+  one(gemm, level, t, 1, pick(10, 30), pick(30, 70), pick(1600, 1700), true);
+  one(gemm, level, t, 1, 3, 2, pick(4000, 9000), false);
+  one(gemm, level, t, 1, 1, 700, 600, true);
+  one(gemm, level, t, 1, 1, 1, pick(8000, 20000), false);
+}
 } // namespace
 
 int main(int argc, char **argv) {
@@ -237,22 +259,12 @@ int main(int argc, char **argv) {
     const Level *found = find_level(name);
     if (!found) continue;
     const Level &level = *found;
-    for (int t = 1; t < dtype_count; ++t) {
-      for (int r = 0; r < rounds; ++r) {
-        bool plain = chance(40);
-        long small = chance(50) ? 9 : 40;
-        one(level.gemm, level.name, DType(t), pick(1, 4), pick(1, small), pick(1, small), pick(0, small), plain);
-        one(level.gemm, level.name, DType(t), pick(1, 3), 1, pick(1, 70), pick(0, 80), plain);
-        one(level.gemm, level.name, DType(t), pick(1, 3), pick(1, 70), 1, pick(0, 80), plain);
-        one(level.gemm, level.name, DType(t), pick(1, 3), 1, 1, pick(0, 300), plain);
-      }
-      one(level.gemm, level.name, DType(t), 1, pick(60, 130), pick(60, 130), pick(300, 420), true);
-      one(level.gemm, level.name, DType(t), 1, pick(10, 30), pick(10, 30), pick(800, 900), false);
-      one(level.gemm, level.name, DType(t), 1, 3, 2, pick(4000, 9000), false);
-      one(level.gemm, level.name, DType(t), 1, 1, 700, 600, true);
-      one(level.gemm, level.name, DType(t), 1, 1, 1, pick(8000, 20000), false);
-    }
+    for (int t = 1; t < dtype_count; ++t) all(level.gemm, level.name, DType(t), rounds);
   }
+  for (DType t : {DType::U8, DType::I8, DType::I16, DType::BF16}) all(plain::gemm_dot, "plain dot", t, rounds);
+  const Extras &e = extras();
+  std::printf("instructions beyond the level: AVX-VNNI %d, AVX512_VNNI %d, AVX512_BF16 %d\n", e.avx_vnni, e.avx512_vnni,
+              e.avx512_bf16);
   std::printf("%d products, %d failures\n", runs, failures);
   return failures != 0;
 }
