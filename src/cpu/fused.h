@@ -9,17 +9,34 @@ template <class T> using Softmax = void (*)(T *y, const T *x, long rows, long n,
 // The gradient for x from the result y and its gradient g.
 template <class T> using SoftmaxBackward = void (*)(T *gx, const T *g, const T *y, long rows, long n, bool log);
 
-// One tile of scores in attention, rows of `n` in steps of `stride`: s becomes exp(s - largest so far), `largest` and
-// `sum` are brought up to date, and `shrink` is what earlier sums and results have to be multiplied by.
+// One tile of scores in attention: `keys` rows in steps of `stride`, `n` queries in a row, a whole number of lines of
+// the cache (but for 1). s becomes exp(s - largest so far), `largest` and `sum` are brought up to date for each query,
+// and `shrink` is what earlier sums and results have to be multiplied by.
 template <class T> struct Scores {
   T *s;
-  long rows, n, stride;
+  long keys, n, stride;
   T *largest, *sum, *shrink;
 };
 template <class T> using UpdateScores = void (*)(const Scores<T> &);
-// The same tile in backward: p = exp(s - of_row) in place, and ds = p * (dp - delta) in place of dp.
+// A mask on the same tile, its strides for queries and keys: numbers are added, where a truth value is false stays
+// -inf. `room` is for mask_room(keys) numbers.
+template <class T> struct ScoreMask {
+  const void *at;
+  bool truth;
+  long query, key;
+  T *room;
+};
+constexpr long mask_strip = 16; // queries that are taken together
+constexpr long mask_room(long keys) { return 2 * mask_strip * keys; }
+template <class T> using MaskScores = void (*)(const Scores<T> &, const ScoreMask<T> &, long queries);
+// Of each query at the end: the logarithm of its sum of exponentials, and what makes its weights add up to 1. One that
+// saw nothing has infinity and 0.
+template <class T> using FinishScores = void (*)(const Scores<T> &, T *logs);
+// The same tile in backward: p = exp(s - of_query) in place, and ds = p * (dp - delta) in place of dp.
 template <class T>
-using ScoreGradients = void (*)(T *s, T *dp, const T *of_row, const T *delta, long rows, long n, long stride);
+using ScoreGradients = void (*)(T *s, T *dp, const T *of_query, const T *delta, long keys, long n, long stride);
+// sums[i] = the sum of a[i, j] b[i, j]
+template <class T> using RowDots = void (*)(T *sums, const T *a, long a_row, const T *b, long b_row, long rows, long n);
 // Each of the rows of y times its factor.
 template <class T> using ScaleRows = void (*)(T *y, long stride, const T *factor, long rows, long n);
 
@@ -57,17 +74,44 @@ template <class T> using DepthwiseSums = void (*)(const Plane<T> &, double *sums
 
 // Rows of n elements, from one stride to another.
 template <class T> using CopyRows = void (*)(T *to, long to_row, const T *from, long from_row, long rows, long n);
+// to[j, i] = factor * from[i, j], and zeros for rows up to `padded`.
+template <class T>
+using TransposeRows = void (*)(T *to, long to_row, const T *from, long from_row, long rows, long n, long padded,
+                               T factor);
+
+// One step of a recurrent layer, forward or backward, on rows of n units, everything contiguous. The gates of a row lie
+// one after another, n of each; what a kernel does not use is null.
+enum class Cell : unsigned char { lstm, gru, tanh, relu };
+template <class T> struct CellStep {
+  long rows, n;
+  T *gates;        // i, f, g, o or r, z, n or the new h; forward: before their functions, and then what these gave
+  const T *hidden; // GRU: the products of the last h, their biases added
+  T *of_new;       // GRU: hidden's part for n, kept for backward
+  const T *before; // c or (GRU) h of the step before
+  T *c, *h;
+  // Backward, of this step on: gradients of the result, of h and (LSTM) c from the steps after, which become those for
+  // the step before as far as they do not pass through the gates; and of the gates before their functions (GRU: n, r, z
+  // for the input, and n for the last h).
+  const T *gy;
+  T *gh, *gc, *ggates;
+};
+template <class T> using CellKernel = void (*)(const CellStep<T> &);
 
 template <class T> struct FusedOf {
   Softmax<T> softmax;
   SoftmaxBackward<T> softmax_backward;
   UpdateScores<T> update_scores;
+  MaskScores<T> mask_scores;
+  FinishScores<T> finish_scores;
   ScoreGradients<T> score_gradients;
+  RowDots<T> row_dots;
   ScaleRows<T> scale_rows;
   Step<T> adam, sgd;
   Depthwise<T> depthwise;
   DepthwiseSums<T> depthwise_sums;
   CopyRows<T> copy_rows;
+  TransposeRows<T> transpose_rows;
+  CellKernel<T> cell[4], cell_backward[4]; // by Cell
 };
 struct Fused {
   FusedOf<float> single;

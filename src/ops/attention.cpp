@@ -5,23 +5,19 @@
 #include <cmath>
 #include <limits>
 
-#include "contraction.h"
 #include "cpu/fused.h"
 #include "cpu/threads.h"
 #include "ops/reduce.h"
+#include "ops/tiles.h"
 
 namespace hadamard {
 namespace ops {
 namespace {
 
-constexpr long row_block = 96, column_block = 256; // 96: whole tiles of 6 and of 8 rows
-constexpr long score_stride = column_block + 16;   // not a power of two: rows fall on different lines of the cache
-
-// n elements rounded up to an odd number of lines of the cache.
-template <class T> long odd_lines(long n) {
-  constexpr long line = 64 / long(sizeof(T));
-  return ((n + line - 1) / line | 1) * line;
-}
+// Scores stand transposed, the queries of a block beside each other: keys and values are read where they lie, and every
+// lane of a vector has a query of its own.
+constexpr long query_block = 96, key_block = 252; // whole tiles of 16 columns and of 6 rows
+long whole_tiles(long queries) { return (queries + 15) / 16 * 16; }
 
 // q: (…, L, E), k: (…, S, E), v: (…, S, V), all of one batch shape; mask: (…, L, S) or missing.
 struct Heads {
@@ -50,160 +46,147 @@ template <class T> T *head(const Tensor &t, int64_t h) {
   return t.data<T>() + at;
 }
 
-// A matrix in memory: rows and columns and their strides.
-template <class T> struct View {
-  T *at;
-  long rows, columns, row, column;
-  View t() const { return {at, columns, rows, column, row}; }
-  View part(long first, long count) const { return {at + first * row, count, columns, row, column}; }
-};
 template <class T> View<T> matrix(const Tensor &t, int64_t h) {
   return {head<T>(t, h), t.size(-2), t.size(-1), t.stride(-2), t.stride(-1)};
 }
 
-template <class T> void multiply(const View<T> &a, const View<T> &b, const View<T> &c, bool add) {
-  constexpr DType type = sizeof(T) == 8 ? DType::F64 : DType::F32;
-  Contraction plan(type, type,
-                   Matrices{a.rows, b.columns, a.columns, a.row, a.column, b.row, b.column, c.row, c.column, 0, 0});
-  plan.run(reinterpret_cast<const char *>(a.at), reinterpret_cast<const char *>(b.at), reinterpret_cast<char *>(c.at),
-           {add, nullptr, Activation::none});
-}
-template <class T> void copy(const View<T> &from, const View<T> &to, T factor) {
-  for (long i = 0; i < from.rows; ++i)
-    for (long j = 0; j < from.columns; ++j)
-      to.at[i * to.row + j * to.column] = from.at[i * from.row + j * from.column] * factor;
-}
+// A tile of scores: rows are keys, columns the queries of a block and as many more as fill the line.
+struct Tile {
+  long first_query, queries, first_key, keys;
+};
 
-// Adds the mask to a tile of scores, and hides what lies behind a row's own position.
-template <class T> void apply_mask(const Heads &o, int64_t h, T *s, long i0, long rows, long j0, long columns) {
-  constexpr T hidden = -std::numeric_limits<T>::infinity();
+// Adds the mask to a tile of scores, and hides what lies behind a query's own position.
+template <class T> void apply_mask(const Heads &o, int64_t h, T *s, long stride, const Tile &t, T *room) {
   if (o.mask) {
-    long row = o.mask.stride(-2), column = o.mask.stride(-1);
-    auto each = [&](auto *m, auto f) {
-      for (long i = 0; i < rows; ++i)
-        for (long j = 0; j < columns; ++j) f(s[i * score_stride + j], m[(i0 + i) * row + (j0 + j) * column]);
-    };
-    if (o.mask.dtype() == DType::Bool) each(head<bool>(o.mask, h), [](T &x, bool m) { x = m ? x : hidden; });
-    else each(head<T>(o.mask, h), [](T &x, T m) { x += m; });
+    const long query = o.mask.stride(-2), key = o.mask.stride(-1);
+    const bool truth = o.mask.dtype() == DType::Bool;
+    const long first = t.first_query * query + t.first_key * key;
+    const void *at = truth ? static_cast<void *>(head<bool>(o.mask, h) + first) : head<T>(o.mask, h) + first;
+    of<T>(*level().fused).mask_scores({s, t.keys, 0, stride}, {at, truth, query, key, room}, t.queries);
   }
   if (o.causal)
-    for (long i = 0; i < rows; ++i)
-      for (long j = std::max<long>(0, i0 + i + 1 - j0); j < columns; ++j) s[i * score_stride + j] = hidden;
+    for (long j = 0; j < t.keys; ++j)
+      std::fill_n(s + j * stride, std::clamp<long>(t.first_key + j - t.first_query, 0, t.queries),
+                  -std::numeric_limits<T>::infinity());
 }
 
-// Keys (or values) of every head in blocks of columns with the two last dimensions swapped, so that products read along
-// rows; a block lies together, and its rows fall on different lines of the cache.
-template <class T> class Swapped {
-public:
-  explicit Swapped(const Tensor &k) : depth_(long(k.size(-1))) {
-    const long columns = long(k.size(-2));
-    blocks_ = (columns + column_block - 1) / column_block;
-    stride_ = odd_lines<T>(std::min(columns, column_block));
-    Dims shape = k.shape();
-    shape[shape.size() - 2] = blocks_ * depth_, shape.back() = stride_;
-    kept_ = empty(shape, k.dtype());
-    for (long first = 0; first < columns; first += column_block) {
-      Tensor from = transpose(narrow(k, -2, first, std::min(column_block, columns - first)), -2, -1);
-      Tensor to = narrow(kept_, -2, first / column_block * depth_, depth_);
-      copy_data(narrow(to, -1, 0, from.size(-1)), from);
-    }
-  }
-  View<T> at(int64_t h, long first, long columns) const {
-    return {kept_.data<T>() + (h * blocks_ + first / column_block) * depth_ * stride_, depth_, columns, stride_, 1};
-  }
-
-private:
-  Tensor kept_;
-  long depth_, blocks_, stride_;
-};
-// Values of every head, rows together in the same way. Few rows of the result are not worth it.
-template <class T> Tensor spread_rows(const Tensor &v, long rows) {
-  if (rows < 16) return v;
-  Dims shape = v.shape();
-  shape.back() = odd_lines<T>(long(shape.back()));
-  Tensor y = narrow(empty(shape, v.dtype()), -1, 0, v.size(-1));
-  copy_data(y, v);
+// The matrices of all heads with rows together, on different lines of the cache.
+template <class T> Tensor spread_rows(const Tensor &x) {
+  const long width = long(x.size(-1)), rows = long(x.size(-2));
+  if (x.stride(-1) != 1 && width > 1) return spread_rows<T>(contiguous(x, Format::contiguous));
+  Dims shape = x.shape();
+  shape.back() = odd_lines<T>(width);
+  Tensor y = narrow(empty(shape, x.dtype()), -1, 0, width);
+  const auto &kernels = of<T>(*level().fused);
+  parallel_for(x.numel() / (rows * width), std::max<long>(1, 32768 / (rows * width)), [&](long begin, long end) {
+    for (long h = begin; h < end; ++h)
+      kernels.copy_rows(head<T>(y, h), y.stride(-2), head<T>(x, h), x.stride(-2), rows, width);
+  });
   return y;
 }
+// Rows as they lie where they are read but once or twice.
+template <class T> Tensor rows_apart(const Tensor &x, bool often) {
+  const bool crowded = x.stride(-2) * int64_t(sizeof(T)) % 2048 == 0;
+  return x.stride(-1) == 1 && !crowded && !often ? x : spread_rows<T>(x);
+}
 
-// y: (…, L, V), contiguous; lse: (…, L, 1), the logarithm of each row's sum of exponentials.
+// y: (…, L, V), any strides but of the last dimension; lse: (…, L, 1), the logarithm of each row's sum of exponentials.
 template <class T> void forward(const Heads &o, const Tensor &y, const Tensor &lse) {
   const auto &kernels = of<T>(*level().fused);
-  const Swapped<T> swapped(o.k);
-  const Tensor v = spread_rows<T>(o.v, long(o.rows));
-  const long blocks = (o.rows + row_block - 1) / row_block;
+  const Tensor k = rows_apart<T>(o.k, false), v = rows_apart<T>(o.v, o.rows >= 16);
+  const Tensor q = o.q.stride(-1) == 1 ? o.q : contiguous(o.q, Format::contiguous);
+  const long blocks = (o.rows + query_block - 1) / query_block;
+  const long most = std::min<long>(o.rows, query_block), strips = o.mask ? mask_room(key_block) : 0,
+             stride = odd_lines<T>(whole_tiles(most));
   parallel_for(o.count * blocks, 1, [&](long begin, long end) {
-    T *room = static_cast<T *>(workspace(4, long(sizeof(T)) * row_block * (score_stride + o.depth + 3)));
-    T *s = room, *scaled = s + row_block * score_stride, *largest = scaled + row_block * o.depth;
-    T *sum = largest + row_block, *shrink = sum + row_block;
+    T *room = static_cast<T *>(workspace(4, long(sizeof(T)) * (stride * (o.depth + key_block + 4) + strips)));
+    T *turned = room, *s = turned + stride * o.depth, *largest = s + stride * key_block;
+    T *sum = largest + stride, *shrink = sum + stride, *logs = shrink + stride, *room_of_mask = logs + stride;
     for (long t = begin; t < end; ++t) {
       const int64_t h = t / blocks;
-      const long i0 = t % blocks * row_block, rows = std::min<long>(row_block, o.rows - i0);
-      View<T> q = {scaled, rows, o.depth, o.depth, 1}, out = matrix<T>(y, h).part(i0, rows);
-      copy(matrix<T>(o.q, h).part(i0, rows), q, T(o.scale));
-      for (long i = 0; i < rows; ++i) largest[i] = -std::numeric_limits<T>::infinity(), sum[i] = 0;
-      const long until = o.seen(i0 + rows - 1);
-      View<T> values = matrix<T>(v, h);
-      for (long j0 = 0; j0 < until; j0 += column_block) {
-        const long columns = std::min(column_block, until - j0);
-        View<T> tile = {s, rows, columns, score_stride, 1};
-        multiply(q, swapped.at(h, j0, columns), tile, false);
-        if (o.mask || (o.causal && j0 + columns > i0 + 1)) apply_mask(o, h, s, i0, rows, j0, columns);
-        kernels.update_scores({s, rows, columns, score_stride, largest, sum, shrink});
-        if (j0) kernels.scale_rows(out.at, out.row, shrink, rows, o.width);
-        multiply(tile, values.part(j0, columns), out, j0 > 0);
+      const long i0 = t % blocks * query_block, queries = std::min<long>(query_block, o.rows - i0);
+      const long n = whole_tiles(queries);
+      View<T> out = matrix<T>(y, h).part(i0, queries), keys = matrix<T>(k, h), values = matrix<T>(v, h);
+      kernels.transpose_rows(turned, stride, head<T>(q, h) + i0 * q.stride(-2), q.stride(-2), queries, o.depth, n,
+                             T(o.scale));
+      for (long i = 0; i < n; ++i) largest[i] = -std::numeric_limits<T>::infinity(), sum[i] = 0;
+      const long until = o.seen(i0 + queries - 1);
+      for (long j0 = 0; j0 < until; j0 += key_block) {
+        const long count = std::min(key_block, until - j0);
+        View<T> tile = {s, count, n, stride, 1};
+        if (queries == 1) { // a product with a vector: the rest of the line is not made
+          std::fill_n(s, count * stride, T(0));
+          multiply(keys.part(j0, count), {turned, o.depth, 1, stride, 1}, tile.across(0, 1), false);
+        } else {
+          multiply(keys.part(j0, count), {turned, o.depth, n, stride, 1}, tile, false);
+        }
+        if (o.mask || (o.causal && j0 + count > i0 + 1))
+          apply_mask<T>(o, h, s, stride, {i0, queries, j0, count}, room_of_mask);
+        kernels.update_scores({s, count, n, stride, largest, sum, shrink});
+        if (j0) kernels.scale_rows(out.at, out.row, shrink, queries, o.width);
+        multiply(tile.across(0, queries).t(), values.part(j0, count), out, j0 > 0);
       }
-      T *logs = head<T>(lse, h) + i0;
-      for (long i = 0; i < rows; ++i) {
-        // A row that may look nowhere gives zeros.
-        logs[i] = sum[i] == 0 ? std::numeric_limits<T>::infinity() : T(double(largest[i]) + std::log(double(sum[i])));
-        shrink[i] = sum[i] == 0 ? T(0) : T(1) / sum[i];
-      }
-      kernels.scale_rows(out.at, out.row, shrink, rows, o.width);
+      kernels.finish_scores({s, 0, n, stride, largest, sum, shrink}, logs);
+      std::copy_n(logs, queries, head<T>(lse, h) + i0);
+      kernels.scale_rows(out.at, out.row, shrink, queries, o.width); // one that may look nowhere gives zeros
     }
   });
 }
 
-// Gradients of all three, whole heads at a time. gq, gk, gv are contiguous; g is as y.
+// Gradients of all three, whole heads at a time; g is as y.
 template <class T>
-void backward(const Heads &o, const Tensor &y, const Tensor &lse, const Tensor &g, const Tensor &gq, const Tensor &gk,
-              const Tensor &gv) {
+void backward(const Heads &o, const Tensor &y, const Tensor &lse, const Tensor &given, const Tensor &gq,
+              const Tensor &gk, const Tensor &gv) {
   const auto &kernels = of<T>(*level().fused);
-  const Swapped<T> swapped_k(o.k), swapped_v(o.v);
+  const Tensor k = rows_apart<T>(o.k, true), v = rows_apart<T>(o.v, false), g = rows_apart<T>(given, true);
+  const Tensor q = rows_apart<T>(o.q, true);
+  const long blocks = (o.rows + query_block - 1) / query_block;
+  const long most = std::min<long>(o.rows, query_block), strips = o.mask ? mask_room(key_block) : 0,
+             stride = odd_lines<T>(whole_tiles(most));
+  const long block_size = stride * (o.depth + o.width + 2); // of what is kept of a block of queries
   parallel_for(o.count, 1, [&](long begin, long end) {
-    T *room = static_cast<T *>(workspace(4, long(sizeof(T)) * (row_block * 2 * score_stride + o.rows * (o.depth + 1))));
-    T *s = room, *ds = s + row_block * score_stride, *delta = ds + row_block * score_stride, *scaled = delta + o.rows;
+    T *room = static_cast<T *>(workspace(4, long(sizeof(T)) * (stride * key_block * 2 + strips + blocks * block_size)));
+    T *s = room, *ds = s + stride * key_block, *room_of_mask = ds + stride * key_block, *kept = room_of_mask + strips;
     for (long h = begin; h < end; ++h) {
-      View<T> q = {scaled, o.rows, o.depth, o.depth, 1}, up = matrix<T>(g, h), result = matrix<T>(y, h);
-      copy(matrix<T>(o.q, h), q, T(o.scale));
-      for (long i = 0; i < o.rows; ++i) {
-        T d = 0;
-        for (long j = 0; j < o.width; ++j) d += up.at[i * up.row + j * up.column] * result.at[i * result.row + j];
-        delta[i] = d;
+      const View<T> up = matrix<T>(g, h), result = matrix<T>(y, h), queries = matrix<T>(q, h), keys = matrix<T>(k, h),
+                    values = matrix<T>(v, h);
+      const View<T> to_q = matrix<T>(gq, h), to_k = matrix<T>(gk, h), to_v = matrix<T>(gv, h);
+      for (long b = 0; b < blocks; ++b) {
+        const long i0 = b * query_block, count = std::min<long>(query_block, o.rows - i0), n = whole_tiles(count);
+        T *turned = kept + b * block_size, *logs = turned + stride * (o.depth + o.width), *delta = logs + stride;
+        kernels.transpose_rows(turned, stride, queries.at + i0 * queries.row, queries.row, count, o.depth, n,
+                               T(o.scale));
+        kernels.transpose_rows(turned + stride * o.depth, stride, up.at + i0 * up.row, up.row, count, o.width, n, T(1));
+        std::fill_n(std::copy_n(head<T>(lse, h) + i0, count, logs), n - count, T(0));
+        kernels.row_dots(delta, up.at + i0 * up.row, up.row, result.at + i0 * result.row, result.row, count, o.width);
+        std::fill(delta + count, delta + n, T(0));
       }
-      const T *logs = head<T>(lse, h);
-      View<T> keys = matrix<T>(o.k, h), to_q = matrix<T>(gq, h), to_k = matrix<T>(gk, h), to_v = matrix<T>(gv, h);
-      for (long j0 = 0; j0 < o.columns; j0 += column_block) {
-        const long columns = std::min<long>(column_block, o.columns - j0);
-        View<T> key_part = swapped_k.at(h, j0, columns), value_part = swapped_v.at(h, j0, columns);
-        bool any = false; // whether gk and gv of these columns have been written
-        for (long i0 = o.causal ? j0 / row_block * row_block : 0; i0 < o.rows; i0 += row_block) {
-          const long rows = std::min<long>(row_block, o.rows - i0);
-          View<T> tile = {s, rows, columns, score_stride, 1}, other = {ds, rows, columns, score_stride, 1};
-          multiply(q.part(i0, rows), key_part, tile, false);
-          if (o.mask || (o.causal && j0 + columns > i0 + 1)) apply_mask(o, h, s, i0, rows, j0, columns);
-          multiply(up.part(i0, rows), value_part, other, false);
-          kernels.score_gradients(s, ds, logs + i0, delta + i0, rows, columns, score_stride);
-          multiply(tile.t(), up.part(i0, rows), to_v.part(j0, columns), any);
-          multiply(other.t(), q.part(i0, rows), to_k.part(j0, columns), any);
-          multiply(other, keys.part(j0, columns), to_q.part(i0, rows), j0 > 0);
+      for (long j0 = 0; j0 < o.columns; j0 += key_block) {
+        const long count = std::min<long>(key_block, o.columns - j0);
+        const View<T> key_part = keys.part(j0, count), k_part = to_k.part(j0, count), v_part = to_v.part(j0, count);
+        bool any = false; // whether gk and gv of these keys have been written
+        for (long b = o.causal ? std::min(j0 / query_block, blocks) : 0; b < blocks; ++b) {
+          const long i0 = b * query_block, here = std::min<long>(query_block, o.rows - i0), n = whole_tiles(here);
+          T *turned = kept + b * block_size, *logs = turned + stride * (o.depth + o.width), *delta = logs + stride;
+          View<T> tile = {s, count, n, stride, 1}, other = {ds, count, n, stride, 1};
+          multiply(key_part, {turned, o.depth, n, stride, 1}, tile, false);
+          if (o.mask || (o.causal && j0 + count > i0 + 1))
+            apply_mask<T>(o, h, s, stride, {i0, here, j0, count}, room_of_mask);
+          multiply(values.part(j0, count), {turned + stride * o.depth, o.width, n, stride, 1}, other, false);
+          kernels.score_gradients(s, ds, logs, delta, count, n, stride);
+          const View<T> weights = tile.across(0, here), slopes = other.across(0, here);
+          multiply(weights, up.part(i0, here), v_part, any);
+          multiply(slopes, queries.part(i0, here), k_part, any);
+          multiply(slopes.t(), key_part, to_q.part(i0, here), j0 > 0);
           any = true;
         }
         if (any) continue;
-        for (View<T> part : {to_v.part(j0, columns), to_k.part(j0, columns)})
-          std::fill(part.at, part.at + part.rows * part.row, T(0));
+        for (const View<T> &part : {v_part, k_part})
+          for (long j = 0; j < part.rows; ++j) std::fill_n(part.at + j * part.row, part.columns, T(0));
       }
-      for (T *p = to_q.at, *e = p + o.rows * o.depth; p != e; ++p) *p *= T(o.scale);
+      for (const View<T> &to : {to_q, to_k})
+        for (long i = 0; i < to.rows; ++i)
+          for (T *p = to.at + i * to.row, *e = p + to.columns; p != e; ++p) *p *= T(o.scale);
     }
   });
 }
@@ -244,6 +227,18 @@ bool suits(const Tensor &q, const Tensor &k, const Tensor &v, const Tensor &mask
          broadcast(mask.shape(), shape).shape == shape;
 }
 
+// Dense, with the dimensions in memory as those of x; the last one always lies together.
+Tensor laid_out_as(const Tensor &x, const Dims &shape) {
+  SmallVec<int64_t, 8> order;
+  for (int64_t d = 0; d + 1 < x.dim(); ++d) order.push_back(d);
+  std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) { return x.strides()[a] > x.strides()[b]; });
+  Dims strides = shape;
+  strides.back() = 1;
+  int64_t step = shape.back();
+  for (size_t i = order.size(); i-- > 0;) strides[order[i]] = step, step *= shape[order[i]];
+  return empty_strided(shape, strides, x.dtype());
+}
+
 // The result, or nothing where the operands are not of the kind that is computed here.
 Tensor attention(const Tensor &q, const Tensor &k, const Tensor &v, const std::optional<Tensor> &given_mask,
                  double scale, bool causal) {
@@ -257,7 +252,7 @@ Tensor attention(const Tensor &q, const Tensor &k, const Tensor &v, const std::o
   }
   Dims shape = q.shape(), of_rows = q.shape();
   shape.back() = v.size(-1), of_rows.back() = 1;
-  Tensor y = empty(shape, q.dtype()), lse = empty(of_rows, q.dtype());
+  Tensor y = laid_out_as(q, shape), lse = empty(of_rows, q.dtype());
   auto both = [](DType t, const auto &f) { t == DType::F64 ? f(double()) : f(float()); };
   {
     NoGrad no;
@@ -270,8 +265,7 @@ Tensor attention(const Tensor &q, const Tensor &k, const Tensor &v, const std::o
                   Tensor q = b.saved(0), k = b.saved(1), v = b.saved(2);
                   if (grad_enabled()) return composed(q, k, v, mask, scale, causal, b.grad());
                   Tensor y = b.saved(3), lse = b.saved(4);
-                  Tensor gq = empty(q.shape(), q.dtype()), gk = empty(k.shape(), k.dtype()),
-                         gv = empty(v.shape(), v.dtype());
+                  Tensor gq = laid_out_as(q, q.shape()), gk = laid_out_as(k, k.shape()), gv = laid_out_as(v, v.shape());
                   Heads heads(q, k, v, mask, scale, causal);
                   LongWork unlocked(heads.count * heads.rows * heads.columns);
                   both(q.dtype(), [&](auto t) { backward<decltype(t)>(heads, y, lse, b.grad(), gq, gk, gv); });

@@ -1,0 +1,99 @@
+// Rows of numbers in vectors, for the kernels of fused.h: short ends, largest, sums. A row is summed in the same order
+// wherever it lies: lanes first, blocks in double.
+#pragma once
+#include "math.h"
+
+namespace hadamard::LEVEL {
+namespace {
+
+constexpr long block = 1024; // elements summed in T before the sum is widened
+
+template <class T> constexpr int lanes = width / int(sizeof(T));
+template <class T> using Lane = Lanes<T, lanes<T>>;
+
+// Bits set in the first n lanes.
+template <class T> HD_INLINE auto first_of(long n) {
+  using I = Int<T>;
+  return [&]<int... i>(Sequence<i...>) {
+    return Vector<I, lanes<T>>(Vector<I, lanes<T>>{I(i)...} < (I(n) - Vector<I, lanes<T>>{}));
+  }(Indices<lanes<T>>{});
+}
+template <class T> HD_INLINE Lane<T> part(const T *p, long n, T fill) {
+#if defined(__AVX512F__)
+  if constexpr (sizeof(T) == 4)
+    return (Vector<T, 16>)_mm512_mask_loadu_ps(_mm512_set1_ps(fill), __mmask16((1u << n) - 1), p);
+  else return (Vector<T, 8>)_mm512_mask_loadu_pd(_mm512_set1_pd(fill), __mmask8((1u << n) - 1), p);
+#elif defined(__AVX2__)
+  constexpr int N = lanes<T>;
+  auto there = first_of<T>(n);
+  Vector<T, N> v;
+  if constexpr (sizeof(T) == 4) v = (Vector<T, N>)_mm256_maskload_ps(p, (__m256i)there);
+  else v = (Vector<T, N>)_mm256_maskload_pd(p, (__m256i)there);
+  return Lane<T>(Vector<T, N>(there ? v : fill - Vector<T, N>{}));
+#else
+  T all[lanes<T>];
+  for (int i = 0; i < lanes<T>; ++i) all[i] = i < n ? p[i] : fill;
+  return load<T, lanes<T>>(all);
+#endif
+}
+template <class T> HD_INLINE void put_part(T *p, Lane<T> v, long n) {
+#if defined(__AVX512F__)
+  if constexpr (sizeof(T) == 4) _mm512_mask_storeu_ps(p, __mmask16((1u << n) - 1), (__m512)v.v);
+  else _mm512_mask_storeu_pd(p, __mmask8((1u << n) - 1), (__m512d)v.v);
+#else // not vmaskmov: a masked store is microcoded on several machines
+  T all[lanes<T>];
+  store<T, lanes<T>>(all, v);
+  int i = 0;
+  if constexpr (lanes<T> > 4)
+    if (n & 4) __builtin_memcpy(p, all, 4 * sizeof(T)), i = 4;
+  if (n & 2) __builtin_memcpy(p + i, all + i, 2 * sizeof(T)), i += 2;
+  if (n & 1) p[i] = all[i];
+#endif
+}
+// f(i, load, store) for every vector of n elements; the last may be short: what is missing reads as `fill`.
+template <class T, class F> HD_INLINE void vectors(long n, T fill, const F &f) {
+  constexpr int N = lanes<T>;
+  long i = 0;
+  for (; i + N <= n; i += N) f(i, [](const T *p) { return load<T, N>(p); }, [](T *p, Lane<T> v) { store<T, N>(p, v); });
+  if (long left = n - i; left > 0)
+    f(
+        i, [left, fill](const T *p) { return part<T>(p, left, fill); },
+        [left](T *p, Lane<T> v) { put_part<T>(p, v, left); });
+}
+
+template <class T> HD_INLINE Lane<T> larger(Lane<T> a, Lane<T> b) { return where((a > b) | (a != a), a, b); }
+template <class T> HD_INLINE T largest(Lane<T> v) {
+  T m = v.v[0];
+  for (int i = 1; i < lanes<T>; ++i) m = v.v[i] > m || v.v[i] != v.v[i] ? v.v[i] : m;
+  return m;
+}
+template <class T> HD_INLINE T total(Lane<T> v) {
+  for (int half = lanes<T> / 2; half; half /= 2)
+    for (int i = 0; i < half; ++i) v.v[i] += v.v[i + half];
+  return v.v[0];
+}
+
+template <class T> T row_largest(const T *x, long n) {
+  constexpr int N = lanes<T>;
+  const T lowest = -math::infinity<T>;
+  Lane<T> m[4] = {Lane<T>(lowest), Lane<T>(lowest), Lane<T>(lowest), Lane<T>(lowest)};
+  long i = 0;
+  for (; i + 4 * N <= n; i += 4 * N)
+    for (int u = 0; u < 4; ++u) m[u] = larger<T>(load<T, N>(x + i + u * N), m[u]);
+  vectors<T>(n - i, lowest, [&](long j, auto get, auto) { m[0] = larger<T>(get(x + i + j), m[0]); });
+  return largest<T>(larger<T>(larger<T>(m[0], m[1]), larger<T>(m[2], m[3])));
+}
+// The sum of term(i, load, store) over a row; term is 0 on what is missing at the end.
+template <class T, class F> HD_INLINE double row_sum(long n, T fill, const F &term) {
+  double sum = 0;
+  for (long from = 0; from < n; from += block) {
+    long count = n - from < block ? n - from : block;
+    Lane<T> s(T(0));
+    vectors<T>(count, fill, [&](long i, auto get, auto put) { s = s + term(from + i, get, put); });
+    sum += double(total<T>(s));
+  }
+  return sum;
+}
+
+} // namespace
+} // namespace hadamard::LEVEL
