@@ -25,7 +25,8 @@ constexpr const char *in_lower[] = {"mm",
                                     "conv_transpose3d",
                                     "_einsum",
                                     "_tensordot",
-                                    "_attention"};
+                                    "_attention",
+                                    "_recurrent"};
 constexpr const char *in_float32[] = {"prod",
                                       "trace",
                                       "cdist",

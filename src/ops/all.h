@@ -97,7 +97,7 @@ inline Tensor apply(const decltype(ops::conj) &op, const Tensor &a) { return a.i
 // clang-format off
 #define HD_FAMILIES(X)                                                                                                 \
   X(elementwise) X(create) X(view) X(reduce) X(index) X(along) X(scatter) X(mask) X(sort) X(arrange) X(product)        \
-  X(softmax) X(attention) X(norm) X(loss) X(pool) X(random) X(storage) X(solve)
+  X(softmax) X(attention) X(recurrent) X(norm) X(loss) X(pool) X(random) X(storage) X(solve)
 // clang-format on
 #define X(family) const OpTable &family##_ops();
 HD_FAMILIES(X)

@@ -351,6 +351,7 @@ Tensor matmul_into(const Tensor &a, const Tensor &b, const Tensor &out) {
 }
 
 // ---- linear
+} // namespace
 
 Tensor linear(const Tensor &x, const Tensor &w, const Tensor &bias) {
   int64_t dx = x.dim(), dw = w.dim();
@@ -395,6 +396,7 @@ Tensor linear(const Tensor &x, const Tensor &w, const Tensor &bias) {
                  f, x, w, Affine{bias});
 }
 
+namespace {
 Tensor bilinear(const Tensor &x, const Tensor &y, const Tensor &w, const Tensor &bias) {
   HD_CHECK(x.dim() == y.dim(), runtime, "bilinear(): input dimensions do not match: got %ld and %ld", long(x.dim()),
            long(y.dim()));

@@ -1,4 +1,4 @@
-"""Recurrent layers and cells, composed of linear maps step by step."""
+"""Recurrent layers and cells: layers as one op where that can be, else composed of linear maps step by step."""
 
 import math
 import warnings
@@ -41,6 +41,7 @@ def _relu_step(x, state, w_hh, b_hh):
 
 
 _STEPS = {"LSTM": _lstm_step, "GRU": _gru_step, "RNN_TANH": _tanh_step, "RNN_RELU": _relu_step}
+_CELLS = {name: i for i, name in enumerate(_STEPS)}  # as the core counts them
 
 
 class RNNBase(Module):
@@ -188,7 +189,6 @@ class RNNBase(Module):
         packed = isinstance(input, PackedSequence)
         if packed:
             lengths = input.batch_sizes.tolist()
-            xs = list(input.data.split(lengths))
             batched, batch = True, lengths[0]
             if hx is not None and input.sorted_indices is not None:
                 order = input.sorted_indices
@@ -205,13 +205,17 @@ class RNNBase(Module):
                 raise RuntimeError(
                     f"input.size(-1) must be equal to input_size. Expected {self.input_size}, got {x.size(-1)}"
                 )
-            xs = list(x.unbind(0))
             batch = x.size(1)
-            lengths = [batch] * len(xs)
+            lengths = [batch] * x.size(0)
             like = input
         states = self._states(hx, batch, batched, like)
         directions = 2 if self.bidirectional else 1
         weights = self.all_weights
+        if not packed and not self.proj_size:
+            whole = self._run_whole(x, states, weights)
+            if whole is not None:
+                return self._finish(*whole, batched)
+        xs = list(input.data.split(lengths)) if packed else list(x.unbind(0))
         finals: list = [[] for _ in states]
         for layer in range(self.num_layers):
             if layer and self.dropout and self.training:
@@ -232,18 +236,39 @@ class RNNBase(Module):
             y = PackedSequence(H.cat(xs), input.batch_sizes, input.sorted_indices, input.unsorted_indices)
             if input.unsorted_indices is not None:
                 last = [s.index_select(1, input.unsorted_indices) for s in last]
-        else:
-            y = H.stack(xs)
-            if directions == 2:
-                _C._named(y, "CatBackward0")
-            elif self.mode == "LSTM" and not self.proj_size:
-                _C._named(y, "MkldnnRnnLayerBackward0")
-            if not batched:
-                y, last = y.squeeze(1), [s.squeeze(1) for s in last]
-            elif self.batch_first:
-                y = y.transpose(0, 1)
-                if self.mode != "LSTM":
-                    _C._named(y, "TransposeBackward1")
+            return y, tuple(last) if self.mode == "LSTM" else last[0]
+        return self._finish(H.stack(xs), last, batched)
+
+    def _run_whole(self, x, states, weights):
+        """All layers, each direction of them as one op: y and the last states, or None where the core has none."""
+        directions = 2 if self.bidirectional else 1
+        finals: list = [[] for _ in states]
+        for layer in range(self.num_layers):
+            if layer and self.dropout and self.training:
+                x = _C.dropout(x, self.dropout, True)
+            sides = []
+            for direction in range(directions):
+                k = layer * directions + direction
+                ran = _C._recurrent(x, [s[k] for s in states], weights[k], _CELLS[self.mode], bool(direction))
+                if not ran:
+                    return None
+                sides.append(ran[0])
+                for final, s in zip(finals, ran[1:], strict=True):
+                    final.append(s)
+            x = sides[0] if directions == 1 else H.cat(sides, -1)
+        return x, [H.stack(final) for final in finals]
+
+    def _finish(self, y, last, batched):
+        if self.bidirectional:
+            _C._named(y, "CatBackward0")
+        elif self.mode == "LSTM" and not self.proj_size:
+            _C._named(y, "MkldnnRnnLayerBackward0")
+        if not batched:
+            y, last = y.squeeze(1), [s.squeeze(1) for s in last]
+        elif self.batch_first:
+            y = y.transpose(0, 1)
+            if self.mode != "LSTM":
+                _C._named(y, "TransposeBackward1")
         return y, tuple(last) if self.mode == "LSTM" else last[0]
 
 
