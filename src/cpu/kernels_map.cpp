@@ -55,9 +55,10 @@ HD_INLINE void copy_padded(char *to, const char *from, int n) {
 }
 
 #if defined(__SSE2__)
-// A large result goes past the caches, a few vectors at a time by way of a buffer: its lines are not read first.
+// A large result goes past the caches by way of a buffer of few vectors: its lines are not read first. Operands are
+// asked for ahead of time, because loads wait behind the stores that memory takes its time for.
 void run_past_caches(const Loop &loop, char *const *data, const long *step, long vectors) {
-  constexpr long bytes = 1024;
+  constexpr long bytes = 512, line = 64;
   alignas(64) char buffer[bytes];
   char *at[max_operands] = {buffer};
   for (int k = 1; k < loop.operands; ++k) at[k] = data[k];
@@ -66,7 +67,11 @@ void run_past_caches(const Loop &loop, char *const *data, const long *step, long
   for (long i = 0; i < vectors; i += many) {
     const long count = vectors - i < many ? vectors - i : many;
     loop.vectors(at, step, count);
-    for (int k = 1; k < loop.operands; ++k) at[k] += count * step[k];
+    for (int k = 1; k < loop.operands; ++k) {
+      at[k] += count * step[k];
+      for (long ahead = 0; ahead < count * step[k]; ahead += line)
+        _mm_prefetch(at[k] + many * step[k] + ahead, _MM_HINT_T0);
+    }
     for (const char *p = buffer; p < buffer + count * step[0]; p += width, out += width)
 #if defined(__AVX512F__)
       _mm512_stream_si512((__m512i *)out, *(const __m512i *)p);
@@ -78,25 +83,25 @@ void run_past_caches(const Loop &loop, char *const *data, const long *step, long
   }
   _mm_sfence();
 }
-bool goes_past_caches(const Loop &loop, char *const *data, const long *step, long vectors) {
-  if (vectors * step[0] < large || step[0] % width || uintptr_t(data[0]) % width) return false;
+bool goes_past_caches(const Loop &loop, char *const *data, const long *step) {
+  if (step[0] % width || uintptr_t(data[0]) % loop.size[0]) return false;
   for (int k = 1; k < loop.operands; ++k)
     if (data[k] == data[0]) return false; // in place: the lines are there
   return true;
 }
 #else
 void run_past_caches(const Loop &, char *const *, const long *, long) {}
-bool goes_past_caches(const Loop &, char *const *, const long *, long) { return false; }
+bool goes_past_caches(const Loop &, char *const *, const long *) { return false; }
 #endif
 
 // One row that each operand either runs through or repeats.
+void run_large_row(const Loop &loop, char *const *data, const long *step, long n);
 HD_INLINE void run_row(const Loop &loop, char *const *data, const long *step, long n) {
   const int shift = __builtin_ctz(loop.lanes);
+  if ((n >> shift) * step[0] >= large && goes_past_caches(loop, data, step)) return run_large_row(loop, data, step, n);
   const long vectors = n >> shift;
   const int left = int(n & (loop.lanes - 1));
-  if (vectors * step[0] >= large && goes_past_caches(loop, data, step, vectors))
-    run_past_caches(loop, data, step, vectors);
-  else if (vectors) loop.vectors(data, step, vectors);
+  if (vectors) loop.vectors(data, step, vectors);
   if (!left) return;
   alignas(64) char buffer[max_operands][longest];
   char *at[max_operands];
@@ -109,6 +114,25 @@ HD_INLINE void run_row(const Loop &loop, char *const *data, const long *step, lo
   }
   loop.vectors(at, step, 1);
   copy_bytes(data[0] + vectors * step[0], buffer[0], left * loop.size[0]);
+}
+
+// What lies before the first whole vector of the result, and after the last one, is stored as ever.
+__attribute__((noinline)) void run_large_row(const Loop &loop, char *const *data, const long *step, long n) {
+  char *at[max_operands];
+  for (int k = 0; k < loop.operands; ++k) at[k] = data[k];
+  auto go_on = [&](long elements) {
+    n -= elements;
+    for (int k = 0; k < loop.operands; ++k)
+      if (step[k]) at[k] += elements * loop.size[k];
+  };
+  if (const long before = long(-uintptr_t(at[0]) % width)) {
+    loop.vectors(at, step, 1);
+    go_on(before / loop.size[0]);
+  }
+  const long vectors = n / loop.lanes;
+  run_past_caches(loop, at, step, vectors);
+  go_on(vectors * loop.lanes);
+  run_row(loop, at, step, n);
 }
 
 // rows x cols elements, at most a block.

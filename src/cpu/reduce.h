@@ -23,8 +23,8 @@ void reduce(const Reduction &, const Folding &);
 
 namespace {
 
-// The order of summation: 8 vectors at once within blocks of a row; rows of columns four at a time within blocks;
-// blocks are added in double. It depends on the shape alone.
+// The order of summation: 8 vectors at once within blocks of a row, two from each quarter of a whole block; rows of
+// columns four at a time within blocks; blocks are added in double. It depends on the shape alone.
 constexpr long row_block = 8192, column_block = 128;
 
 template <class T> constexpr T lowest() {
@@ -109,6 +109,13 @@ template <class F, class In, class A, class Total> struct Folded {
       L acc[8];
       for (auto &a : acc) a = F::template identity<L>();
       long i = 0;
+      if (count == row_block) { // four places at once: one alone does not keep memory busy
+        constexpr long quarter = row_block / 4 * sizeof(In);
+        for (; i < count; i += 8 * N, in += 2 * bytes)
+#pragma GCC unroll 8
+          for (int k = 0; k < 8; ++k) acc[k] = F::merge(acc[k], read(in + k / 2 * quarter + k % 2 * bytes));
+        in += 3 * quarter;
+      }
       for (; i + 8 * N <= count; i += 8 * N, in += 8 * bytes)
 #pragma GCC unroll 8
         for (int k = 0; k < 8; ++k) acc[k] = F::merge(acc[k], read(in + k * bytes));
