@@ -70,6 +70,91 @@ def test_layer_norm_with_float64_difference():
     close(H.layer_norm(x, (3,), eps=0.0), [[-math.sqrt(1.5), 0, math.sqrt(1.5)]], 1e-8)
 
 
+# The kernels, beside NumPy in float64
+
+LAYOUTS = {
+    "rows": (lambda x, w, b: H.layer_norm(x, (x.shape[-1],), w, b), lambda x: x.shape[-1:], (-1,), True),
+    "rms": (lambda x, w, b: F.rms_norm(x, (x.shape[-1],), w, 1e-5), lambda x: x.shape[-1:], (-1,), False),
+    "batch": (lambda x, w, b: F.batch_norm(x, None, None, w, b, True), lambda x: (1, x.shape[1], 1), (0, 2), True),
+    "groups": (lambda x, w, b: F.group_norm(x, 2, w, b), lambda x: (1, x.shape[1], 1), (2, 3), True),
+}
+
+
+def written_out(kind, x, w, b, g):
+    """The result and the gradients for x, w and b."""
+    _, _, axes, centred = LAYOUTS[kind]
+    grouped = (lambda a: a.reshape(a.shape[0], 2, a.shape[1] // 2, -1)) if kind == "groups" else lambda a: a
+    v = grouped(x)
+    d = v - v.mean(axes, keepdims=True) if centred else v
+    rstd = 1 / np.sqrt((d * d).mean(axes, keepdims=True) + 1e-5)
+    unit = d * rstd
+    gw = grouped(g * w)
+    gx = gw - unit * (gw * unit).mean(axes, keepdims=True)
+    if centred:
+        gx = gx - gw.mean(axes, keepdims=True)
+    unit = unit.reshape(x.shape)
+    others = tuple(i for i in range(x.ndim) if np.broadcast_shapes(w.shape, (1,) * x.ndim)[i] == 1)
+    total = lambda a: a.sum(others, keepdims=True).reshape(w.shape)  # noqa: E731
+    return unit * w + b, (rstd * gx).reshape(x.shape), total(g * unit), total(g)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("kind", LAYOUTS)
+@pytest.mark.parametrize("shape", [(70, 6, 5), (3, 6, 8), (5, 4, 17), (130, 2, 33), (2, 4, 1031), (1, 6, 5003)])
+def test_normalisation_of_any_size(kind, shape, dtype):
+    function, affine, _, centred = LAYOUTS[kind]
+    x, g = normal(*shape) * 3 + 40, normal(*shape, seed=1)
+    w, b = normal(*affine(x), seed=2), normal(*affine(x), seed=3) * centred
+    t = [H.tensor(v, dtype=getattr(H, dtype), requires_grad=True) for v in (x, w.reshape(-1), b.reshape(-1))]
+    wanted = written_out(
+        kind, *(values_of(v.detach().double()).reshape(n.shape) for v, n in zip(t, (x, w, b), strict=True)), g
+    )
+    y = function(*t)
+    y.backward(H.tensor(g, dtype=y.dtype))
+    for got, want in zip((y.detach(), *(v.grad for v in t)), wanted, strict=True):
+        if got is not None:  # rms_norm has no bias
+            scale = max(1.0, np.abs(want).max())
+            close(got.double() / scale, want.reshape(got.shape) / scale, 2e-5 if dtype == "float32" else 1e-12)
+
+
+@pytest.mark.parametrize("kind", ["rows", "batch", "groups"])
+def test_normalisation_far_from_zero(kind):
+    # Far away from zero only the mean's own rounding is lost, which is half of 1/1024 here.
+    function, affine, _, _ = LAYOUTS[kind]
+    x = H.tensor(normal(12, 4, 700) + 1e4, dtype=H.float32)
+    w = np.ones(affine(x))
+    wanted = written_out(kind, values_of(x.double()), w, w * 0, values_of(x.double()) * 0)[0]
+    got = function(x, None, None)
+    assert np.abs(values_of(got.double()) - wanted).max() < 0.002
+
+
+@pytest.mark.parametrize("kind", LAYOUTS)
+def test_normalisation_whatever_the_threads(kind):
+    function, affine, _, _ = LAYOUTS[kind]
+    x = H.tensor(normal(66, 8, 900), dtype=H.float32)
+
+    def all_of():
+        n = int(np.prod(affine(x)))
+        t = [x.clone().requires_grad_(), H.linspace(1, 2, n).requires_grad_(), H.zeros(n).requires_grad_()]
+        y = function(*t)
+        y.backward(x)
+        return [y.detach(), *(v.grad for v in t if v.grad is not None)]
+
+    threads = H.get_num_threads()
+    try:
+        H.set_num_threads(1)
+        one = all_of()
+        H.set_num_threads(4)
+        assert all(H.equal(a, b) for a, b in zip(one, all_of(), strict=True))
+    finally:
+        H.set_num_threads(threads)
+
+
+def test_second_gradients_of_rms_norm():
+    x, w = (H.tensor(normal(*s), requires_grad=True) for s in ((3, 9), (9,)))
+    assert H.autograd.gradgradcheck(lambda x, w: F.rms_norm(x, (9,), w), (x, w))
+
+
 # Losses
 
 
@@ -175,6 +260,7 @@ def test_errors(name):
 
 
 NAMES = {
+    "rms_norm": lambda T, F, x: F.rms_norm(x, (5,)),
     "mse": lambda T, F, x: F.mse_loss(x, 2 * x),
     "l1": lambda T, F, x: F.l1_loss(x, 2 * x),
     "smooth l1": lambda T, F, x: F.smooth_l1_loss(x, 2 * x),

@@ -72,6 +72,27 @@ template <class T> using Depthwise = void (*)(const Plane<T> &);
 // sums[t] += sum of y[i, j] x[i * x_row + j + at[t]]
 template <class T> using DepthwiseSums = void (*)(const Plane<T> &, double *sums);
 
+// Normalisation of n neighbouring elements, all with the same mean: a row, or a plane of one channel.
+template <class T> struct Stretch {
+  const T *x, *g; // g: the gradient that arrives
+  T *y;           // the result, or the gradient for x
+  long n;
+  T mean, scale, factor, shift, slope;
+  const T *weight, *bias;     // one for each element, or null
+  T *weight_sums, *bias_sums; // likewise
+};
+struct Moment {                            // of the elements seen so far
+  double count = 0, mean = 0, squares = 0; // squares: of the distances from the mean
+};
+template <class T> struct NormOf {
+  void (*moments)(const T *x, long n, Moment &);
+  double (*squares)(const T *x, long n);
+  void (*forward)(const Stretch<T> &); // y = (x - mean) * scale * weight + shift + bias
+  // The sums of g * weight and of g * weight * (x - mean); weight_sums += g * (x - mean) * scale, bias_sums += g.
+  void (*sums)(const Stretch<T> &, double &first, double &second);
+  void (*backward)(const Stretch<T> &); // y = (g * weight * factor - shift - (x - mean) * slope) * scale
+};
+
 // Rows of n elements, from one stride to another.
 template <class T> using CopyRows = void (*)(T *to, long to_row, const T *from, long from_row, long rows, long n);
 // to[j, i] = factor * from[i, j], and zeros for rows up to `padded`.
@@ -111,6 +132,7 @@ template <class T> struct FusedOf {
   DepthwiseSums<T> depthwise_sums;
   CopyRows<T> copy_rows;
   TransposeRows<T> transpose_rows;
+  NormOf<T> norm;
   CellKernel<T> cell[4], cell_backward[4]; // by Cell
 };
 struct Fused {

@@ -21,6 +21,11 @@ void score_gradients(float *, float *, const float *, const float *, long, long,
 void row_dots(float *, const float *, long, const float *, long, long, long),
     row_dots(double *, const double *, long, const double *, long, long, long);
 void scale_rows(float *, long, const float *, long, long), scale_rows(double *, long, const double *, long, long);
+void norm_moments(const float *, long, Moment &), norm_moments(const double *, long, Moment &);
+double norm_squares(const float *, long), norm_squares(const double *, long);
+void norm_forward(const Stretch<float> &), norm_forward(const Stretch<double> &);
+void norm_sums(const Stretch<float> &, double &, double &), norm_sums(const Stretch<double> &, double &, double &);
+void norm_backward(const Stretch<float> &), norm_backward(const Stretch<double> &);
 #define HD_CELL(name) void name(const CellStep<float> &), name(const CellStep<double> &)
 HD_CELL(lstm);
 HD_CELL(gru);
@@ -120,6 +125,7 @@ constexpr FusedOf<T> kernels = {
     depthwise_sums,
     copy_rows,
     transpose_rows,
+    {norm_moments, norm_squares, norm_forward, norm_sums, norm_backward},
     {lstm, gru, tanh_cell, relu_cell},
     {lstm_backward, gru_backward, tanh_cell_backward, relu_cell_backward},
 };

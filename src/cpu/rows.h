@@ -95,5 +95,27 @@ template <class T, class F> HD_INLINE double row_sum(long n, T fill, const F &te
   return sum;
 }
 
+// K sums at once, in four chains: term(i, load, store, s) adds to s; it adds nothing where a row ended and reads as
+// `fill`.
+template <class T, int K, class F> HD_INLINE void row_sums(long n, T fill, double (&sum)[K], const F &term) {
+  constexpr int N = lanes<T>, chains = 4;
+  for (double &s : sum) s = 0;
+  for (long from = 0; from < n; from += block) {
+    const long count = n - from < block ? n - from : block;
+    Lane<T> s[chains][K];
+    for (auto &chain : s)
+      for (auto &k : chain) k = Lane<T>(T(0));
+    long i = 0;
+    for (; i + chains * N <= count; i += chains * N)
+#pragma GCC unroll 4
+      for (int u = 0; u < chains; ++u)
+        term(
+            from + i + u * N, [](const T *p) { return load<T, N>(p); }, [](T *p, Lane<T> v) { store<T, N>(p, v); },
+            s[u]);
+    vectors<T>(count - i, fill, [&](long j, auto get, auto put) { term(from + i + j, get, put, s[0]); });
+    for (int k = 0; k < K; ++k) sum[k] += double(total<T>((s[0][k] + s[1][k]) + (s[2][k] + s[3][k])));
+  }
+}
+
 } // namespace
 } // namespace hadamard::LEVEL

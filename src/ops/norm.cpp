@@ -1,6 +1,7 @@
 // Normalisation by mean and variance, and norms: lengths of vectors and distances between them.
 #include <cmath>
 
+#include "cpu/fused.h"
 #include "cpu/threads.h"
 #include "ops/distance.h"
 #include "ops/reduce.h"
@@ -14,12 +15,23 @@ Tensor value_or_none(const OptTensor &t) { return t ? *t : Tensor(); }
 
 // ---- normalisation
 
+// The input as planes of n neighbouring elements, for the kernels: `parts` planes, each part_step planes after the one
+// before, make a set that has one mean and one variance; sets begin set_step planes apart.
+struct Planes {
+  int64_t n = 0, sets = 0, set_step = 1, parts = 1, part_step = 1;
+  int64_t channels = 0; // weight and bias have one entry for each, in turn; 0: one for each element of a plane
+  int64_t plane(int64_t set, int64_t part) const { return set * set_step + part * part_step; }
+  int64_t count() const { return parts * n; }
+};
+constexpr int64_t least_plane = 8; // shorter ones are better taken op by op, all channels at once
+
 // Over which elements a mean and a variance are taken, and how weight and bias lie on the input.
 struct Grouping {
-  Dims stats;        // the input's shape, seen so that whole dimensions are averaged over
-  Mask mask;         // these
-  Dims affine;       // the shape in which weight and bias broadcast against the input
-  bool rows = false; // the last dimensions of the input are averaged over, and weight and bias have their shape
+  Dims stats;          // the input's shape, seen so that whole dimensions are averaged over
+  Mask mask;           // these
+  Dims affine;         // the shape in which weight and bias broadcast against the input
+  Planes planes{};     // the same for the kernels; n = 0 where they do not fit
+  bool centred = true; // the mean is taken off
 };
 
 Mask all_but(int64_t kept, int64_t ndim) {
@@ -43,89 +55,108 @@ DType statistics(const Tensor &x, const Tensor &weight, const Tensor &bias) {
 Tensor mean_over(const Tensor &x, const Mask &mask) { return mean(x, dims_of(mask), true, std::nullopt); }
 Tensor sum_over(const Tensor &x, const Dims &to) { return sum_to(x, to); }
 
-// The sum of term(0) … term(n - 1): lanes within blocks, blocks in double, in an order that only n decides.
-template <class T, class F> double total(int64_t n, F term) {
-  constexpr int lanes = 16;
-  constexpr int64_t block = 4096;
-  double sum = 0;
-  for (int64_t from = 0; from < n; from += block) {
-    int64_t to = std::min(n, from + block), i = from;
-    T lane[lanes] = {};
-    for (; i + lanes <= to; i += lanes)
-      for (int j = 0; j < lanes; ++j) lane[j] += term(i + j);
-    for (; i < to; ++i) lane[0] += term(i);
-    for (int width = lanes / 2; width; width /= 2)
-      for (int j = 0; j < width; ++j) lane[j] += lane[j + width];
-    sum += double(lane[0]);
-  }
-  return sum;
-}
-
-// Rows of n elements, each normalised while it is in cache. weight and bias may be missing.
-template <class T> struct Rows {
-  int64_t rows, n;
+// What the kernels read and write, contiguous; weight and bias may be missing.
+template <class T> struct Normaliser {
+  Planes planes;
+  bool centred;
   const T *x, *weight, *bias;
-  T *mean, *rstd;
+  T *mean, *rstd; // one for each set
 
-  void forward(T *y, double eps) const {
-    parallel_for(rows, std::max<int64_t>(1, 16384 / std::max<int64_t>(1, n)), [&](long begin, long end) {
-      for (long r = begin; r < end; ++r) {
-        const T *in = x + r * n;
-        T *out = y + r * n;
-        T m = T(total<T>(n, [in](int64_t i) { return in[i]; }) / double(n));
-        double square = total<T>(n, [in, m](int64_t i) { return (in[i] - m) * (in[i] - m); });
-        T s = T(1 / std::sqrt(square / double(n) + eps));
-        mean[r] = m;
-        rstd[r] = s;
-        if (weight && bias)
-          for (int64_t i = 0; i < n; ++i) out[i] = (in[i] - m) * s * weight[i] + bias[i];
-        else
-          for (int64_t i = 0; i < n; ++i)
-            out[i] = (in[i] - m) * s * (weight ? weight[i] : T(1)) + (bias ? bias[i] : T(0));
+  const NormOf<T> &kernels() const { return of<T>(*level().fused).norm; }
+  Stretch<T> stretch(int64_t plane, T m) const {
+    Stretch<T> s{};
+    s.x = x + plane * planes.n;
+    s.n = planes.n;
+    s.mean = m;
+    if (!planes.channels) s.weight = weight, s.bias = bias;
+    return s;
+  }
+  T weight_of(int64_t plane) const { return weight && planes.channels ? weight[plane % planes.channels] : T(1); }
+  T bias_of(int64_t plane) const { return bias && planes.channels ? bias[plane % planes.channels] : T(0); }
+  int64_t grain() const { return std::max<int64_t>(1, 16384 / std::max<int64_t>(1, planes.count())); }
+
+  void forward(T *y, T *var, double eps) const {
+    const auto &k = kernels();
+    parallel_for(planes.sets, grain(), [&](long begin, long end) {
+      for (long s = begin; s < end; ++s) {
+        Moment all;
+        const int64_t joined = planes.part_step == 1 ? planes.parts : 1;
+        for (int64_t p = 0; p < planes.parts; p += joined) {
+          const T *at = x + planes.plane(s, p) * planes.n;
+          if (centred) k.moments(at, planes.n * joined, all);
+          else all.squares += k.squares(at, planes.n * joined);
+        }
+        const T m = T(all.mean);
+        const double square = all.squares / double(planes.count());
+        const T r = T(1 / std::sqrt(square + eps));
+        mean[s] = m;
+        rstd[s] = r;
+        if (var) var[s] = T(square);
+        for (int64_t p = 0; p < planes.parts; ++p) {
+          const int64_t plane = planes.plane(s, p);
+          Stretch<T> part = stretch(plane, m);
+          part.y = y + plane * planes.n;
+          part.scale = r * weight_of(plane);
+          part.shift = bias_of(plane);
+          k.forward(part);
+        }
       }
     });
   }
 
-  // Rows are taken in groups of a fixed size, so that sums over them do not depend on the threads: `parts` gets a row
-  // of sums for weight and one for bias per group.
+  // The gradient for x, where gx is given. Sets are taken in groups of a fixed size, so that sums over them do not
+  // depend on the threads: where weight and bias have one entry for each element, weight_sums and bias_sums get a row
+  // for each group, else two numbers for each plane.
   static constexpr int64_t group = 64;
-  int64_t groups() const { return (rows + group - 1) / group; }
-  void backward(const T *g, T *gx, T *weight_parts, T *bias_parts) const {
-    parallel_for(groups(), 1, [&](long begin, long end) {
-      for (long k = begin; k < end; ++k)
-        for (int64_t r = k * group; r < std::min(rows, (k + 1) * group); ++r) {
-          const T *in = x + r * n, *up = g + r * n;
-          T m = mean[r], s = rstd[r];
-          if (weight_parts) {
-            T *part = weight_parts + k * n;
-            for (int64_t i = 0; i < n; ++i) part[i] += up[i] * ((in[i] - m) * s);
-          }
-          if (bias_parts) {
-            T *part = bias_parts + k * n;
-            for (int64_t i = 0; i < n; ++i) part[i] += up[i];
-          }
-          if (!gx) continue;
-          T *out = gx + r * n;
-          const T *w = weight;
-          if (w)
-            for (int64_t i = 0; i < n; ++i) out[i] = up[i] * w[i];
-          else std::copy(up, up + n, out);
-          T a = T(total<T>(n, [out](int64_t i) { return out[i]; }) / double(n));
-          T b = T(total<T>(n, [=](int64_t i) { return out[i] * ((in[i] - m) * s); }) / double(n));
-          for (int64_t i = 0; i < n; ++i) out[i] = s * (out[i] - a - (in[i] - m) * s * b);
+  int64_t groups() const { return (planes.sets + group - 1) / group; }
+  void backward(const T *g, T *gx, T *weight_sums, T *bias_sums, double *plane_sums) const {
+    const auto &k = kernels();
+    const int64_t n = planes.n, at_once = planes.channels ? 1 : group;
+    const int64_t pieces = (planes.sets + at_once - 1) / at_once;
+    parallel_for(pieces, planes.channels ? grain() : 1, [&](long begin, long end) {
+      for (int64_t s = begin * at_once; s < std::min<int64_t>(planes.sets, end * at_once); ++s) {
+        const T r = rstd[s];
+        double a = 0, b = 0;
+        for (int64_t p = 0; p < planes.parts; ++p) {
+          const int64_t plane = planes.plane(s, p);
+          Stretch<T> part = stretch(plane, mean[s]);
+          part.g = g + plane * n;
+          part.scale = r;
+          if (weight_sums) part.weight_sums = weight_sums + s / group * n;
+          if (bias_sums) part.bias_sums = bias_sums + s / group * n;
+          double first, second;
+          k.sums(part, first, second);
+          second *= double(r);
+          if (plane_sums) plane_sums[2 * plane] = first, plane_sums[2 * plane + 1] = second;
+          a += first * double(weight_of(plane));
+          b += second * double(weight_of(plane));
         }
+        if (!gx) continue;
+        const double count = double(planes.count());
+        for (int64_t p = 0; p < planes.parts; ++p) {
+          const int64_t plane = planes.plane(s, p);
+          Stretch<T> part = stretch(plane, mean[s]);
+          part.g = g + plane * n;
+          part.y = gx + plane * n;
+          part.scale = r;
+          part.factor = weight_of(plane);
+          part.shift = centred ? T(a / count) : T(0);
+          part.slope = T(b / count * double(r));
+          k.backward(part);
+        }
+      }
     });
   }
 };
 
-// Calls f(Rows<float or double>) on contiguous tensors of that dtype.
+// Calls f(Normaliser<float or double>) on contiguous tensors of that dtype.
 template <class F>
-void with_rows(const Tensor &x, const Tensor &weight, const Tensor &bias, const Tensor &mean, const Tensor &rstd, F f) {
+void with_planes(const Grouping &g, const Tensor &x, const Tensor &weight, const Tensor &bias, const Tensor &mean,
+                 const Tensor &rstd, F f) {
   LongWork unlocked(x.numel());
   auto go = [&]<class T>(Type<T>) {
-    int64_t rows = mean.numel();
-    f(Rows<T>{rows, rows ? x.numel() / rows : 0, x.data<T>(), weight ? weight.data<T>() : nullptr,
-              bias ? bias.data<T>() : nullptr, mean.data<T>(), rstd.data<T>()});
+    auto place = [](const Tensor &t) { return t ? t.data<T>() : nullptr; };
+    f(Normaliser<T>{g.planes, g.centred, place(x), place(weight), place(bias), mean.data<T>(), rstd.data<T>()});
   };
   if (x.dtype() == DType::F64) go(Type<double>{});
   else go(Type<float>{});
@@ -133,41 +164,82 @@ void with_rows(const Tensor &x, const Tensor &weight, const Tensor &bias, const 
 Tensor packed(const Tensor &t) { return t ? contiguous(widened(t)) : t; }
 
 struct Normalised {
-  Tensor y, mean, var, rstd; // all but y with the averaged dimensions kept as 1; no var where rows are normalised
+  Tensor y, mean, var, rstd; // all but y with the averaged dimensions kept as 1; no var of rows
 };
 
+// The gradients of x, weight and bias from the kernels.
+TensorList kernel_gradients(const Grouping &g, const Tensor &grad, const Tensor &x, const Tensor &weight,
+                            const Tensor &mean, const Tensor &rstd, const bool (&wants)[3]) {
+  Tensor up = contiguous(grad), gx, gw, gb, sums;
+  int64_t rows = 0, channels = g.planes.channels;
+  with_planes(g, x, weight, {}, mean, rstd, [&](const auto &n) {
+    using T = std::remove_pointer_t<decltype(n.mean)>;
+    rows = n.groups();
+    if (wants[0]) gx = empty(x.shape(), x.dtype());
+    if (wants[1] && !channels) gw = zeros(Dims{rows, g.planes.n}, x.dtype());
+    if (wants[2] && !channels) gb = zeros(Dims{rows, g.planes.n}, x.dtype());
+    if ((wants[1] || wants[2]) && channels)
+      sums = empty(Dims{g.planes.sets * g.planes.parts / channels, channels, 2}, DType::F64);
+    auto place = [](const Tensor &t) { return t ? t.template data<T>() : nullptr; };
+    n.backward(up.data<T>(), place(gx), place(gw), place(gb), sums ? sums.data<double>() : nullptr);
+  });
+  if (sums) {
+    Tensor all = sum(sums, Dims{0}, false, std::nullopt);
+    if (wants[1]) gw = select(all, 1, 1);
+    if (wants[2]) gb = select(all, 1, 0);
+  } else {
+    if (gw) gw = sum(gw, Dims{0}, false, std::nullopt);
+    if (gb) gb = sum(gb, Dims{0}, false, std::nullopt);
+  }
+  return {gx, gw, gb};
+}
+
 // y = (x - mean) / sqrt(var + eps) * weight + bias, recorded as one op.
-Normalised normalise(const char *node, const Tensor &x, const Tensor &weight, const Tensor &bias, const Grouping &g,
-                     double eps) {
+Normalised normalise(const char *node, const Tensor &x, const Tensor &weight, const Tensor &bias, Grouping g,
+                     double eps, std::optional<DType> result = {}) {
   Normalised r;
-  if (g.rows && !x.is_meta()) {
+  if (x.is_meta() || !x.numel()) g.planes.n = 0;
+  const DType as = result ? *result : x.dtype();
+  if (g.planes.n) {
     NoGrad no;
     Tensor from = packed(x), y = empty(x.shape(), from.dtype());
-    Dims per_row = x.shape();
-    for (size_t d = 0; d < per_row.size(); ++d)
-      if (g.mask[d]) per_row[d] = 1;
-    r.mean = empty(per_row, from.dtype());
-    r.rstd = empty(per_row, from.dtype());
+    Dims kept = g.stats;
+    for (size_t d = 0; d < kept.size(); ++d)
+      if (g.mask[d]) kept[d] = 1;
+    r.mean = empty(kept, from.dtype());
+    r.rstd = empty(kept, from.dtype());
+    if (g.planes.channels) r.var = empty(kept, from.dtype());
     Tensor w = packed(weight), b = packed(bias);
-    with_rows(from, w, b, r.mean, r.rstd, [&](const auto &rows) {
-      using T = std::remove_pointer_t<decltype(rows.mean)>;
-      rows.forward(y.data<T>(), eps);
+    with_planes(g, from, w, b, r.mean, r.rstd, [&](const auto &n) {
+      using T = std::remove_pointer_t<decltype(n.mean)>;
+      n.forward(y.data<T>(), r.var ? r.var.data<T>() : nullptr, eps);
     });
-    r.y = to(y, x.dtype());
+    r.y = to(y, as);
   } else {
     NoGrad no;
-    Tensor xs = reshape(widened(x), g.stats);
-    Moments m = moments(xs, g.mask, 0);
-    r.mean = m.mean;
-    r.var = m.var;
-    r.rstd = rsqrt(m.var + eps);
-    Tensor y = reshape((xs - r.mean) * r.rstd, x.shape());
-    Tensor w = weight ? reshape(widened(weight), g.affine) : Tensor();
-    Tensor b = bias ? reshape(widened(bias), g.affine) : Tensor();
-    if (w && b) y = addcmul(b, y, w);
-    else if (w) y = y * w;
-    else if (b) y = y + b;
-    r.y = to(y, x.dtype());
+    Tensor xs = reshape(widened(x), g.stats), w, b;
+    if (g.centred) {
+      Moments m = moments(xs, g.mask, 0);
+      r.mean = m.mean;
+      r.var = m.var;
+    } else {
+      r.var = mean_over(xs * xs, g.mask);
+      r.mean = r.var * 0.0;
+    }
+    r.rstd = rsqrt(r.var + eps);
+    if (weight) w = reshape(widened(weight), g.affine);
+    if (bias) b = reshape(widened(bias), g.affine);
+    Tensor y;
+    if (g.stats == x.shape() && g.affine.size() == g.stats.size()) { // all that x meets is small
+      Tensor scale = w ? r.rstd * w : r.rstd, shift = -(r.mean * scale);
+      y = addcmul(b ? shift + b : shift, xs, scale);
+    } else {
+      y = reshape((xs - r.mean) * r.rstd, x.shape());
+      if (w && b) y = addcmul(b, y, w);
+      else if (w) y = y * w;
+      else if (b) y = y + b;
+    }
+    r.y = to(y, as);
   }
   Dims shape = x.shape(), w_shape = weight ? weight.shape() : Dims{}, b_shape = bias ? bias.shape() : Dims{};
   DType dtype = x.dtype(), w_dtype = weight ? weight.dtype() : dtype, b_dtype = bias ? bias.dtype() : dtype;
@@ -175,35 +247,29 @@ Normalised normalise(const char *node, const Tensor &x, const Tensor &weight, co
          [=](const Backward &b) -> TensorList {
            TensorList r(3);
            Tensor grad = widened(b.grad());
-           if (g.rows && !grad_enabled() && !grad.is_meta()) {
-             Tensor x = packed(b.saved(0)), w = packed(b.saved(1)), up = contiguous(grad), gx, gw, gb;
-             with_rows(x, w, {}, b.saved(2), b.saved(3), [&](const auto &rows) {
-               using T = std::remove_pointer_t<decltype(rows.mean)>;
-               if (b.wants(0)) gx = empty(shape, x.dtype());
-               if (b.wants(1)) gw = zeros(Dims{rows.groups(), numel(w_shape)}, x.dtype());
-               if (b.wants(2)) gb = zeros(Dims{rows.groups(), numel(b_shape)}, x.dtype());
-               auto place = [](const Tensor &t) { return t ? t.template data<T>() : nullptr; };
-               rows.backward(up.data<T>(), place(gx), place(gw), place(gb));
-             });
-             if (gx) r[0] = to(gx, dtype);
-             if (gw) r[1] = to(reshape(sum(gw, Dims{0}, false, std::nullopt), w_shape), w_dtype);
-             if (gb) r[2] = to(reshape(sum(gb, Dims{0}, false, std::nullopt), b_shape), b_dtype);
+           if (g.planes.n && !grad_enabled() && !grad.is_meta()) {
+             r = kernel_gradients(g, grad, packed(b.saved(0)), packed(b.saved(1)), b.saved(2), b.saved(3),
+                                  {b.wants(0), b.wants(1), b.wants(2)});
+             if (r[0]) r[0] = to(r[0], dtype);
+             if (r[1]) r[1] = to(reshape(r[1], w_shape), w_dtype);
+             if (r[2]) r[2] = to(reshape(r[2], b_shape), b_dtype);
              return r;
            }
            if (b.wants(2)) r[2] = to(reshape(sum_over(grad, g.affine), b_shape), b_dtype);
            if (!b.wants(0) && !b.wants(1)) return r;
            Tensor xs = reshape(widened(b.saved(0)), g.stats), w = b.saved(1), mean = b.saved(2), rstd = b.saved(3);
            if (grad_enabled()) { // a gradient of this gradient must see how they depend on x
-             mean = mean_over(xs, g.mask);
-             Tensor d = xs - mean;
+             Tensor d = xs;
+             if (g.centred) mean = mean_over(xs, g.mask), d = xs - mean;
              rstd = rsqrt(mean_over(d * d, g.mask) + eps);
            }
-           Tensor unit = (xs - mean) * rstd;
+           Tensor unit = (g.centred ? xs - mean : xs) * rstd;
            if (b.wants(1)) r[1] = to(reshape(sum_over(grad * reshape(unit, shape), g.affine), w_shape), w_dtype);
            if (b.wants(0)) {
              Tensor gw = reshape(w ? grad * reshape(widened(w), g.affine) : grad, g.stats);
-             Tensor gx = rstd * (gw - mean_over(gw, g.mask) - unit * mean_over(gw * unit, g.mask));
-             r[0] = to(reshape(gx, shape), dtype);
+             Tensor least = gw - unit * mean_over(gw * unit, g.mask);
+             if (g.centred) least = least - mean_over(gw, g.mask);
+             r[0] = to(reshape(rstd * least, shape), dtype);
            }
            return r;
          });
@@ -234,8 +300,10 @@ Grouping trailing(const Tensor &x, const Dims &normalized, const Tensor &weight,
                 "norm")
         .arg("input", x);
   }
-  Grouping g{x.shape(), Mask(size_t(x.dim()), false), normalized, true};
+  Grouping g{x.shape(), Mask(size_t(x.dim()), false), normalized};
   for (int64_t d = lead; d < x.dim(); ++d) g.mask[size_t(d)] = true;
+  g.planes.n = numel(normalized);
+  g.planes.sets = g.planes.n ? x.numel() / g.planes.n : 0;
   return g;
 }
 
@@ -279,6 +347,7 @@ Tensor group_norm(const Tensor &x, int64_t groups, const OptTensor &weight, cons
   Dims affine(size_t(x.dim() - 1), 1);
   affine[0] = c;
   Grouping g{Dims{n, groups, c / groups * inner}, Mask{false, false, true}, affine};
+  if (x.is_contiguous() && inner >= least_plane) g.planes = {inner, n * groups, c / groups, c / groups, 1, c};
   return normalise("NativeGroupNormBackward0", x, w, b, g, eps).y;
 }
 
@@ -342,8 +411,10 @@ std::tuple<Tensor, Tensor, Tensor> native_batch_norm(const Tensor &x, const OptT
     Tensor none = empty(Dims{0}, statistics(x, w, b), x.device());
     return {normalise_by(x, w, b, rm, rv, channels, eps), none, none};
   }
-  Normalised r =
-      normalise("NativeBatchNormBackward0", x, w, b, Grouping{x.shape(), all_but(1, x.dim()), channels}, eps);
+  Grouping g{x.shape(), all_but(1, x.dim()), channels};
+  int64_t samples = x.size(0), inner = x.numel() / std::max<int64_t>(1, samples * c);
+  if (x.is_contiguous() && inner >= least_plane) g.planes = {inner, c, 1, samples, c, c};
+  Normalised r = normalise("NativeBatchNormBackward0", x, w, b, g, eps);
   NoGrad no;
   Tensor mean = reshape(r.mean, Dims{c}), rstd = reshape(r.rstd, Dims{c});
   if (rm) move_towards(rm, mean, momentum);
@@ -394,10 +465,16 @@ Tensor rms_norm(const Tensor &x, const Dims &normalized_shape, const OptTensor &
            info(x.dtype()).scalar);
   DType wide = real_of(compute_of(x.dtype()));
   double least = eps ? *eps : wide == DType::F64 ? 0x1p-52 : 0x1p-23;
+  DType result = w ? promote(x.dtype(), w.dtype()) : x.dtype();
+  if (!x.is_complex() && (!w || w.is_float())) {
+    g.centred = false;
+    const bool narrow = result != compute_of(result);
+    return normalise(narrow ? "ToCopyBackward0" : "MulBackward0", x, w, {}, g, least, result).y;
+  }
   Tensor v = widened(x);
   Tensor y = v * rsqrt(mean_over(v * v, g.mask) + least);
   if (w) y = y * w;
-  return to(y, w ? promote(x.dtype(), w.dtype()) : x.dtype());
+  return to(y, result);
 }
 
 // ---- norms
