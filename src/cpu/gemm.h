@@ -87,8 +87,8 @@ template <class S, class D, class E = PanelOf<S>> constexpr Kind make_kind() {
     k.pack_a = pack_units<E, S, Tl::rows, true>;
     k.pack_b = pack_units<E, S, Tl::columns, false>;
   } else {
-    k.pack_a = pack<E, S, Tl::rows>;
-    k.pack_b = pack<E, S, Tl::columns>;
+    k.pack_a = pack<typename Element<E>::Bits, S, Tl::rows>;
+    k.pack_b = pack<typename Element<E>::Bits, S, Tl::columns>;
   }
   k.finish = finish<T, D>;
   k.add = add<T>;

@@ -61,6 +61,7 @@ void fill(DType t, char *p, long n) {
   if (halves.empty())
     for (int i = -64; i <= 64; ++i) halves.push_back(float_to_half(float(i) / 16));
   std::normal_distribution<double> normal;
+  const bool small = chance(60); // int64 that are int32 have a kernel of their own
   for (long i = 0; i < n; ++i, p += size_of(t)) switch (t) {
     case DType::F16: *(uint16_t *)p = halves[engine() % halves.size()]; break;
     case DType::BF16: {
@@ -72,6 +73,13 @@ void fill(DType t, char *p, long n) {
     case DType::F64: *(double *)p = normal(engine); break;
     case DType::C64: ((float *)p)[0] = float(normal(engine)), ((float *)p)[1] = float(normal(engine)); break;
     case DType::C128: ((double *)p)[0] = normal(engine), ((double *)p)[1] = normal(engine); break;
+    case DType::I64:
+      if (small) {
+        const int32_t ends[] = {INT32_MIN, INT32_MAX, int32_t(engine())};
+        *(int64_t *)p = ends[engine() % 3];
+        break;
+      }
+      [[fallthrough]];
     default: {
       uint64_t bits = engine();
       std::memcpy(p, &bits, size_t(size_of(t)));
