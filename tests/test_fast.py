@@ -486,3 +486,96 @@ def test_argmax_of_long_rows_and_columns(n, dtype):
     assert wide.argmax(0).tolist() == np.argmax(wide.double().numpy(), 0).tolist()
     assert t.max(1).indices.tolist() == np.argmax(x, 1).tolist()
     assert t.argmax().item() == np.argmax(x)
+
+
+def test_attention_gives_gradients_in_the_places_of_its_operands():
+    """q, k and v of one tensor get gradients that are parts of one: nothing is copied to put them together."""
+    x = random(2, 7, 3 * 2 * 4)
+    results = []
+    for apart in (False, True):
+        a = tensor(x, H.float64, grad=True)
+        q, k, v = a.view(2, 7, 3, 2, 4).permute(2, 0, 3, 1, 4).unbind(0)
+        if apart:
+            q, k, v = q * 1, k * 1, v * 1
+        y = F.scaled_dot_product_attention(q, k, v)
+        assert y.transpose(1, 2).is_contiguous() and y.transpose(1, 2).reshape(2, 7, 8)._base is not None
+        (y.transpose(1, 2) ** 2).sum().backward()
+        results.append(a.grad)
+    assert H.equal(*results)
+    a = tensor(x, grad=True)
+    q, k, v = (p.view(2, 7, 2, 4).transpose(1, 2) for p in a.chunk(3, -1))
+    F.scaled_dot_product_attention(q, k, v).pow(2).sum().backward()
+    parts = [p.detach().clone().requires_grad_() for p in (q, k, v)]
+    F.scaled_dot_product_attention(*parts).pow(2).sum().backward()
+    whole = H.cat([p.grad.transpose(1, 2).reshape(2, 7, 8) for p in parts], -1)
+    assert H.allclose(a.grad, whole, atol=1e-6)
+
+
+@pytest.mark.parametrize("take", [lambda a: a.unbind(1), lambda a: a.chunk(3, 1), lambda a: a.split([1, 1, 3], 1)])
+def test_gradients_of_parts_that_lie_side_by_side(take):
+    a = tensor(random(4, 5), H.float64, grad=True)
+    room = tensor(random(20), H.float64)
+    parts = take(a)
+
+    def of(p, order):  # a gradient for each part, views of one room
+        grads, at = [None] * len(p), 0
+        for i in order:
+            grads[i] = room.as_strided(p[i].shape, (5, 1)[: p[i].dim()], at)
+            at += p[i].numel() // 4
+        return grads
+
+    for order in (range(len(parts)), reversed(range(len(parts)))):
+        grads = of(parts, list(order))
+        (got,) = H.autograd.grad(parts, a, grads, retain_graph=True)
+        join = H.stack if parts[0].dim() == 1 else H.cat
+        assert H.equal(got, join([g.clone() for g in grads], 1))
+
+
+# ---- connectionist temporal classification
+
+
+def every_alignment(log_probs, labels, blank):
+    """-log of the sum over all ways to spell the labels."""
+    steps, classes = log_probs.shape
+    total = 0.0
+    for path in np.ndindex(*[classes] * steps):
+        kept = [c for i, c in enumerate(path) if (i == 0 or c != path[i - 1]) and c != blank]
+        if kept == list(labels):
+            total += np.exp(sum(log_probs[t, c] for t, c in enumerate(path)))
+    return -np.log(total) if total else np.inf
+
+
+@pytest.mark.parametrize("blank", [0, 2])
+def test_ctc_sums_over_every_alignment(blank):
+    x = random(5, 6, 3)
+    x -= np.log(np.exp(x).sum(-1, keepdims=True))
+    labels = [[], [1], [1, 1], [1, 3 - blank - 1], [1, 1, 1], [1, 1]]
+    steps = [5, 0, 3, 5, 5, 2]
+    padded = H.tensor([list(a) + [1] * (3 - len(a)) for a in labels])
+    want = [every_alignment(x[:n, i], labels[i], blank) for i, n in enumerate(steps)]
+    for dtype in (H.float32, H.float64):
+        losses = F.ctc_loss(tensor(x, dtype), padded, steps, [len(a) for a in labels], blank, "none")
+        np.testing.assert_allclose(losses.numpy(), want, rtol=1e-5 if dtype == H.float32 else 1e-12)
+    assert np.isinf(want).sum() == 2  # [1] in no steps, [1, 1] in two
+
+
+def test_ctc_gradient():
+    logits = tensor(random(6, 4, 5), H.float64, grad=True)
+    labels = H.tensor([[1, 2, 2], [3, 1, 4], [4, 4, 4], [1, 1, 1]])
+    f = lambda x: F.ctc_loss(x.log_softmax(-1), labels, [6, 5, 6, 3], [3, 2, 0, 2], 0, "none")
+    assert H.autograd.gradcheck(f, logits)
+    x = logits.detach().log_softmax(-1).requires_grad_()
+    for zero in (False, True):
+        (g,) = H.autograd.grad(F.ctc_loss(x, labels, [6, 5, 6, 2], [3, 2, 0, 3], 0, "sum", zero), x)
+        assert (g[:2, 3] == 0).all() if zero else g[:2, 3].isnan().all()
+        assert (g[2:, 3] == 0).all() and (g[5:, 1] == 0).all() and g[:, 0].isfinite().all()
+
+
+def test_ctc_has_the_same_bits_with_any_number_of_threads(threads):
+    x, labels = tensor(random(30, 9, 20)).log_softmax(-1).requires_grad_(), H.randint(1, 20, (9, 8))
+    got = []
+    for n in (1, 2, 3):
+        threads(n)
+        losses = F.ctc_loss(x, labels, [30] * 9, [8] * 9, reduction="none")
+        got.append((losses, *H.autograd.grad(losses.sum(), x)))
+    assert all(H.equal(a, b) for other in got[1:] for a, b in zip(got[0], other, strict=True))

@@ -118,6 +118,13 @@ template <class T> struct CellStep {
 };
 template <class T> using CellKernel = void (*)(const CellStep<T> &);
 
+// Connectionist temporal classification, a step for n states: to[i] = log(e^a[i] + e^b[i] + e^(c[i] + skip[i])) +
+// emitted[i].
+template <class T>
+using CtcStep = void (*)(T *to, const T *a, const T *b, const T *c, const T *skip, const T *emitted, long n);
+// share[i] = e^(alpha[i] + beta[i] - emitted[i] + loss), 0 where alpha is -inf
+template <class T> using CtcShare = void (*)(T *share, const T *alpha, const T *beta, const T *emitted, T loss, long n);
+
 template <class T> struct FusedOf {
   Softmax<T> softmax;
   SoftmaxBackward<T> softmax_backward;
@@ -134,6 +141,8 @@ template <class T> struct FusedOf {
   TransposeRows<T> transpose_rows;
   NormOf<T> norm;
   CellKernel<T> cell[4], cell_backward[4]; // by Cell
+  CtcStep<T> ctc_step;
+  CtcShare<T> ctc_share;
 };
 struct Fused {
   FusedOf<float> single;

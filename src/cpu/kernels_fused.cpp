@@ -26,6 +26,10 @@ double norm_squares(const float *, long), norm_squares(const double *, long);
 void norm_forward(const Stretch<float> &), norm_forward(const Stretch<double> &);
 void norm_sums(const Stretch<float> &, double &, double &), norm_sums(const Stretch<double> &, double &, double &);
 void norm_backward(const Stretch<float> &), norm_backward(const Stretch<double> &);
+void ctc_step(float *, const float *, const float *, const float *, const float *, const float *, long),
+    ctc_step(double *, const double *, const double *, const double *, const double *, const double *, long);
+void ctc_share(float *, const float *, const float *, const float *, float, long),
+    ctc_share(double *, const double *, const double *, const double *, double, long);
 #define HD_CELL(name) void name(const CellStep<float> &), name(const CellStep<double> &)
 HD_CELL(lstm);
 HD_CELL(gru);
@@ -128,6 +132,8 @@ constexpr FusedOf<T> kernels = {
     {norm_moments, norm_squares, norm_forward, norm_sums, norm_backward},
     {lstm, gru, tanh_cell, relu_cell},
     {lstm_backward, gru_backward, tanh_cell_backward, relu_cell_backward},
+    ctc_step,
+    ctc_share,
 };
 
 } // namespace

@@ -239,6 +239,26 @@ Tensor laid_out_as(const Tensor &x, const Dims &shape) {
   return empty_strided(shape, strides, x.dtype());
 }
 
+// Room for the gradients of q, k and v: where these are parts of one tensor, so are they, for unbind() and chunk().
+struct Gradients {
+  Tensor q, k, v;
+  Gradients(const Tensor &of_q, const Tensor &of_k, const Tensor &of_v) {
+    const int64_t step = of_k->offset - of_q->offset;
+    auto as_q = [&](const Tensor &t, int64_t offset) {
+      return t->storage == of_q->storage && t.shape() == of_q.shape() && t.strides() == of_q.strides() &&
+             t->offset == offset;
+    };
+    if (step > 0 && as_q(of_k, of_q->offset + step) && as_q(of_v, of_q->offset + 2 * step)) {
+      Dims shape = of_q.shape(), strides = of_q.strides();
+      shape.insert(0, 3), strides.insert(0, step);
+      const Tensor all = laid_out_as(alias(of_q, shape, strides, of_q->offset), shape);
+      q = select(all, 0, 0), k = select(all, 0, 1), v = select(all, 0, 2);
+    } else {
+      q = laid_out_as(of_q, of_q.shape()), k = laid_out_as(of_k, of_k.shape()), v = laid_out_as(of_v, of_v.shape());
+    }
+  }
+};
+
 // The result, or nothing where the operands are not of the kind that is computed here.
 Tensor attention(const Tensor &q, const Tensor &k, const Tensor &v, const std::optional<Tensor> &given_mask,
                  double scale, bool causal) {
@@ -265,11 +285,11 @@ Tensor attention(const Tensor &q, const Tensor &k, const Tensor &v, const std::o
                   Tensor q = b.saved(0), k = b.saved(1), v = b.saved(2);
                   if (grad_enabled()) return composed(q, k, v, mask, scale, causal, b.grad());
                   Tensor y = b.saved(3), lse = b.saved(4);
-                  Tensor gq = laid_out_as(q, q.shape()), gk = laid_out_as(k, k.shape()), gv = laid_out_as(v, v.shape());
+                  Gradients to(q, k, v);
                   Heads heads(q, k, v, mask, scale, causal);
                   LongWork unlocked(heads.count * heads.rows * heads.columns);
-                  both(q.dtype(), [&](auto t) { backward<decltype(t)>(heads, y, lse, b.grad(), gq, gk, gv); });
-                  return {gq, gk, gv};
+                  both(q.dtype(), [&](auto t) { backward<decltype(t)>(heads, y, lse, b.grad(), to.q, to.k, to.v); });
+                  return {to.q, to.k, to.v};
                 });
 }
 } // namespace

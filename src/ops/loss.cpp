@@ -1,4 +1,5 @@
 // Losses: how far predictions are from targets. Reduction 0 keeps every term, 1 averages, 2 sums.
+#include "ops/ctc.h"
 #include "ops/reduce.h"
 
 namespace hadamard {
@@ -363,6 +364,10 @@ Tensor cross_entropy_loss(const Tensor &input, const Tensor &target, const OptTe
 const OpTable &loss_ops() {
   using namespace ops;
   static const OpTable t = {
+      def<ctc_loss>("_ctc_loss", "log_probs, labels, input_lengths, target_lengths, blank", function),
+      def<ctc_gradient>("_ctc_gradient",
+                        "grad, log_probs, labels, input_lengths, target_lengths, blank, loss, alpha, zero_infinity",
+                        function),
       def<mse_loss>("mse_loss", "input, target, reduction=1", function),
       def<l1_loss>("l1_loss", "input, target, reduction=1", function),
       def<smooth_l1_loss>("smooth_l1_loss", "input, target, reduction=1, beta=1.0", function),

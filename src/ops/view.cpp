@@ -254,6 +254,29 @@ template <class F> Tensors all_gradients(const Backward &b, F shape) {
     if (!gs[i]) gs[i] = zeros(shape(i), some.dtype(), some.device());
   return gs;
 }
+
+// Gradients that lie in memory as the parts of one tensor do, as attention leaves those of q, k and v, are that tensor:
+// along dimension d one after another or, with `stacked`, one in each place. Nothing where they do not.
+Tensor side_by_side(const Tensors &gs, int64_t d, bool stacked) {
+  if (grad_enabled() || gs.size() < 2) return {};
+  Dims shape = gs[0].shape(), strides = gs[0].strides();
+  if (stacked) {
+    shape.insert(size_t(d), 1);
+    strides.insert(size_t(d), gs[1]->offset - gs[0]->offset);
+  }
+  int64_t n = 0;
+  for (const Tensor &g : gs) {
+    Dims same = g.shape();
+    if (!stacked) same[size_t(d)] = gs[0].shape()[size_t(d)];
+    if (g->storage != gs[0]->storage || g.dtype() != gs[0].dtype() || !(same == gs[0].shape()) ||
+        !(g.strides() == gs[0].strides()) || g->offset != gs[0]->offset + n * strides[size_t(d)])
+      return {};
+    n += stacked ? 1 : g.shape()[size_t(d)];
+  }
+  shape[size_t(d)] = n;
+  if (strides[size_t(d)] <= 0 || overlaps_itself(shape, strides)) return {};
+  return alias(gs[0], shape, strides, gs[0]->offset);
+}
 } // namespace
 
 Tensors unbind(const Tensor &x, int64_t dim) {
@@ -263,7 +286,9 @@ Tensors unbind(const Tensor &x, int64_t dim) {
   Dims shape = without(x.shape(), d), strides = without(x.strides(), d);
   for (int64_t i = 0; i < x.shape()[d]; ++i) r.push_back(alias(x, shape, strides, x->offset + i * x.strides()[d]));
   return views_of(x, "UnbindBackward0", std::move(r), [d, shape](const Backward &b) -> TensorList {
-    return {stack(all_gradients(b, [&](size_t) { return shape; }), d)};
+    Tensors gs = all_gradients(b, [&](size_t) { return shape; });
+    Tensor whole = side_by_side(gs, d, true);
+    return {whole ? whole : stack(gs, d)};
   });
 }
 
@@ -283,7 +308,9 @@ static Tensors split_views(const Tensor &x, const Dims &sizes, int64_t d, const 
       shape[d] = sizes[i];
       return shape;
     };
-    return {cat(all_gradients(b, part), d)};
+    Tensors gs = all_gradients(b, part);
+    Tensor together = side_by_side(gs, d, false);
+    return {together ? together : cat(gs, d)};
   });
 }
 

@@ -198,14 +198,19 @@ def multi_head_attention_forward(
         k = H.cat([k, bias_k.expand(1, batch, embed_dim)])
         v = H.cat([v, bias_v.expand(1, batch, embed_dim)])
         extra += 1
-    q = heads(q)
-    k = heads(k) if static_k is None else static_k
-    v = heads(v) if static_v is None else static_v
+    # Without weights to return, heads are read where they lie, (batch, heads, positions, head_dim).
+    apart = not need_weights and not add_zero_attn and static_k is None and static_v is None
+    if apart:
+        q, k, v = (x.view(x.shape[0], batch, num_heads, head_dim).permute(1, 2, 0, 3) for x in (q, k, v))
+    else:
+        q = heads(q)
+        k = heads(k) if static_k is None else static_k
+        v = heads(v) if static_v is None else static_v
     if add_zero_attn:
         k = H.cat([k, k.new_zeros(k.shape[0], 1, head_dim)], 1)
         v = H.cat([v, v.new_zeros(v.shape[0], 1, head_dim)], 1)
         extra += 1
-    source = k.size(1)
+    source = k.size(-2)
     mask = None
     if attn_mask is not None:
         mask = pad(attn_mask, (0, extra)) if extra else attn_mask
@@ -231,9 +236,9 @@ def multi_head_attention_forward(
     else:
         if mask is not None:
             mask = mask.unsqueeze(0) if mask.shape[0] == 1 else mask.view(batch, num_heads, -1, source)
-        split = [x.view(batch, num_heads, x.size(1), head_dim) for x in (q, k, v)]
-        y = scaled_dot_product_attention(*split, mask, dropout_p).reshape(batch * num_heads, length, head_dim)
-    y = y.transpose(0, 1).reshape(length, batch, embed_dim)
+        split = (q, k, v) if apart else [x.view(batch, num_heads, x.size(1), head_dim) for x in (q, k, v)]
+        y = scaled_dot_product_attention(*split, mask, dropout_p)
+    y = (y.transpose(0, 1) if need_weights else y.permute(2, 0, 1, 3)).reshape(length, batch, embed_dim)
     y = _C.linear(y, out_proj_weight, out_proj_bias)
     if not batched:
         y = y.squeeze(1)

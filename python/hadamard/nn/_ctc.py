@@ -1,12 +1,9 @@
-"""Connectionist temporal classification: the sum over alignments, forwards for the loss and backwards for its gradient.
-
-Graves et al., "Connectionist Temporal Classification" (ICML 2006), in logarithms. The labels stand between blanks:
-_ a _ b _. One step of the recursion serves all sequences of a batch at once.
-"""
+"""Connectionist temporal classification: the checks around what the core computes."""
 
 import math
 
 import hadamard as H
+from hadamard import _C
 from hadamard._common import scalar_name
 
 __all__ = ["ctc_loss"]
@@ -71,73 +68,20 @@ def _checked(log_probs, targets, input_lengths, target_lengths, blank):
     return lengths[0], lengths[1], H.where(inside, padded, blank)
 
 
-def _log_sum(*terms):
-    # logsumexp of a row of -inf is -inf here, and never nan.
-    return H.logsumexp(H.stack(terms), 0)
-
-
-def _shifted(x, by):
-    """x[:, s - by] at s, with -inf from outside."""
-    gone = H.full((x.size(0), min(abs(by), x.size(1))), -math.inf, dtype=x.dtype)
-    return H.cat([gone, x[:, :-by]], 1) if by > 0 else H.cat([x[:, -by:], gone], 1)
-
-
 class _CTC(H.autograd.Function):
     @staticmethod
-    def forward(ctx, log_probs, labels, input_lengths, target_lengths, blank, zero_infinity):
-        steps, batch, _ = log_probs.shape
-        states = 2 * labels.size(1) + 1
-        path = H.full((batch, states), blank)
-        path[:, 1::2] = labels
-        # From the label before the last one to this label directly, unless they are the same or this is a blank.
-        same = path[:, 2:] == path[:, :-2] if states > 2 else path[:, :0].bool()
-        stay = H.cat([H.ones(batch, min(2, states), dtype=H.bool), same], 1)
-        emitted = log_probs.gather(2, path.expand(steps, batch, states))
-        last = 2 * H.tensor(target_lengths).unsqueeze(1)
-        state = H.arange(states)
-        alpha = H.full((steps, batch, states), -math.inf, dtype=log_probs.dtype)
-        if steps:
-            alpha[0] = emitted[0].masked_fill((state > 1) | (state > last), -math.inf)
-        for t in range(1, steps):
-            before = alpha[t - 1]
-            skip = _shifted(before, 2).masked_fill(stay, -math.inf)
-            alpha[t] = (_log_sum(before, _shifted(before, 1), skip) + emitted[t]).masked_fill(state > last, -math.inf)
-        n = H.tensor(input_lengths)
-        ends = alpha.new_full((batch, states), -math.inf)
-        if steps:
-            ends = alpha.gather(0, (n - 1).clamp(min=0).view(1, batch, 1).expand(1, batch, states))[0]
-        ends = ends.masked_fill((state != last) & (state != last - 1), -math.inf)
-        loss = -H.logsumexp(ends, 1)
-        loss = H.where(n == 0, H.where(last.squeeze(1) == 0, 0.0, math.inf).to(loss.dtype), loss)
-        ctx.save_for_backward(log_probs, alpha, path, emitted, stay, last, n, loss)
-        ctx.zero_infinity = zero_infinity
-        return loss.masked_fill(loss == math.inf, 0.0) if zero_infinity else loss
+    def forward(ctx, log_probs, zero_infinity, *rest):
+        loss, alpha = _C._ctc_loss(log_probs, *rest)
+        ctx.save_for_backward(log_probs, loss, alpha)
+        ctx.zero_infinity, ctx.rest = zero_infinity, rest
+        return loss.masked_fill(loss == math.inf, 0.0) if zero_infinity else loss.clone()
 
     @staticmethod
     @H.autograd.function.once_differentiable
     def backward(ctx, g):
-        log_probs, alpha, path, emitted, stay, last, n, loss = ctx.saved_tensors
-        steps, batch, states = alpha.shape
-        state = H.arange(states)
-        # The gradient counts on log_probs being a log_softmax, as torch's does: exp(log_probs) is its share.
-        gradient = log_probs.exp()
-        after = alpha.new_full((batch, states), -math.inf)
-        inside = (state <= last) & (state >= last - 1)
-        for t in range(steps - 1, -1, -1):
-            skip = _shifted(after.masked_fill(stay, -math.inf), -2)
-            beta = _log_sum(after, _shifted(after, -1), skip) + emitted[t]
-            first = emitted[t].masked_fill(~inside, -math.inf)
-            beta = H.where((n - 1 == t).unsqueeze(1), first, beta).masked_fill(state > last, -math.inf)
-            both = (alpha[t] + beta + loss.unsqueeze(1) - emitted[t]).masked_fill(alpha[t] == -math.inf, -math.inf)
-            # exp(alpha + beta) / (probability · exp(-loss)), summed over the states of one class
-            share = both.exp()
-            gradient[t].scatter_add_(1, path, -share)
-            after = beta
-        unused = H.arange(steps).unsqueeze(1) >= n
-        gradient = gradient * g.unsqueeze(1)
-        impossible = (loss == math.inf).view(1, -1, 1)
-        gradient = gradient.masked_fill(impossible, 0.0 if ctx.zero_infinity else math.nan)
-        return gradient.masked_fill(unused.unsqueeze(2), 0.0), None, None, None, None, None
+        log_probs, loss, alpha = ctx.saved_tensors
+        gradient = _C._ctc_gradient(g, log_probs, *ctx.rest, loss, alpha, ctx.zero_infinity)
+        return (gradient, *[None] * (1 + len(ctx.rest)))
 
 
 def ctc_loss(log_probs, targets, input_lengths, target_lengths, blank=0, reduction="mean", zero_infinity=False):
@@ -156,7 +100,7 @@ def ctc_loss(log_probs, targets, input_lengths, target_lengths, blank=0, reducti
     if single:
         log_probs = log_probs.unsqueeze(1)
     inputs, lengths, labels = _checked(log_probs, targets, input_lengths, target_lengths, blank)
-    loss = _CTC.apply(log_probs, labels, inputs, lengths, blank, zero_infinity)
+    loss = _CTC.apply(log_probs, zero_infinity, labels, inputs, lengths, blank)
     if reduction == "mean":
         return (loss / H.tensor(lengths, dtype=loss.dtype).clamp(min=1)).mean()
     if reduction == "sum":
