@@ -50,6 +50,27 @@ def convolutions(T):
     return trained(T, model, nn.CrossEntropyLoss(), x, t, lambda p: T.optim.SGD(p, lr=1e-3, momentum=0.9))
 
 
+def recurrent(kind):
+    """The rows of an image one after another, the last state to ten classes."""
+
+    def build(T):
+        nn = T.nn
+
+        class Rows(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.rows, self.out = getattr(nn, kind)(28, 128, batch_first=True), nn.Linear(128, 10)
+
+            def forward(self, x):
+                return self.out(self.rows(x)[0][:, -1])
+
+        T.manual_seed(0)
+        x, t = data(T, 64, 28, 28), data(T, 64, classes=10)
+        return trained(T, Rows(), nn.CrossEntropyLoss(), x, t, lambda p: T.optim.SGD(p, lr=1e-3))
+
+    return build
+
+
 def sigmoid_network(T):
     """Nielsen's network, one sample at a time: forward and backward by the library."""
     w1, b1 = data(T, 200, 784) * 0.05, data(T, 200) * 0.05
@@ -145,6 +166,8 @@ IN_TORCH = {
     "MLP 784-512-10, batch 128, Adam": perceptron(784, 512, 10, batch=128, optimizer="Adam"),
     "sigmoid network 784-200-10, one sample": sigmoid_network,
     "conv net on 28x28, batch 32": convolutions,
+    "LSTM over 28 rows, batch 64, SGD": recurrent("LSTM"),
+    "GRU over 28 rows, batch 64, SGD": recurrent("GRU"),
     "transformer, forward and backward": transformer,
     "MiniLM-L6 shape, batch 1": sentences(1),
     "MiniLM-L6 shape, batch 32": sentences(32),

@@ -509,6 +509,8 @@ for name, goal in {
     "MLP 784-512-10, batch 128, Adam": {"torch": 1.5},
     "sigmoid network 784-200-10, one sample": {"torch": 2, "numpy": 1},
     "conv net on 28x28, batch 32": {"torch": 1.3},
+    "LSTM over 28 rows, batch 64, SGD": {"torch": 1.0},
+    "GRU over 28 rows, batch 64, SGD": {"torch": 1.0},
     "transformer, forward and backward": {"torch": 1.3},
     "MiniLM-L6 shape, batch 1": {"torch": 1.3},
     "MiniLM-L6 shape, batch 32": {"torch": 1.3},
