@@ -18,6 +18,9 @@ template <class E, int N, class T> struct ResultOf<Lanes<E, N>, T> {
   using type = If<same<E, Compute<T>>, T, E>;
 };
 
+// Whether two vectors at once take less time than one after the other.
+template <const auto &op> constexpr bool in_pairs = false;
+
 // Whole vectors only; step is the way to the next vector in bytes, 0 where one vector repeats.
 template <const auto &op, int N, class Out, class... In> void loop(char *const *at, const long *step, long vectors) {
   [&]<int... i>(Sequence<i...>) {
@@ -25,6 +28,13 @@ template <const auto &op, int N, class Out, class... In> void loop(char *const *
     const long out_step = step[0];
     const char *in[] = {at[i + 1]...};
     const long move[] = {step[i + 1]...};
+    if constexpr (in_pairs<op> && (floating<In> && ...))
+      if (((move[i] == N * sizeof(In)) && ...))
+        for (; vectors > 1; vectors -= 2) {
+          store<Out, 2 * N>(out, op(load<In, 2 * N>(in[i])...));
+          out += 2 * out_step;
+          ((in[i] += 2 * move[i]), ...);
+        }
     for (; vectors > 0; --vectors) {
       store<Out, N>(out, op(load<In, N>(in[i])...));
       out += out_step;

@@ -12,36 +12,43 @@ template <class T> constexpr T infinity = __builtin_inf();
 template <class T> constexpr T nan = __builtin_nan("");
 
 template <int bytes, int N> HD_INLINE bool any(Mask<bytes, N> m) {
+  if constexpr (two<bytes, N>) return any(m.low | m.high);
+  else {
 #if defined(__SSE2__)
-  if constexpr (bytes * N == 16) return __builtin_ia32_pmovmskb128((Vector<char, 16>)m.v) != 0;
+    if constexpr (bytes * N == 16) return __builtin_ia32_pmovmskb128((Vector<char, 16>)m.v) != 0;
 #endif
 #if defined(__AVX2__)
-  if constexpr (bytes * N == 32) return __builtin_ia32_pmovmskb256((Vector<char, 32>)m.v) != 0;
+    if constexpr (bytes * N == 32) return __builtin_ia32_pmovmskb256((Vector<char, 32>)m.v) != 0;
 #endif
 #if defined(__AVX512F__)
-  if constexpr (bytes * N == 64) return _mm512_test_epi64_mask((__m512i)m.v, (__m512i)m.v) != 0;
+    if constexpr (bytes * N == 64) return _mm512_test_epi64_mask((__m512i)m.v, (__m512i)m.v) != 0;
 #endif
-  if constexpr (bytes * N % 8) {
-    bool r = false;
-    for (int i = 0; i < N; ++i) r |= m.v[i] != 0;
-    return r;
-  } else {
-    int64_t word[bytes * N / 8], r = 0;
-    __builtin_memcpy(word, &m.v, sizeof word);
-    for (int64_t w : word) r |= w;
-    return r;
+    if constexpr (bytes * N % 8) {
+      bool r = false;
+      for (int i = 0; i < N; ++i) r |= m.v[i] != 0;
+      return r;
+    } else {
+      int64_t word[bytes * N / 8], r = 0;
+      __builtin_memcpy(word, &m.v, sizeof word);
+      for (int64_t w : word) r |= w;
+      return r;
+    }
   }
 }
 template <int bytes, int N> HD_INLINE bool all(Mask<bytes, N> m) {
+  if constexpr (two<bytes, N>) return all(m.low & m.high);
+  else {
 #if defined(__AVX2__)
-  if constexpr (bytes * N == 32) return __builtin_ia32_pmovmskb256((Vector<char, 32>)m.v) == -1;
+    if constexpr (bytes * N == 32) return __builtin_ia32_pmovmskb256((Vector<char, 32>)m.v) == -1;
 #endif
-  return !any(!m);
+    return !any(!m);
+  }
 }
 // The greater, the lesser; b where either is NaN. Compilers see the one instruction only where no operand is constant.
 #define MINMAX(name, o, i)                                                                                             \
   template <class T, int N> HD_INLINE Lanes<T, N> name(Lanes<T, N> a, Lanes<T, N> b) {                                 \
-    MINMAX_X86(i)                                                                                                      \
+    if constexpr (is_two<Lanes<T, N>>) return {name(a.low, b.low), name(a.high, b.high)};                              \
+    else MINMAX_X86(i)                                                                                                 \
     return where(a o b, a, b);                                                                                         \
   }
 #if defined(__AVX2__) && !defined(__AVX512F__)
@@ -65,7 +72,8 @@ MINMAX(lesser, <, min)
 // A loop over lanes that is one instruction where there is one (with -fno-math-errno -fno-trapping-math).
 #define INSTRUCTION(name)                                                                                              \
   template <class T, int N> HD_INLINE Lanes<T, N> name(Lanes<T, N> x) {                                                \
-    if constexpr (floating<T>)                                                                                         \
+    if constexpr (is_two<Lanes<T, N>>) return {name(x.low), name(x.high)};                                             \
+    else if constexpr (floating<T>)                                                                                    \
       for (int i = 0; i < N; ++i) {                                                                                    \
         if constexpr (same<T, float>) x.v[i] = __builtin_##name##f(x.v[i]);                                            \
         else x.v[i] = __builtin_##name(x.v[i]);                                                                        \
@@ -81,15 +89,18 @@ INSTRUCTION(rint)
 
 // f(x[i], ...) lane by lane, not unrolled: a call costs more than the loop.
 template <class L, class F, class... R> __attribute__((noinline)) L each(F f, L x, R... r) {
-  using T = typename L::Element;
-  alignas(64) T a[sizeof...(R) + 1][L::lanes];
-  put(a[0], x.v);
-  [&]<int... k>(Sequence<k...>) {
-    (put(a[k + 1], r.v), ...);
+  if constexpr (is_two<L>) return {each(f, x.low, r.low...), each(f, x.high, r.high...)};
+  else {
+    using T = typename L::Element;
+    alignas(64) T a[sizeof...(R) + 1][L::lanes];
+    put(a[0], x.v);
+    [&]<int... k>(Sequence<k...>) {
+      (put(a[k + 1], r.v), ...);
 #pragma GCC unroll 1
-    for (int i = 0; i < L::lanes; ++i) a[0][i] = f(a[0][i], a[k + 1][i]...);
-  }(Indices<sizeof...(R)>{});
-  return raw<T, L::lanes>(a[0]);
+      for (int i = 0; i < L::lanes; ++i) a[0][i] = f(a[0][i], a[k + 1][i]...);
+    }(Indices<sizeof...(R)>{});
+    return raw<T, L::lanes>(a[0]);
+  }
 }
 #define CALL1(name)                                                                                                    \
   template <class T, int N> HD_INLINE Lanes<T, N> name(Lanes<T, N> x) {                                                \
@@ -208,10 +219,12 @@ constexpr bool fused = true;
 constexpr bool fused = false;
 #endif
 template <class T, int N> HD_INLINE Lanes<T, N> fma(Lanes<T, N> a, Lanes<T, N> b, Lanes<T, N> c) {
-  for (int i = 0; i < N; ++i) {
-    if constexpr (same<T, float>) c.v[i] = __builtin_fmaf(a.v[i], b.v[i], c.v[i]);
-    else c.v[i] = __builtin_fma(a.v[i], b.v[i], c.v[i]);
-  }
+  if constexpr (is_two<Lanes<T, N>>) return {fma(a.low, b.low, c.low), fma(a.high, b.high, c.high)};
+  else
+    for (int i = 0; i < N; ++i) {
+      if constexpr (same<T, float>) c.v[i] = __builtin_fmaf(a.v[i], b.v[i], c.v[i]);
+      else c.v[i] = __builtin_fma(a.v[i], b.v[i], c.v[i]);
+    }
   return c;
 }
 // x * y - p exactly, where p is x * y rounded.
@@ -236,6 +249,12 @@ template <int N> HD_INLINE Lanes<int64_t, N> to_int(Lanes<double, N> n) {
 }
 template <int N> HD_INLINE Lanes<double, N> to_double(Lanes<int64_t, N> n) { // |n| < 2^51
   return bits<double>(n + bits<int64_t>(Lanes<double, N>(0x1.8p52))) - 0x1.8p52;
+}
+
+// The same for sums that end in the exponent of 2^n.
+template <class T> constexpr T rounds_to_exponent = rounds_to_whole<T> + (same<T, float> ? 127 : 1023);
+template <class T, int N> HD_INLINE Lanes<T, N> power_of_sum(Lanes<T, N> sum) {
+  return bits<T>(bits<Int<T>>(sum) << mantissa<T>);
 }
 
 template <class T> constexpr T ln2_high = same<T, float> ? 0x1.62e4p-1 : 0x1.62e42fee00000p-1;
@@ -270,11 +289,7 @@ template <class T, int N> HD_INLINE Lanes<Int<T>, N> exp_parts(Lanes<T, N> x, La
   m = exp_rest(r);
   return n;
 }
-// x 2^n where the result is far from the ends of the range.
-template <class T, int N> HD_INLINE Lanes<T, N> raised(Lanes<T, N> x, Lanes<Int<T>, N> n) {
-  return bits<T>(bits<Int<T>>(x) + (n << mantissa<T>));
-}
-// The same in two steps: the ends need more than one exponent holds.
+// x 2^n in two steps: the ends need more than one exponent holds.
 template <class T, int N> HD_INLINE Lanes<T, N> scale(Lanes<T, N> x, Lanes<Int<T>, N> n) {
   auto h = bits<Int<T>>(bits<UInt<T>>(n) >> 1);
   return x * power_of_2(h) * power_of_2(n - h);
@@ -282,11 +297,19 @@ template <class T, int N> HD_INLINE Lanes<T, N> scale(Lanes<T, N> x, Lanes<Int<T
 // Functions through exp have a short way for vectors all of whose lanes are near 0, and one for any. A lane's result is
 // the same bits in both.
 template <class T> constexpr T near = same<T, float> ? 86 : 700;
-template <class T, int N> HD_INLINE bool all_near(Lanes<T, N> x, T end = near<T>) { return all(abs(x) <= end); }
+template <class T, int N> HD_INLINE bool all_near(Lanes<T, N> x, T end = near<T>) {
+  if constexpr (is_two<Lanes<T, N>>) return all(x.low * x.low + x.high * x.high <= end * end); // not only then
+  else return all(abs(x) <= end);
+}
 template <class T, int N> HD_INLINE Lanes<T, N> exp_near(Lanes<T, N> x) {
   Lanes<T, N> r;
   auto n = bits<Int<T>>(reduce_exp(x, r));
-  return raised(exp_reduced(r), n);
+  return bits<T>(bits<Int<T>>(exp_reduced(r)) + (n << mantissa<T>)); // far from the ends of the range
+}
+// e^x + 1
+template <class T, int N> HD_INLINE Lanes<T, N> exp_near_and_1(Lanes<T, N> x) {
+  auto sum = x * 1.44269504088896340736 + rounds_to_exponent<T>, n = sum - rounds_to_exponent<T>;
+  return exp_reduced((x - n * ln2_high<T>)-n * ln2_low<T>) * power_of_sum(sum) + 1;
 }
 template <class T, int N> HD_INLINE Lanes<T, N> exp_any(Lanes<T, N> x) {
   constexpr bool single = same<T, float>;
@@ -384,13 +407,18 @@ template <class T, int N> HD_INLINE Lanes<T, N> log1p(Lanes<T, N> x) {
   return where(x > -1, y, where(x == -1, -infinity<T>, Lanes<T, N>(nan<T>)));
 }
 
-// m / (m + 2) for m = e^2|x| - 1.
+// (e^2r - 1) / 2 for |r| <= ln 2 / 4.
+template <int N> HD_INLINE Lanes<float, N> half_expm1_twice(Lanes<float, N> r) {
+  return r * r * polynomial(r, 1, 0x1.555554p-1, 0x1.5554f8p-2, 0x1.1112dcp-3, 0x1.6d3a2ep-5, 0x1.9e6ad4p-7) + r;
+}
+template <int N> HD_INLINE Lanes<double, N> half_expm1_twice(Lanes<double, N> r) { return expm1_reduced(r + r) * 0.5; }
+// m / (m + 1) for m = (e^2|x| - 1) / 2. That ln 2 is rounded shows only where the result does not change with m.
 template <class T, int N> HD_INLINE Lanes<T, N> tanh(Lanes<T, N> x) {
   auto t = lesser(Lanes<T, N>(same<T, float> ? 10 : 20), abs(x));
-  Lanes<T, N> r;
-  auto s = power_of_2(bits<Int<T>>(reduce_exp(t + t, r)));
-  auto m = s * expm1_reduced(r) + (s - 1);
-  return with_sign(m / (m + 2), x);
+  auto sum = t * 2.88539008177792681472 + rounds_to_exponent<T>, n = sum - rounds_to_exponent<T>;
+  auto r = fused ? t - n * 0.34657359027997265471 : (t - n * (ln2_high<T> / 2)) - n * (ln2_low<T> / 2);
+  auto s = power_of_sum(sum), m = s * half_expm1_twice(r) + (s * 0.5 - 0.5);
+  return with_sign(m / (m + 1), x);
 }
 
 // c + x * p, and what a rounding too many took from it; with fma there is none.
@@ -441,7 +469,7 @@ template <int N> HD_INLINE Lanes<float, N> erfc(Lanes<float, N> x) {
 template <int N> HD_INLINE Lanes<double, N> erfc(Lanes<double, N> x) { return slow::erfc(x); }
 // x times the normal distribution function, with all digits in the lower tail too.
 template <int N> HD_INLINE Lanes<float, N> gelu(Lanes<float, N> x) {
-  auto with = [&](Lanes<float, N> t, auto scaled) {
+  auto with = [&](Lanes<float, N> t, auto below) {
     auto s = t * t, q = (t - 2.98125f) / (t + 2.98125f);
     // t e^(t^2 / 2) times the distribution function of -t
     Lanes<float, N> lost;
@@ -449,19 +477,22 @@ template <int N> HD_INLINE Lanes<float, N> gelu(Lanes<float, N> x) {
                        polynomial(q, 0x1.c5a504p-4, -0x1.1f1098p-3, 0x1.74252ep-4, -0x1.ca4af8p-6, -0x1.1c213cp-9,
                                   0x1.0251acp-8, 0x1.623508p-15, -0x1.249008p-11),
                        0x1.74efcep-2, lost);
-    // s = 2 n ln 2 + r
-    auto shifted = s * 0.72134752044448170368 + rounds_to_whole<float>, n = shifted - rounds_to_whole<float>;
-    auto r = (s - n * (2 * ln2_high<float>)) - n * (2 * ln2_low<float>);
-    auto m = exp_rest((r + product_rest(t, t, s)) * -0.5);
-    auto large =
-        greater(Lanes<float, N>(0), x) - scaled(fused ? m * f + f : (m * f + lost) + f, -bits<int32_t>(shifted));
+    // s = r - 2 n ln 2; n (2 ln2_high) has no rounding
+    auto sum = s * -0.72134752044448170368 + rounds_to_exponent<float>, n = sum - rounds_to_exponent<float>;
+    auto r = n * (2 * ln2_high<float>);
+    if constexpr (fused) r = fma(t, t, r) + n * (2 * ln2_low<float>);
+    else r = ((s + r) + n * (2 * ln2_low<float>)) + product_rest(t, t, s);
+    auto m = exp_rest(r * -0.5);
+    auto large = below(fused ? m * f + f : (m * f + lost) + f, sum);
     auto small =
-        s * polynomial(s, 0x1.988450p-2, -0x1.10573ap-4, 0x1.469dc6p-7, -0x1.3300eep-10, 0x1.916614p-14) + x * 0.5;
-    return with_sign(where(t < 0.875f, small, large), x);
+        x * (x * polynomial(s, 0x1.988450p-2, -0x1.10573ap-4, 0x1.469dc6p-7, -0x1.3300eep-10, 0x1.916614p-14) + 0.5);
+    return where(t < 0.875f, small, large);
   };
+  auto positive = greater(Lanes<float, N>(0), x);
   if (all_near(x, 12.5f)) [[likely]]
-    return with(abs(x), raised<float, N>);
-  auto y = with(lesser(Lanes<float, N>(14.5), abs(x)), scale<float, N>);
+    return with(abs(x), [&](auto f, auto sum) { return positive - f * power_of_sum(sum); });
+  auto y = with(lesser(Lanes<float, N>(14.5), abs(x)),
+                [&](auto f, auto sum) { return with_sign(positive - scale(f, bits<int32_t>(sum) - 127), x); });
   return where(x == -infinity<float>, nan<float>, y); // as in torch
 }
 template <int N> HD_INLINE Lanes<double, N> gelu(Lanes<double, N> x) {
@@ -654,7 +685,7 @@ template <class T, int N> HD_INLINE Lanes<T, N> erfinv(Lanes<T, N> x) {
 // Small results are e^x, which keeps its digits where e^-x has none.
 template <class T, int N> HD_INLINE Lanes<T, N> sigmoid(Lanes<T, N> x) {
   if (all_near(x)) [[likely]]
-    return 1 / (1 + exp_near(-x));
+    return 1 / exp_near_and_1(-x);
   auto low = x < -near<T>;
   auto e = exp_any(where(low, x, -x));
   return where(low, e, 1 / (1 + e));
@@ -662,7 +693,7 @@ template <class T, int N> HD_INLINE Lanes<T, N> sigmoid(Lanes<T, N> x) {
 // Small results in one product, which keeps its digits where e^x has lost them.
 template <class T, int N> HD_INLINE Lanes<T, N> silu(Lanes<T, N> x) {
   if (all_near(x)) [[likely]]
-    return x / (1 + exp_near(-x));
+    return x / exp_near_and_1(-x);
   auto t = greater(Lanes<T, N>(same<T, float> ? -112 : -756), x);
   Lanes<T, N> m;
   auto n = exp_parts(lesser(Lanes<T, N>(-near<T>), t), m);

@@ -75,6 +75,9 @@ template <class To, int N, class From> HD_INLINE Vector<To, N> convert(Vector<Fr
   }
 }
 
+// Twice as many lanes as a vector has are two vectors, which fill each other's waits in long formulas.
+template <int bytes, int N> constexpr bool two = bytes >= 4 && bytes * N == 2 * width;
+
 // All bits of a lane, or none.
 template <int bytes, int N> struct Mask {
   using V = Vector<IntOf<bytes>, N>;
@@ -84,8 +87,18 @@ template <int bytes, int N> struct Mask {
   friend HD_INLINE Mask operator^(Mask a, Mask b) { return {a.v ^ b.v}; }
   friend HD_INLINE Mask operator!(Mask a) { return {~a.v}; }
 };
+template <int bytes, int N>
+  requires(two<bytes, N>)
+struct Mask<bytes, N> {
+  Mask<bytes, N / 2> low, high;
+  friend HD_INLINE Mask operator&(Mask a, Mask b) { return {a.low & b.low, a.high & b.high}; }
+  friend HD_INLINE Mask operator|(Mask a, Mask b) { return {a.low | b.low, a.high | b.high}; }
+  friend HD_INLINE Mask operator^(Mask a, Mask b) { return {a.low ^ b.low, a.high ^ b.high}; }
+  friend HD_INLINE Mask operator!(Mask a) { return {!a.low, !a.high}; }
+};
 template <int to, int bytes, int N> HD_INLINE Mask<to, N> resize(Mask<bytes, N> m) {
-  return {convert<IntOf<to>, N, IntOf<bytes>>(m.v)};
+  if constexpr (to == bytes) return m;
+  else return {convert<IntOf<to>, N, IntOf<bytes>>(m.v)};
 }
 
 template <class T, int N> struct Lanes {
@@ -122,6 +135,45 @@ template <class T, int N> struct Lanes {
   friend HD_INLINE Lanes operator~(Lanes a) { return Lanes(V(~a.v)); }
 };
 
+template <class T, int N>
+  requires(!is_complex<T> && two<sizeof(T), N>)
+struct Lanes<T, N> {
+  using Element = T;
+  using Half = Lanes<T, N / 2>;
+  using M = Mask<sizeof(T), N>;
+  static constexpr int lanes = N;
+  Half low, high;
+  Lanes() = default;
+  HD_INLINE Lanes(Half low, Half high) : low(low), high(high) {}
+  template <class S>
+    requires(arithmetic<S>)
+  HD_INLINE Lanes(S s) : low(s), high(s) {}
+#define X(o)                                                                                                           \
+  friend HD_INLINE Lanes operator o(Lanes a, Lanes b) { return {a.low o b.low, a.high o b.high}; }
+  X(+)
+  X(-)
+  X(*)
+  X(/)
+  X(%)
+  X(&)
+  X(|)
+  X(^) X(<<) X(>>)
+#undef X
+#define X(o)                                                                                                           \
+  friend HD_INLINE M operator o(Lanes a, Lanes b) { return {a.low o b.low, a.high o b.high}; }
+      X(<) X(<=) X(>) X(>=) X(==) X(!=)
+#undef X
+          friend HD_INLINE Lanes
+          operator-(Lanes a) {
+    return {-a.low, -a.high};
+  }
+  friend HD_INLINE Lanes operator~(Lanes a) { return {~a.low, ~a.high}; }
+};
+template <class L> constexpr bool is_two = false;
+template <class T, int N> constexpr bool is_two<Lanes<T, N>> = !is_complex<T> && two<sizeof(T), N>;
+template <class L> constexpr bool parts_are_two = false; // of complex numbers
+template <class T, int N> constexpr bool parts_are_two<Lanes<complex<T>, N>> = two<sizeof(T), N>;
+
 // Truth values, one byte each, 0 or 1: + is or, * is and, as in torch.
 template <int N> struct Lanes<bool, N> {
   using Element = bool;
@@ -156,10 +208,12 @@ template <int N> struct Lanes<bool, N> {
 };
 
 template <class T, int N> HD_INLINE Lanes<T, N> choose(Mask<sizeof(T), N> m, Lanes<T, N> a, Lanes<T, N> b) {
-  return typename Lanes<T, N>::V(m.v ? a.v : b.v);
+  if constexpr (is_two<Lanes<T, N>>) return {choose(m.low, a.low, b.low), choose(m.high, a.high, b.high)};
+  else return typename Lanes<T, N>::V(m.v ? a.v : b.v);
 }
 template <class To, class T, int N> HD_INLINE Lanes<To, N> bits(Lanes<T, N> x) {
-  return Lanes<To, N>((Vector<To, N>)x.v);
+  if constexpr (is_two<Lanes<T, N>>) return Lanes<To, N>(bits<To>(x.low), bits<To>(x.high));
+  else return Lanes<To, N>((Vector<To, N>)x.v);
 }
 
 // (re, im) pairs, apart. N counts the pairs.
@@ -254,12 +308,26 @@ template <class To, int N, class From> HD_INLINE Lanes<To, N> cast(Lanes<From, N
   } else if constexpr (is_complex<To>) return {cast<typename Lanes<To, N>::Real::Element>(x)};
   else if constexpr (is_complex<From>) return cast<To>(x.re);
   else if constexpr (same<From, bool>) return convert<To, N, uint8_t>(x.v);
-  else return convert<To, N, From>(x.v);
+  else if constexpr (is_two<Lanes<From, N>> && is_two<Lanes<To, N>>)
+    return Lanes<To, N>(cast<To>(x.low), cast<To>(x.high));
+  else if constexpr (is_two<Lanes<To, N>>) {
+    constexpr int half = N / 2;
+    return Lanes<To, N>(cast<To>(Lanes<From, half>(raw<From, half>(&x))),
+                        cast<To>(Lanes<From, half>(raw<From, half>((const From *)&x + half))));
+  } else if constexpr (is_two<Lanes<From, N>>) {
+    Vector<To, N> r;
+    put(&r, cast<To>(x.low).v);
+    put((To *)&r + N / 2, cast<To>(x.high).v);
+    return r;
+  } else return convert<To, N, From>(x.v);
 }
 
 template <class T, int N> HD_INLINE Lanes<Compute<T>, N> load(const void *p) {
   if constexpr (same<T, bool>) return raw<uint8_t, N>(p);
-  else if constexpr (is_complex<T>) {
+  else if constexpr (parts_are_two<Lanes<T, N>>) {
+    auto a = load<T, N / 2>(p), b = load<T, N / 2>((const T *)p + N / 2);
+    return {{a.re, b.re}, {a.im, b.im}};
+  } else if constexpr (is_complex<T>) {
     using R = decltype(T::re);
     auto a = raw<R, N>(p), b = raw<R, N>((const char *)p + sizeof a);
     return [&]<int... i>(Sequence<i...>) -> Lanes<T, N> {
@@ -286,14 +354,18 @@ template <class T, int N> HD_INLINE Lanes<Compute<T>, N> load(const void *p) {
       return bits<float>(where((h & 0x7c00) == 0x7c00, f | 0x7f800000, f));
     }
 #endif
-  } else return raw<T, N>(p);
+  } else if constexpr (is_two<Lanes<T, N>>) return {load<T, N / 2>(p), load<T, N / 2>((const T *)p + N / 2)};
+  else return raw<T, N>(p);
 }
 
 template <class T, int N, int bytes> HD_INLINE void store(void *p, Mask<bytes, N> m) {
   put(p, Lanes<bool, N>(resize<1>(m)).v);
 }
 template <class T, int N> HD_INLINE void store(void *p, Lanes<Compute<T>, N> x) {
-  if constexpr (is_complex<T>) {
+  if constexpr (parts_are_two<Lanes<T, N>>) {
+    store<T, N / 2>(p, {x.re.low, x.im.low});
+    store<T, N / 2>((T *)p + N / 2, {x.re.high, x.im.high});
+  } else if constexpr (is_complex<T>) {
     using R = decltype(T::re);
     [&]<int... i>(Sequence<i...>) {
       put(p, shuffle<R, N, i / 2 + i % 2 * N...>(x.re.v, x.im.v));
@@ -326,6 +398,9 @@ template <class T, int N> HD_INLINE void store(void *p, Lanes<Compute<T>, N> x) 
       put(p, cast<uint16_t>(r | ((u >> 16) & 0x8000)).v);
     }
 #endif
+  } else if constexpr (is_two<Lanes<T, N>>) {
+    put(p, x.low.v);
+    put((T *)p + N / 2, x.high.v);
   } else put(p, x.v);
 }
 
