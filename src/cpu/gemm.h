@@ -15,7 +15,7 @@ template <class T, class S, class D> void reference(const Job &job) {
   const Gemm &g = job.g;
   for (long i = 0; i < g.m; ++i)
     for (long j = 0; j < g.n; ++j) {
-      T sum[4] = {};
+      T sum[2] = {};
       for (long k = 0; k < g.k; ++k) {
         const S &x = ((const S *)job.a)[at(g.a_m, i) + at(g.a_k, k)],
                 &y = ((const S *)job.b)[at(g.b_k, k) + at(g.b_n, j)];
@@ -26,7 +26,7 @@ template <class T, class S, class D> void reference(const Job &job) {
           sum[0] += widen<T>(x) * widen<T>(y);
         }
       }
-      finish<T, D>(job, sum, 2, i, 1, j, 1, g.accumulate, true);
+      finish<T, D>(job, sum, 0, i, 1, j, 1, g.accumulate, true);
     }
 }
 
@@ -50,7 +50,6 @@ struct Kind {
   bool rounds;        // C is narrower than the sum: keep partial sums apart
   long k_block;
   const Micro *micros;
-  int micro_rows;
   Pack pack_a, pack_b;
   Finish finish;
   void (*add)(void *to, const void *from, long n);
@@ -71,12 +70,11 @@ template <class S, class D, class E = PanelOf<S>> constexpr Kind make_kind() {
   k.packed = int(sizeof(E)) * reals, k.real = int(sizeof(T)), k.lanes = Tl::lanes;
   k.source = int(sizeof(S)), k.result = int(sizeof(D));
   k.in_place = sizeof(S) == sizeof(T) && unit == 1;
-  k.straight = sizeof(D) == sizeof(T);
+  k.straight = sizeof(D) == sizeof(T) * reals;
   k.ends = is_float<T> && same<T, D>;
   k.rounds = is_float<T> && sizeof(D) < sizeof(T);
   k.k_block = (sizeof(E) == 8 ? 256 : 384) * unit;
-  k.micros = &micros<E>.at[0][0][0];
-  k.micro_rows = Tl::rows;
+  k.micros = &micros<E, reals == 2>.at[0][0][0];
   if constexpr (same<S, c64>) {
     k.pack_a = pack<double, double, Tl::rows / 2>;
     k.pack_b = pack<double, double, Tl::columns / 2>;
@@ -116,48 +114,85 @@ struct Sums {
   char *at;
   long row;
 };
-// Whether n indices from `i` on follow each other in memory.
-HD_INLINE bool together(const Axis &x, long i, int n) {
-  if (!x.offsets) return x.stride == 1;
-  for (int q = 1; q < n; ++q)
-    if (x.offsets[i + q] != x.offsets[i] + q) return false;
-  return true;
-}
-HD_INLINE void tile(const Kind &kind, const Job &job, Operand a, Operand b, bool b_packed, long depth, long i, int rows,
-                    long j, int columns, bool first, bool last, Sums sums) {
+// The tiles of one panel of columns in one block of k: what does not depend on their rows.
+struct Strip {
+  const Kind &kind;
+  const Job &job;
+  const Micro *micros; // [rows - 1]
+  Target to;           // of the first row of C
+  long j;
+  int columns, tail;
+  bool straight, ends, first, last;
+};
+HD_INLINE Strip strip(const Kind &kind, const Job &job, bool b_packed, long j, int columns, bool first, bool last) {
   const Gemm &g = job.g;
-  int n = columns * kind.reals, tail = n % kind.lanes;
-  const Micro *table =
-      kind.micros + ((n + kind.lanes - 1) / kind.lanes - 1) * 2 * kind.micro_rows + rows * kind.reals - 1;
-  if (kind.straight && !g.c_m.offsets && (!tail || masked) && together(g.c_n, j, columns)) {
-    char *c = job.c + (i * g.c_m.stride + at(g.c_n, j)) * kind.result;
-    const bool relu = g.activation == Activation::relu;
-    const bool ends = first && last && !g.accumulate && kind.ends && (relu || g.activation == Activation::none) &&
-                      (!job.bias || (!g.bias_m.offsets && (steps(g.bias_n, 0) || steps(g.bias_n, 1))));
-    Target to = {c, g.c_m.stride, first && !g.accumulate ? nullptr : c, g.c_m.stride, false, ends && relu};
-    if (ends && job.bias) {
-      to.from = job.bias + (i * g.bias_m.stride + j * g.bias_n.stride) * kind.result;
-      to.from_row = g.bias_m.stride, to.repeats = !g.bias_n.stride;
-    }
-    table[tail ? kind.micro_rows : 0](depth, a.at, a.row, a.k, b.at, b.k, to, tail);
-    if (last && !ends && (job.bias || g.activation != Activation::none))
-      kind.finish(job, c, g.c_m.stride, i, rows, j, columns, false, true);
+  const int n = columns * kind.reals, vectors = (n + kind.lanes - 1) / kind.lanes,
+            tail = n - (vectors - 1) * kind.lanes;
+  Strip s = {kind, job, kind.micros + (vectors - 1) * 2 * kind.rows, {}, j, columns, tail, false, false, first, last};
+  const bool part = tail < kind.lanes;
+  s.straight = kind.straight && !g.c_m.offsets && (!part || masked) && together(g.c_n, j, columns) &&
+               !(kind.reals == 2 && job.bias);
+  if (part && (s.straight || !b_packed)) s.micros += kind.rows;
+  if (!s.straight) return s;
+  const bool relu = g.activation == Activation::relu;
+  s.ends = first && last && !g.accumulate && kind.ends && (relu || g.activation == Activation::none) &&
+           (!job.bias || (!g.bias_m.offsets && (steps(g.bias_n, 0) || steps(g.bias_n, 1))));
+  char *c = job.c + at(g.c_n, j) * kind.result;
+  const long row = g.c_m.stride * kind.reals;
+  s.to = {c, row, first && !g.accumulate ? nullptr : c, row, false, s.ends && relu};
+  if (s.ends && job.bias) {
+    s.to.from = job.bias + j * g.bias_n.stride * kind.result;
+    s.to.from_row = g.bias_m.stride, s.to.repeats = !g.bias_n.stride;
+  }
+  return s;
+}
+// Rows [i, i + rows) of it.
+HD_INLINE void tile(const Strip &s, Operand a, Operand b, long depth, long i, int rows, Sums sums) {
+  const Kind &kind = s.kind;
+  const Job &job = s.job;
+  const Gemm &g = job.g;
+  const Micro micro = s.micros[rows - 1];
+  if (s.straight) {
+    Target to = s.to;
+    to.c += i * to.row * kind.real;
+    if (to.from) to.from += i * to.from_row * kind.real;
+    micro(depth, a.at, a.row, a.k, b.at, b.k, to, s.tail);
+    if (s.last && !s.ends && (job.bias || g.activation != Activation::none))
+      kind.finish(job, to.c, to.row, i, rows, s.j, s.columns, false, true);
     return;
   }
-  for (int r = 0; r < rows; ++r) __builtin_prefetch(job.c + (at(g.c_m, i + r) + at(g.c_n, j)) * kind.result, 1, 3);
+  for (int r = 0; r < rows; ++r) __builtin_prefetch(job.c + (at(g.c_m, i + r) + at(g.c_n, s.j)) * kind.result, 1, 3);
   alignas(64) char room[2048];
-  bool apart = !sums.at;
+  const bool apart = !sums.at;
   if (apart) sums = {room, kind.columns * kind.reals};
-  table[tail && !b_packed ? kind.micro_rows : 0](
-      depth, a.at, a.row, a.k, b.at, b.k,
-      {sums.at, sums.row, apart || first ? nullptr : sums.at, sums.row, false, false}, tail);
-  if (apart || last) kind.finish(job, sums.at, sums.row, i, rows, j, columns, (apart && !first) || g.accumulate, last);
+  micro(depth, a.at, a.row, a.k, b.at, b.k,
+        {sums.at, sums.row, apart || s.first ? nullptr : sums.at, sums.row, false, false}, s.tail);
+  if (apart || s.last)
+    kind.finish(job, sums.at, sums.row, i, rows, s.j, s.columns, (apart && !s.first) || g.accumulate, s.last);
 }
 
 HD_INLINE bool a_in_place(const Kind &kind, const Gemm &g) { return kind.in_place && !g.a_m.offsets && !g.a_k.offsets; }
 HD_INLINE bool b_in_place(const Kind &kind, const Gemm &g) {
   return kind.in_place && steps(g.b_n, 1) && !g.b_k.offsets && (masked || g.n % kind.columns == 0);
 }
+
+// Rows of the next tile where so many are left. Fewer than four do not keep the units for multiplications busy: then
+// the last two tiles share what is left.
+HD_INLINE long next_rows(const Kind &kind, long left) {
+  return left >= kind.rows + 4 ? kind.rows : left <= kind.rows ? left : (left + 1) / 2;
+}
+// Panels of as many rows.
+struct Rows {
+  long m, high, panels, last; // last: where the last one begins
+  HD_INLINE Rows(const Kind &kind, long m) : m(m), high(kind.rows), panels(ceil_div(m, high)) {
+    const long before = most(0, panels - 2) * high;
+    last = panels > 1 ? before + next_rows(kind, m - before) : 0;
+  }
+  HD_INLINE long at(long p) const { return p + 1 < panels ? p * high : p < panels ? last : m; }
+  HD_INLINE int count(long p) const { return int(at(p + 1) - at(p)); }
+};
+
+constexpr long in_second_cache = 256 << 10; // bytes of an operand that stay there beside panels of the other
 
 template <class F> void tasks(long n, int threads, const F &f) {
   if (threads <= 1 || n <= 1) {
@@ -173,14 +208,19 @@ template <class F> void tasks(long n, int threads, const F &f) {
 // Nothing packed: for matrices that fit the cache as they are.
 void direct(const Kind &kind, const Job &job) {
   const Gemm &g = job.g;
-  long block = block_of(kind, g.k), panels = ceil_div(g.m, kind.rows), rows = ceil_div(g.m, panels);
+  const long block = block_of(kind, g.k);
   for (long k = 0; k < g.k; k += block) {
     long depth = least(block, g.k - k);
-    for (long j = 0; j < g.n; j += kind.columns)
-      for (long i = 0; i < g.m; i += rows)
-        tile(kind, job, {job.a + (i * g.a_m.stride + k * g.a_k.stride) * kind.source, g.a_m.stride, g.a_k.stride},
-             {job.b + (k * g.b_k.stride + j) * kind.source, 0, g.b_k.stride}, false, depth, i,
-             int(least(rows, g.m - i)), j, int(least(kind.columns, g.n - j)), k == 0, k + depth == g.k, {});
+    for (long j = 0; j < g.n; j += kind.columns) {
+      const Strip s = strip(kind, job, false, j, int(least(kind.columns, g.n - j)), k == 0, k + depth == g.k);
+      const Operand b = {job.b + (k * g.b_k.stride + j) * kind.source, 0, g.b_k.stride};
+      const Operand a = {job.a + k * g.a_k.stride * kind.source, g.a_m.stride, g.a_k.stride};
+      for (long i = 0; i < g.m;) {
+        const long rows = next_rows(kind, g.m - i);
+        tile(s, {a.at + i * a.row * kind.source, a.row, a.k}, b, depth, i, int(rows), {});
+        i += rows;
+      }
+    }
   }
 }
 
@@ -201,7 +241,8 @@ void packed(const Kind &kind, const Job &job, int threads) {
   for (long m0 = 0; m0 < g.m; m0 += tall)
     for (long n0 = 0; n0 < g.n; n0 += wide) {
       long m = least(tall, g.m - m0), n = least(wide, g.n - n0);
-      long m_panels = ceil_div(m, kind.rows), n_panels = ceil_div(n, kind.columns);
+      const Rows rows(kind, m);
+      long m_panels = rows.panels, n_panels = ceil_div(n, kind.columns);
       long per_block = most(1, l2_share / a_panel);
       long blocks = ceil_div(m_panels, per_block);
       if (threads > 1 && blocks >= threads) blocks = (blocks + threads - 1) / threads * threads;
@@ -218,20 +259,20 @@ void packed(const Kind &kind, const Job &job, int threads) {
           long first = t / slices * per_block, end = least(m_panels, first + per_block), slice = t % slices;
           char *packed_a = (char *)workspace(1, per_block * a_panel);
           for (long p = first; p < end; ++p) {
-            long i = m0 + p * kind.rows;
-            kind.pack_a(packed_a + (p - first) * a_panel, job.a, g.a_m, i, int(least(kind.rows, g.m - i)), g.a_k, k,
+            kind.pack_a(packed_a + (p - first) * a_panel, job.a, g.a_m, m0 + rows.at(p), rows.count(p), g.a_k, k,
                         depth);
           }
-          for (long q = n_panels * slice / slices; q < n_panels * (slice + 1) / slices; ++q)
+          for (long q = n_panels * slice / slices; q < n_panels * (slice + 1) / slices; ++q) {
+            const long j = n0 + q * kind.columns;
+            const Strip s = strip(kind, job, true, j, int(least(kind.columns, g.n - j)), k == 0, k + depth == g.k);
             for (long p = first; p < end; ++p) {
-              long i = m0 + p * kind.rows, j = n0 + q * kind.columns;
-              Sums s = sums;
-              if (s.at) s.at += ((i - m0) * s.row + (j - n0)) * kind.real;
-              tile(kind, job, {packed_a + (p - first) * a_panel, 1, kind.rows * kind.reals},
-                   {packed_b + q * b_panel, 0, kind.columns * kind.reals}, true, packed_depth, i,
-                   int(least(kind.rows, least(g.m, m0 + m) - i)), j, int(least(kind.columns, g.n - j)), k == 0,
-                   k + depth == g.k, s);
+              const long i = m0 + rows.at(p);
+              Sums into = sums;
+              if (into.at) into.at += ((i - m0) * into.row + (j - n0)) * kind.real;
+              tile(s, {packed_a + (p - first) * a_panel, 1, kind.rows * kind.reals},
+                   {packed_b + q * b_panel, 0, kind.columns * kind.reals}, packed_depth, i, rows.count(p), into);
             }
+          }
         });
       }
     }
@@ -246,16 +287,19 @@ template <bool few_rows> void thin(const Kind &kind, const Job &job, int threads
   const long small_n = few_rows ? g.m : g.n, large_n = few_rows ? g.n : g.m;
   const long small_panels = ceil_div(small_n, small), large_panels = ceil_div(large_n, large);
   const long small_panel = deep * small * kind.packed, large_panel = deep * large * kind.packed;
-  const bool here = !few_rows && a_in_place(kind, g) && (g.a_m.stride * kind.source) % 2048 != 0;
+  // Rows of A a multiple of two kilobytes apart fall on the same few lines of the first cache.
+  const bool here = a_in_place(kind, g) && (g.a_m.stride * kind.source) % 2048 != 0 &&
+                    (!few_rows || (steps(g.a_k, 1) && g.m * g.k * kind.source <= in_second_cache));
   char *kept = (char *)workspace(0, blocks * small_panels * small_panel);
-  tasks(blocks * small_panels, threads, [&](long t) {
-    long k = t / small_panels * block, i = t % small_panels * small;
-    (few_rows ? kind.pack_a : kind.pack_b)(kept + t * small_panel, few_rows ? job.a : job.b, few_rows ? g.a_m : g.b_n,
-                                           i, int(least(small, small_n - i)), few_rows ? g.a_k : g.b_k, k,
-                                           least(block, g.k - k));
+  const Rows rows(kind, g.m);
+  tasks(few_rows && here ? 0 : blocks * small_panels, threads, [&](long t) {
+    const long k = t / small_panels * block, depth = least(block, g.k - k), p = t % small_panels;
+    if (few_rows) kind.pack_a(kept + t * small_panel, job.a, g.a_m, rows.at(p), rows.count(p), g.a_k, k, depth);
+    else
+      kind.pack_b(kept + t * small_panel, job.b, g.b_n, p * small, int(least(small, g.n - p * small)), g.b_k, k, depth);
   });
   const long groups = threads > 1 ? least(large_panels, 8 * threads) : 1;
-  const bool near = blocks * small_panels * small_panel <= 256 << 10; // the second cache keeps all of it anyway
+  const bool near = blocks * small_panels * small_panel <= in_second_cache; // the second cache keeps all of it anyway
   const long together = near ? 1 : few_rows ? 8 : 16;
   const bool keep = kind.rounds && blocks > 1;
   tasks(groups, threads, [&](long t) {
@@ -268,33 +312,35 @@ template <bool few_rows> void thin(const Kind &kind, const Job &job, int threads
       const long count = least(together, end - first);
       for (long b = 0; b < blocks; ++b) {
         const long k = b * block, depth = least(block, g.k - k);
-        auto pack = [&](long q) {
-          if (!here)
-            (few_rows ? kind.pack_b : kind.pack_a)(few_rows ? other : other + q * large_panel, few_rows ? job.b : job.a,
-                                                   few_rows ? g.b_n : g.a_m, (first + q) * large,
-                                                   int(least(large, large_n - (first + q) * large)),
-                                                   few_rows ? g.b_k : g.a_k, k, depth);
+        auto columns = [&](long j) {
+          return strip(kind, job, true, j, int(least(kind.columns, g.n - j)), b == 0, b + 1 == blocks);
         };
-        auto multiply = [&](long p, long q) {
-          const long s = p * small, l = (first + q) * large;
-          const int s_count = int(least(small, small_n - s)), l_count = int(least(large, large_n - l));
+        auto multiply = [&](const Strip &s, long p, long q) {
+          const long panel = few_rows ? p : first + q, i = rows.at(panel);
           const char *mine = kept + (b * small_panels + p) * small_panel;
-          Operand in_a = {few_rows ? mine : other + q * large_panel, 1, kind.rows * kind.reals};
-          Operand in_b = {few_rows ? other : mine, 0, kind.columns * kind.reals};
-          if (here) in_a = {job.a + (l * g.a_m.stride + k * g.a_k.stride) * kind.source, g.a_m.stride, g.a_k.stride};
-          tile(kind, job, in_a, in_b, true, ceil_div(depth, kind.unit), few_rows ? s : l, few_rows ? s_count : l_count,
-               few_rows ? l : s, few_rows ? l_count : s_count, b == 0, b + 1 == blocks,
+          const char *its = few_rows ? other : other + q * large_panel;
+          Operand in_a = {few_rows ? mine : its, 1, kind.rows * kind.reals};
+          Operand in_b = {few_rows ? its : mine, 0, kind.columns * kind.reals};
+          if (here) in_a = {job.a + (i * g.a_m.stride + k * g.a_k.stride) * kind.source, g.a_m.stride, g.a_k.stride};
+          tile(s, in_a, in_b, ceil_div(depth, kind.unit), i, rows.count(panel),
                {sums ? sums + (q * small_panels + p) * sums_panel : nullptr, kind.columns});
         };
         if constexpr (few_rows) {
           for (long q = 0; q < count; ++q) {
-            pack(q);
-            for (long p = 0; p < small_panels; ++p) multiply(p, q);
+            const long j = (first + q) * large;
+            kind.pack_b(other, job.b, g.b_n, j, int(least(large, g.n - j)), g.b_k, k, depth);
+            const Strip s = columns(j);
+            for (long p = 0; p < small_panels; ++p) multiply(s, p, q);
           }
         } else {
-          for (long q = 0; q < count; ++q) pack(q);
-          for (long p = 0; p < small_panels; ++p)
-            for (long q = 0; q < count; ++q) multiply(p, q);
+          for (long q = 0; q < count && !here; ++q) {
+            const long p = first + q;
+            kind.pack_a(other + q * large_panel, job.a, g.a_m, rows.at(p), rows.count(p), g.a_k, k, depth);
+          }
+          for (long p = 0; p < small_panels; ++p) {
+            const Strip s = columns(p * small);
+            for (long q = 0; q < count; ++q) multiply(s, p, q);
+          }
         }
       }
     }
@@ -338,10 +384,10 @@ void split_k(const Kind &kind, const Job &job, int threads) {
     const char *a = job.a + move(h.a_k) * kind.source, *b = job.b + move(h.b_k) * kind.source;
     one(kind, {h, a, b, nullptr, parts + t * part}, 1);
   });
-  for (long t = 1; t < blocks; ++t) kind.add(parts, parts + t * part, g.m * g.n);
+  for (long t = 1; t < blocks; ++t) kind.add(parts, parts + t * part, g.m * g.n * kind.reals);
   for (long i = 0; i < g.m; i += kind.rows)
     for (long j = 0; j < g.n; j += kind.columns)
-      kind.finish(job, parts + (i * g.n + j) * kind.result, g.n, i, least(kind.rows, g.m - i), j,
+      kind.finish(job, parts + (i * g.n + j) * kind.result, g.n * kind.reals, i, least(kind.rows, g.m - i), j,
                   least(kind.columns, g.n - j), false, true);
 }
 

@@ -22,26 +22,6 @@ template <class T> HD_INLINE T activate(Activation f, T x) {
   return x;
 }
 
-// Numbers in pairs (re, im): neighbours change places.
-template <class T, int N, int... I> HD_INLINE Vector<T, N> swap_pairs(Vector<T, N> v, Indices<I...>) {
-#ifdef __clang__
-  return __builtin_shufflevector(v, v, (I ^ 1)...);
-#else
-  using Index = Vector<typename IntOf<sizeof(T)>::type, N>;
-  return __builtin_shuffle(v, Index{(I ^ 1)...});
-#endif
-}
-// u + i w for pairs (re, im).
-template <class T, int N> HD_INLINE Vector<T, N> add_subtract(Vector<T, N> u, Vector<T, N> w) {
-  Vector<T, N> swapped = swap_pairs<T, N>(w, typename Counted<N>::type{});
-  using Bits = Vector<typename IntOf<sizeof(T)>::type, N>;
-  constexpr auto top = typename IntOf<sizeof(T)>::type(1) << (8 * sizeof(T) - 1);
-  Bits sign = {};
-#pragma GCC unroll 16
-  for (int i = 0; i < N; i += 2) sign[i] = top;
-  return u + (Vector<T, N>)((Bits)swapped ^ sign);
-}
-
 // What most tiles end with: rows that follow in memory, a bias along them or none, no function or relu.
 template <class T>
 void finish_vectors(const Job &job, const T *tile, long row, long i0, long rows, long j0, long columns, bool add,
@@ -66,28 +46,7 @@ void finish_vectors(const Job &job, const T *tile, long row, long i0, long rows,
   }
 }
 
-// The same for complex numbers without a bias: the tile holds, one above the other, the products with the real and with
-// the imaginary part of A.
-template <class T>
-void finish_pairs(const Job &job, const T *tile, long row, long i0, long rows, long j0, long columns, bool add) {
-  constexpr int W = vector_bytes / sizeof(T);
-  using V = Vector<T, W>;
-  for (long i = 0; i < rows; ++i) {
-    const T *u = tile + 2 * i * row, *w = u + row;
-    T *c = (T *)job.c + 2 * (at(job.g.c_m, i0 + i) + j0);
-    for (long j = 0; j < 2 * columns; j += W) {
-      const int n = int(least(W, 2 * columns - j));
-      auto part = [n](const T *p) { return n == W ? load<V>(p) : load_part<V>(p, n); };
-      V x = add_subtract<T, W>(part(u + j), part(w + j));
-      if (add) x += part(c + j);
-      if (n == W) store(c + j, x);
-      else store_part(c + j, x, n);
-    }
-  }
-}
-
-// C[i0.., j0..] = activation(tile + C if `add` + bias if `last`). For a complex D the tile holds, one above the other,
-// the products with the real and with the imaginary part of A.
+// C[i0.., j0..] = activation(tile + C if `add` + bias if `last`). `row` counts numbers.
 using Finish = void (*)(const Job &job, const void *tile, long row, long i0, long rows, long j0, long columns, bool add,
                         bool last);
 template <class T, class D>
@@ -98,30 +57,15 @@ void finish(const Job &job, const void *tile, long row, long i0, long rows, long
     if (steps(g.c_n, 1) && (!last || ((g.activation == Activation::none || g.activation == Activation::relu) &&
                                       (!job.bias || steps(g.bias_n, 0) || steps(g.bias_n, 1)))))
       return finish_vectors<T>(job, (const T *)tile, row, i0, rows, j0, columns, add, last);
-  if constexpr (is_complex<D>)
-    if (steps(g.c_n, 1) && !(last && job.bias))
-      return finish_pairs<T>(job, (const T *)tile, row, i0, rows, j0, columns, add);
   constexpr int most_columns = 64, parts = is_complex<D> ? 2 : 1;
   for (long i = 0; i < rows; ++i) {
-    const T *t = (const T *)tile + i * parts * row;
+    const T *t = (const T *)tile + i * row;
     D *c = (D *)job.c + at(g.c_m, i0 + i);
     for (long j1 = 0; j1 < columns; j1 += most_columns) {
       T x[parts * most_columns];
       int n = int(least(most_columns, columns - j1));
       long j = j0 + j1;
-      if constexpr (is_complex<D>) {
-        const T *u = t + 2 * j1, *w = u + row;
-        constexpr int W = vector_bytes / sizeof(T);
-        int q = 0;
-        for (; 2 * q + W <= 2 * n; q += W / 2)
-          store(x + 2 * q, add_subtract<T, W>(load<Vector<T, W>>(u + 2 * q), load<Vector<T, W>>(w + 2 * q)));
-        for (; q < n; ++q) {
-          x[2 * q] = u[2 * q] - w[2 * q + 1];
-          x[2 * q + 1] = u[2 * q + 1] + w[2 * q];
-        }
-      } else {
-        for (int q = 0; q < n; ++q) x[q] = t[j1 + q];
-      }
+      for (int q = 0; q < parts * n; ++q) x[q] = t[parts * j1 + q];
       auto plus = [&](const D *p, const Axis &axis) {
         if constexpr (is_complex<D>) {
           if (steps(axis, 1)) {

@@ -103,22 +103,24 @@ template <class E> struct Tile {
 
 // Where a tile goes, and what is added on its way there: what C holds, or a bias.
 struct Target {
-  void *c;
-  long row;         // stride in elements
-  const void *from; // nullptr: nothing is added
+  char *c;
+  long row;         // stride in numbers
+  const char *from; // nullptr: nothing is added
   long from_row;
   bool repeats; // one number for each row
   bool relu;    // of floats
 };
 
-// c[R][n] = a[R][k] b[k][n]; strides in elements; b and c have unit stride along n. `tail` lanes of the last vector.
+// c[R][n] = a[R][k] b[k][n]; strides in numbers; b and c have unit stride along n. `tail` lanes of the last vector.
+// With `pairs` the numbers are the parts of complex ones: two rows of sums, by the real and by the imaginary part of A,
+// end as one row of C.
 using Micro = void (*)(long k, const void *a, long a_row, long a_k, const void *b, long b_k, const Target &to,
                        int tail);
-template <class E, int R, int NV, bool part>
+template <class E, int R, int NV, bool part, bool pairs>
 void micro(long k, const void *a, long a_row, long a_k, const void *b, long b_k, const Target &to, int tail) {
   using T = typename Element<E>::Sum;
   using B = typename Element<E>::Bits;
-  constexpr int W = Tile<E>::lanes, groups = (R + 3) / 4;
+  constexpr int W = Tile<E>::lanes, groups = (R + 3) / 4, rows = pairs ? R / 2 : R;
   using V = Vector<T, W>;
   using In = Vector<B, W>;
   V sum[R][NV];
@@ -139,7 +141,7 @@ void micro(long k, const void *a, long a_row, long a_k, const void *b, long b_k,
   T *out = (T *)to.c;
   const long c_row = to.row;
 #pragma GCC unroll 16
-  for (int i = 0; i < R; ++i)
+  for (int i = 0; i < rows; ++i)
 #pragma GCC unroll 4
     for (int j = 0; j * W * sizeof(T) < NV * W * sizeof(T); j += 64 / int(W * sizeof(T)))
       __builtin_prefetch(out + i * c_row + j * W, 1, 3);
@@ -160,9 +162,15 @@ void micro(long k, const void *a, long a_row, long a_k, const void *b, long b_k,
     for (int g = 0; g < groups; ++g) row[g] += a_k;
     q += b_k;
   }
+  if constexpr (pairs) {
+#pragma GCC unroll 16
+    for (int i = 0; i < rows; ++i)
+#pragma GCC unroll 4
+      for (int j = 0; j < NV; ++j) sum[i][j] = add_subtract<T, W>(sum[2 * i][j], sum[2 * i + 1][j]);
+  }
   if (const T *from = (const T *)to.from) {
 #pragma GCC unroll 16
-    for (int i = 0; i < R; ++i)
+    for (int i = 0; i < rows; ++i)
 #pragma GCC unroll 4
       for (int j = 0; j < NV; ++j) {
         const T *p = from + i * to.from_row + j * W;
@@ -174,12 +182,12 @@ void micro(long k, const void *a, long a_row, long a_k, const void *b, long b_k,
   if constexpr (is_float<T>)
     if (to.relu) {
 #pragma GCC unroll 16
-      for (int i = 0; i < R; ++i)
+      for (int i = 0; i < rows; ++i)
 #pragma GCC unroll 4
         for (int j = 0; j < NV; ++j) sum[i][j] = sum[i][j] < V{} ? V{} : sum[i][j];
     }
 #pragma GCC unroll 16
-  for (int i = 0; i < R; ++i)
+  for (int i = 0; i < rows; ++i)
 #pragma GCC unroll 4
     for (int j = 0; j < NV; ++j) {
       T *p = out + i * c_row + j * W;
@@ -189,18 +197,18 @@ void micro(long k, const void *a, long a_row, long a_k, const void *b, long b_k,
 }
 
 // [vectors - 1][part][rows - 1]
-template <class E> struct Micros {
-  static constexpr int R = Tile<E>::rows, NV = Tile<E>::vectors;
+template <class E, bool pairs> struct Micros {
+  static constexpr int step = pairs ? 2 : 1, R = Tile<E>::rows / step, NV = Tile<E>::vectors;
   Micro at[NV][2][R];
   template <int v, int r> constexpr void fill() {
-    at[v - 1][0][r - 1] = micro<E, r, v, false>;
-    at[v - 1][1][r - 1] = masked ? micro<E, r, v, masked> : nullptr;
+    at[v - 1][0][r - 1] = micro<E, r * step, v, false, pairs>;
+    at[v - 1][1][r - 1] = masked ? micro<E, r * step, v, masked, pairs> : nullptr;
     if constexpr (r > 1) fill<v, r - 1>();
     else if constexpr (v > 1) fill<v - 1, R>();
   }
   constexpr Micros() : at() { fill<NV, R>(); }
 };
-template <class E> constexpr Micros<E> micros{};
+template <class E, bool pairs> constexpr Micros<E, pairs> micros{};
 
 } // namespace
 } // namespace hadamard::LEVEL

@@ -57,6 +57,32 @@ template <class V, class T> HD_INLINE V load(const T *p) {
 }
 template <class V, class T> HD_INLINE void store(T *p, V v) { __builtin_memcpy(p, &v, sizeof v); }
 
+template <int... I> struct Indices {};
+template <int N, int... I> struct Counted : Counted<N - 1, N - 1, I...> {};
+template <int... I> struct Counted<0, I...> {
+  using type = Indices<I...>;
+};
+
+// Numbers in pairs (re, im): neighbours change places.
+template <class T, int N, int... I> HD_INLINE Vector<T, N> swap_pairs(Vector<T, N> v, Indices<I...>) {
+#ifdef __clang__
+  return __builtin_shufflevector(v, v, (I ^ 1)...);
+#else
+  using Index = Vector<typename IntOf<sizeof(T)>::type, N>;
+  return __builtin_shuffle(v, Index{(I ^ 1)...});
+#endif
+}
+// u + i w for pairs (re, im).
+template <class T, int N> HD_INLINE Vector<T, N> add_subtract(Vector<T, N> u, Vector<T, N> w) {
+  Vector<T, N> swapped = swap_pairs<T, N>(w, typename Counted<N>::type{});
+  using Bits = Vector<typename IntOf<sizeof(T)>::type, N>;
+  constexpr auto top = typename IntOf<sizeof(T)>::type(1) << (8 * sizeof(T) - 1);
+  Bits sign = {};
+#pragma GCC unroll 16
+  for (int i = 0; i < N; i += 2) sign[i] = top;
+  return u + (Vector<T, N>)((Bits)swapped ^ sign);
+}
+
 // What a row of the table computes in. Integers are summed modulo 2^32 or 2^64, which is exact modulo any narrower
 // width.
 template <class S> struct ComputeOf {

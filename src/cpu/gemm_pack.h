@@ -5,12 +5,6 @@
 namespace hadamard::LEVEL {
 namespace {
 
-template <int... I> struct Indices {};
-template <int N, int... I> struct Counted : Counted<N - 1, N - 1, I...> {};
-template <int... I> struct Counted<0, I...> {
-  using type = Indices<I...>;
-};
-
 // Interleaves the first (or last) halves of a and b, pieces of `piece` elements at a time, inside each `span` elements.
 template <int N, int span, int piece, bool last> constexpr int zip_index(int i) {
   int in_span = i % span, which = in_span / piece;
@@ -138,6 +132,14 @@ template <class E, class S, int P> bool pack_runs(E *d, const S *const *from, in
 }
 #endif
 
+// Whether n indices from `i` on follow each other in memory.
+HD_INLINE bool together(const Axis &x, long i, int n) {
+  if (!x.offsets) return x.stride == 1;
+  for (int q = 1; q < n; ++q)
+    if (x.offsets[i + q] != x.offsets[i] + q) return false;
+  return true;
+}
+
 // How many of the next indices of k, at most `most`, follow each other in memory.
 HD_INLINE int run_of(const Axis &ks, long k, long most) {
   if (!ks.offsets) return ks.stride == 1 ? int(most) : 1;
@@ -146,26 +148,52 @@ HD_INLINE int run_of(const Axis &ks, long k, long most) {
   return n;
 }
 
-// A panel of P rows (n of them there, zeros below) by kc: d[k][P].
+// A few indices of k of P rows, side by side. Whole vectors of the last rows reach into the next index, which is
+// written later, unless this is the `end`.
+template <class E, class S, int P, bool whole>
+HD_INLINE void pack_turned(E *d, const S *const *from, long o, int run, bool end) {
+  constexpr int W = vector_bytes / sizeof(E);
+  using V = Vector<E, W>;
+#pragma GCC unroll 4
+  for (int r = (P - 1) / W * W; r >= 0; r -= W) {
+    V v[W];
+#pragma GCC unroll 16
+    for (int i = 0; i < W; ++i) {
+      if (r + i >= P) v[i] = V{};
+      else if constexpr (whole) v[i] = widen_vector<E, S, W>(from[r + i] + o);
+      else v[i] = load_part<V>((const E *)from[r + i] + o, run);
+    }
+    transpose<E, W>(v);
+#pragma GCC unroll 16
+    for (int i = 0; i < W; ++i) {
+      if (!whole && i >= run) break;
+      if (r + W > P && end && i == (whole ? W : run) - 1) store_part(d + i * P + r, v[i], P % W);
+      else store(d + i * P + r, v[i]);
+    }
+  }
+}
+
+// A panel of P rows (n of them there, anything below) by kc: d[k][P].
 using Pack = void (*)(void *d, const void *s, const Axis &rows, long r0, int n, const Axis &ks, long k0, long kc);
 template <class E, class S, int P>
 void pack(void *to, const void *s, const Axis &rows, long r0, int n, const Axis &ks, long k0, long kc) {
   const S *from[P];
-  bool together = n == P;
-  for (int r = 0; r < n; ++r) {
-    from[r] = (const S *)s + at(rows, r0 + r);
-    together &= from[r] == from[0] + r;
-  }
+  const bool together = n == P && LEVEL::together(rows, r0, P);
+  for (int r = 0; r < (together ? 1 : n); ++r) from[r] = (const S *)s + at(rows, r0 + r);
+  for (int r = n; r < P; ++r) from[r] = from[0];
   if constexpr (sizeof(E) == 16) {
     auto *d = (E *)to;
     for (long k = 0; k < kc; ++k, d += P) {
       long o = at(ks, k0 + k);
-      for (int r = 0; r < n; ++r) d[r] = from[r][o];
-      for (int r = n; r < P; ++r) d[r] = E{};
+      if (together)
+        for (int r = 0; r < P; ++r) d[r] = from[0][o + r];
+      else
+        for (int r = 0; r < P; ++r) d[r] = from[r][o];
     }
   } else {
     constexpr int W = vector_bytes / sizeof(E);
     using V = Vector<E, W>;
+    constexpr bool parts = masked && sizeof(E) == sizeof(S) && sizeof(E) >= 4; // of a vector can be loaded
     auto *d = (E *)to;
     long k = 0;
     if (together) {
@@ -174,38 +202,38 @@ void pack(void *to, const void *s, const Axis &rows, long r0, int n, const Axis 
         int r = 0;
 #pragma GCC unroll 4
         for (; r + W <= P; r += W) store(d + k * P + r, widen_vector<E, S, W>(p + r));
-        for (; r < P; ++r) d[k * P + r] = widen<E>(p[r]);
+        if constexpr (parts && P % W != 0) {
+          const V v = load_part<V>((const E *)p + r, P % W);
+          if (k + 1 < kc) store(d + k * P + r, v);
+          else store_part(d + k * P + r, v, P % W);
+        } else {
+          for (; r < P; ++r) d[k * P + r] = widen<E>(p[r]);
+        }
       }
       return;
     }
 #if defined(__AVX2__)
     if (!steps(ks, 1) && pack_runs<E, S, P>(d, from, n, ks, k0, kc)) return;
 #endif
-    constexpr bool parts = masked && sizeof(E) == sizeof(S) && sizeof(E) >= 4; // of a vector can be loaded
-    constexpr int enough = 4;                                                  // indices that are worth a transposition
+    constexpr int enough = 4; // indices that are worth a transposition
+    const long next = steps(ks, 1) && !rows.offsets ? P * rows.stride : 0;
     while (k < kc) {
       const int run = run_of(ks, k0 + k, least(W, kc - k));
       const long o = at(ks, k0 + k);
-      if (run == W || (parts && run >= enough)) {
-        for (int r = 0; r < P; r += W) {
-          V v[W];
+      if (run == W) {
+        if (next && o * sizeof(S) % 64 < W * sizeof(S)) // the streams are too short for the processor to foresee them
 #pragma GCC unroll 16
-          for (int i = 0; i < W; ++i) {
-            v[i] = V{};
-            if (r + i >= n) continue;
-            if (run == W) v[i] = widen_vector<E, S, W>(from[r + i] + o);
-            else if constexpr (parts) v[i] = load_part<V>((const E *)from[r + i] + o, run);
-          }
-          transpose<E, W>(v);
-#pragma GCC unroll 16
-          for (int i = 0; i < W; ++i) {
-            if (i >= run) continue;
-            if (r + W <= P) store(d + (k + i) * P + r, v[i]);
-            else store_part(d + (k + i) * P + r, v[i], P % W);
-          }
-        }
-        k += run;
+          for (int r = 0; r < P; ++r) __builtin_prefetch(from[r] + o + next);
+        pack_turned<E, S, P, true>(d + k * P, from, o, W, k + W == kc);
+        k += W;
         continue;
+      }
+      if constexpr (parts) {
+        if (run >= enough) {
+          pack_turned<E, S, P, false>(d + k * P, from, o, run, k + run == kc);
+          k += run;
+          continue;
+        }
       }
       for (int r = 0; r < n; ++r) d[k * P + r] = widen<E>(from[r][o]);
       for (int r = n; r < P; ++r) d[k * P + r] = E{};

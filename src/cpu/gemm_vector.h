@@ -70,15 +70,15 @@ HD_INLINE Vectors vectors_of(const Job &job) {
   if (g.n == 1) return {job.a, job.b, g.a_m, g.a_k, g.b_k, g.m, g.k};
   return {job.b, job.a, g.b_n, g.b_k, g.a_k, g.n, g.k};
 }
-// Row `i` of C to `finish`, whichever of m and n it runs along.
-template <class T, class D> void finish_row(const Job &job, const T *re, long row, long i0, long n) {
+// Numbers of C from `i0` on to `finish`, whichever of m and n they run along.
+template <class T, class D> void finish_row(const Job &job, const T *row, long i0, long n) {
   if (job.g.n == 1 && job.g.m > 1) {
     Gemm g = job.g;
     Axis c = g.c_m, bias = g.bias_m;
     g.c_m = g.c_n, g.c_n = c, g.bias_m = g.bias_n, g.bias_n = bias;
-    finish<T, D>({g, job.a, job.b, job.bias, job.c}, re, row, 0, 1, i0, n, g.accumulate, true);
+    finish<T, D>({g, job.a, job.b, job.bias, job.c}, row, 0, 0, 1, i0, n, g.accumulate, true);
   } else {
-    finish<T, D>(job, re, row, 0, 1, i0, n, job.g.accumulate, true);
+    finish<T, D>(job, row, 0, 0, 1, i0, n, job.g.accumulate, true);
   }
 }
 
@@ -106,9 +106,9 @@ template <class T, class S, class D> void gemv_dots(const Job &job, long begin, 
         dots<T, S, 1>(rows, v, depth, sums + r * parts);
       }
     }
-    T out[2 * parts * chunk] = {}; // the second half is the row of imaginary factors: folded in already
+    T out[parts * chunk];
     for (long i = 0; i < n * parts; ++i) out[i] = T(sums[i]);
-    finish_row<T, D>(job, out, parts * chunk, r0, n);
+    finish_row<T, D>(job, out, r0, n);
   }
 }
 // One row, any strides.
@@ -124,9 +124,9 @@ template <class T, class S, class D> void dot(const Job &job, long, long) {
     const Lifted *row = (const Lifted *)lift<T, S>(room + dot_block * parts, (const S *)job.a, g.a_k, k, depth);
     dots<T, Lifted, 1>(&row, v, depth, sums);
   }
-  T out[2 * parts] = {};
+  T out[parts];
   for (int i = 0; i < parts; ++i) out[i] = T(sums[i]);
-  finish<T, D>(job, out, parts, 0, 1, 0, 1, g.accumulate, true);
+  finish<T, D>(job, out, 0, 0, 1, 0, 1, g.accumulate, true);
 }
 // Columns contiguous along the result: y += v[k] * column k, four at a time, over a stretch of y that stays in cache.
 template <class T, class S, class D> void gemv_sums(const Job &job, long begin, long end) {
@@ -172,7 +172,11 @@ template <class T, class S, class D> void gemv_sums(const Job &job, long begin, 
       for (int q = 0; q < parts; ++q)
         for (long i = 0; i < n; ++i) y[1][q][i] = k0 ? y[1][q][i] + y[0][q][i] : y[0][q][i];
     }
-    finish_row<T, D>(job, y[1][0], chunk * parts, r0, n / parts);
+    if constexpr (is_complex<S>) {
+      T *u = y[1][0], *w = y[1][1];
+      for (long i = 0; i < n; i += W) store(u + i, add_subtract<T, W>(load<V>(u + i), load<V>(w + i)));
+    }
+    finish_row<T, D>(job, y[1][0], r0, n / parts);
   }
 }
 
