@@ -393,7 +393,16 @@ def test_gradients_of_pools(pool):
 
 @pytest.mark.parametrize("dtype", [H.float32, H.float64])
 @pytest.mark.parametrize(
-    "shapes", [((5, 1), (7, 1)), ((2, 3, 6, 19), (2, 3, 4, 19)), ((0, 3), (4, 3)), ((3, 2), (0, 2))]
+    "shapes",
+    [
+        ((5, 1), (7, 1)),
+        ((2, 3, 6, 19), (2, 3, 4, 19)),
+        ((0, 3), (4, 3)),
+        ((3, 2), (0, 2)),
+        ((6, 33), (50, 33)),  # from sixteen rows on, the other way round
+        ((3, 5, 3), (3, 19, 3)),
+        ((2, 1030), (16, 1030)),
+    ],
 )
 def test_euclidean_distances(shapes, dtype):
     """The way that stores no differences against the definition in float64: values, gradients, their gradients."""

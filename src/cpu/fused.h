@@ -93,6 +93,13 @@ template <class T> struct NormOf {
   void (*backward)(const Stretch<T> &); // y = (g * weight * factor - shift - (x - mean) * slope) * scale
 };
 
+// y[i, j] = the length of row i of a minus column j of b, whose rows go on to a whole vector.
+template <class T> struct Distances {
+  T *y;
+  const T *a, *b;
+  long rows, others, width, y_row, a_row, b_row;
+};
+
 // Rows of n elements, from one stride to another.
 template <class T> using CopyRows = void (*)(T *to, long to_row, const T *from, long from_row, long rows, long n);
 // to[j, i] = factor * from[i, j], and zeros for rows up to `padded`.
@@ -140,6 +147,7 @@ template <class T> struct FusedOf {
   CopyRows<T> copy_rows;
   TransposeRows<T> transpose_rows;
   NormOf<T> norm;
+  void (*distances)(const Distances<T> &);
   CellKernel<T> cell[4], cell_backward[4]; // by Cell
   CtcStep<T> ctc_step;
   CtcShare<T> ctc_share;

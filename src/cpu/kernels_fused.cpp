@@ -30,6 +30,7 @@ void ctc_step(float *, const float *, const float *, const float *, const float 
     ctc_step(double *, const double *, const double *, const double *, const double *, const double *, long);
 void ctc_share(float *, const float *, const float *, const float *, float, long),
     ctc_share(double *, const double *, const double *, const double *, double, long);
+void distances(const Distances<float> &), distances(const Distances<double> &);
 #define HD_CELL(name) void name(const CellStep<float> &), name(const CellStep<double> &)
 HD_CELL(lstm);
 HD_CELL(gru);
@@ -130,6 +131,7 @@ constexpr FusedOf<T> kernels = {
     copy_rows,
     transpose_rows,
     {norm_moments, norm_squares, norm_forward, norm_sums, norm_backward},
+    distances,
     {lstm, gru, tanh_cell, relu_cell},
     {lstm_backward, gru_backward, tanh_cell_backward, relu_cell_backward},
     ctc_step,

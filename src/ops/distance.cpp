@@ -4,10 +4,13 @@
 #include <cmath>
 
 #include "call.h"
+#include "cpu/fused.h"
 #include "cpu/threads.h"
 
 namespace hadamard::ops {
 namespace {
+
+constexpr int64_t few = 16; // rows are not worth turning for fewer; a multiple of every vector's lanes
 
 template <class T> T length(const T *a, const T *b, int64_t n) {
   constexpr int lanes = 8;
@@ -36,13 +39,33 @@ template <class F> void for_rows(const Tensor &a, const Tensor &b, const F &f) {
 } // namespace
 
 void euclidean(const Tensor &y, const Tensor &a, const Tensor &b) {
-  int64_t others = b.size(-2), width = a.size(-1);
+  int64_t rows = a.size(-2), others = b.size(-2), width = a.size(-1);
   if (!y.numel()) return;
   auto run = [&]<class T>(Type<T>) {
     T *to = y.data<T>();
     const T *p = a.data<T>(), *q = b.data<T>();
-    for_rows(a, b, [&](int64_t i, int64_t first) {
-      for (int64_t j = 0; j < others; ++j) to[i * others + j] = length(p + i * width, q + (first + j) * width, width);
+    if (others < few) {
+      for_rows(a, b, [&](int64_t i, int64_t first) {
+        for (int64_t j = 0; j < others; ++j) to[i * others + j] = length(p + i * width, q + (first + j) * width, width);
+      });
+      return;
+    }
+    const auto &kernels = of<T>(*level().fused);
+    const int64_t padded = (others + few - 1) / few * few;
+    const int64_t batches = y.numel() / (rows * others), work = others * width;
+    LongWork unlocked(y.numel() * width);
+    parallel_for(batches, std::max<int64_t>(1, 16384 / (rows * work)), [&](long from, long end) {
+      Tensor turned = empty(Dims{width, padded}, y.dtype());
+      T *columns = turned.data<T>();
+      for (long batch = from; batch < end; ++batch) {
+        const T *left = p + batch * rows * width;
+        T *result = to + batch * rows * others;
+        kernels.transpose_rows(columns, padded, q + batch * work, width, others, width, padded, T(1));
+        parallel_for(rows, std::max<int64_t>(4, 16384 / work), [&](long first, long last) {
+          kernels.distances({result + first * others, left + first * width, columns, last - first, others, width,
+                             others, width, padded});
+        });
+      }
     });
   };
   if (y.dtype() == DType::F64) run(Type<double>{});
