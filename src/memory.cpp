@@ -59,6 +59,8 @@ int class_of(size_t bytes, size_t &rounded) {
   return log * 4 + int(steps - 4);
 }
 
+size_t size_of(int c) { return (size_t(1) << (c / 4 - 2)) * size_t(c % 4 + 4); }
+
 void *fresh(size_t bytes) {
   size_t align = bytes >= huge ? huge : 64;
   size_t whole = (bytes + align - 1) / align * align;
@@ -137,18 +139,32 @@ void detail::release_slowly(void *p, size_t bytes) noexcept {
   int c = class_of(bytes, rounded);
   allocated.fetch_sub(int64_t(rounded), std::memory_order_relaxed);
   auto &l = large();
+  Free *gone = nullptr; // what has to make room
+  size_t freed = 0;
   {
     std::lock_guard guard(l.lock);
-    if (l.cached + rounded <= cache_limit) {
-      auto *f = static_cast<Free *>(p);
-      f->next = l.head[c];
-      l.head[c] = f;
-      l.cached += rounded;
-      return;
-    }
+    // This block was used last: it stays, and the largest of the others go.
+    for (int k = classes - 1; k >= 0 && rounded <= cache_limit && l.cached + rounded > cache_limit; --k)
+      while (l.head[k] && l.cached + rounded > cache_limit) {
+        Free *f = l.head[k];
+        l.head[k] = f->next;
+        f->next = gone;
+        gone = f;
+        l.cached -= size_of(k);
+        freed += size_of(k);
+      }
+    auto *f = static_cast<Free *>(p);
+    Free *&head = rounded <= cache_limit ? l.head[c] : gone;
+    f->next = head;
+    head = f;
+    (rounded <= cache_limit ? l.cached : freed) += rounded;
   }
-  reserved.fetch_sub(int64_t(rounded), std::memory_order_relaxed);
-  std::free(p);
+  reserved.fetch_sub(int64_t(freed), std::memory_order_relaxed);
+  while (gone) {
+    Free *next = gone->next;
+    std::free(gone);
+    gone = next;
+  }
 }
 #endif
 

@@ -447,6 +447,60 @@ def test_a_number_does_not_feel_its_neighbours(f, dtype):
             assert y[place].nan_to_num(7).item() == f(x[place].repeat(64))[5].nan_to_num(7).item()
 
 
+# ---- the cache of blocks
+
+
+def test_the_last_block_stays():
+    H.empty_cache()
+    many = [H.empty(1 << 24) for _ in range(15)]
+    del many
+    last = H.empty(10 << 24)  # together more than the cache holds
+    del last
+    before = H.memory_stats()["reserved_bytes.current"]
+    assert H.memory_stats()["cached_bytes.current"] <= 1 << 30
+    again = H.empty(10 << 24)
+    assert H.memory_stats()["reserved_bytes.current"] == before and again.numel()
+    del again
+    H.empty_cache()
+
+
+# ---- padding
+
+
+@pytest.mark.parametrize("mode", ["constant", "reflect", "replicate", "circular"])
+@pytest.mark.parametrize("amounts", [(2, 3), (0, 0, 3, 1), (1, 0, 2, 2), (-1, 2, 3, -2), (0, 4, 0, 0, 1, 1), (0, 0)])
+def test_padding(mode, amounts):
+    n = len(amounts) // 2
+    x = np.random.default_rng(n).standard_normal((2, 3, *(6, 7, 33)[-n:]))
+    crop = tuple(
+        slice(max(0, -a), k - max(0, -b))
+        for k, a, b in reversed(list(zip(x.shape[::-1], amounts[::2], amounts[1::2], strict=False)))
+    )
+    widths = [(0, 0), (0, 0)] + [(max(0, a), max(0, b)) for a, b in zip(amounts[-2::-2], amounts[::-2], strict=True)]
+    kept = x[(slice(None), slice(None), *crop)] if mode != "reflect" else x
+    names = {"constant": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap"}
+    wanted = np.pad(kept, widths, names[mode])
+    if mode == "reflect":  # the mirror stands where the input ends, whatever is cut off then
+        cut = tuple(
+            slice(max(0, -a), k - max(0, -b))
+            for k, a, b in zip(wanted.shape[2:], amounts[-2::-2], amounts[::-2], strict=True)
+        )
+        wanted = wanted[(slice(None), slice(None), *cut)]
+    t = H.from_numpy(x).requires_grad_()
+    y = H.nn.functional.pad(t, amounts, mode)
+    assert np.array_equal(y.detach().numpy(), wanted)
+    g = np.random.default_rng(1).standard_normal(wanted.shape)
+    (slope,) = H.autograd.grad(y, t, H.from_numpy(g))
+    v = np.random.default_rng(2).standard_normal(x.shape)  # the adjoint: <pad(v), g> = <v, slope>
+    assert np.isclose(
+        (H.nn.functional.pad(H.from_numpy(v), amounts, mode).numpy() * g).sum(), (v * slope.numpy()).sum()
+    )
+    turned = H.from_numpy(np.ascontiguousarray(x.swapaxes(-1, 1))).swapaxes(-1, 1)
+    assert np.array_equal(H.nn.functional.pad(turned, amounts, mode).numpy(), wanted)
+    small = t[:1, :1, ..., :5].detach().requires_grad_()
+    assert H.autograd.gradgradcheck(lambda t: H.nn.functional.pad(t, amounts, mode), small)
+
+
 # ---- results larger than a cache
 
 

@@ -317,7 +317,7 @@ def _along(op, level, args, kwargs):
 
 @_rule(
     "unsqueeze transpose swapaxes swapdims permute movedim moveaxis flatten diagonal t adjoint unfold tril triu "
-    "fliplr flipud"
+    "fliplr flipud _pad"
 )
 def _moved(op, level, args, kwargs):
     call = _Call(op, args, kwargs)
@@ -332,7 +332,7 @@ def _moved(op, level, args, kwargs):
             return wrap(value.transpose(1, 2) if n == 2 else value if n < 2 else op(x), level)
         case "adjoint":
             return wrap(op(value), level)
-        case "tril" | "triu":
+        case "tril" | "triu" | "_pad":
             changed = {}
         case "fliplr" | "flipud":
             return wrap(value.flip(2 if op.__name__ == "fliplr" else 1), level)

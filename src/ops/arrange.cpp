@@ -568,6 +568,186 @@ Tensor assign_value(const Tensor &self, const Tensor &value) {
   assign(self, value);
   return self;
 }
+// ---- padding
+
+enum class Edge : int64_t { constant, reflect, replicate, circular };
+
+// A tensor that grows or shrinks at the ends of its last dimensions, seen as rows of units: what is padded last is a
+// row, what lies behind it and stays as it is a unit.
+struct Padding {
+  Dims shape;
+  int64_t outer = 1, unit = 1, rows = 1, input_rows = 1; // rows: for each outer index
+  std::vector<std::vector<int64_t>> at; // for each place along a padded dimension, the one of the input
+  std::vector<int64_t> length;          // of these dimensions in the input
+  int64_t from = 0, to = 0;             // the part of a row whose units follow each other in the input
+  int64_t columns() const { return int64_t(at.back().size()); }
+  std::vector<int64_t> sources; // for each row, the input's
+  int64_t source(int64_t row) const {
+    int64_t found = 0, step = 1;
+    for (size_t d = at.size() - 1; d-- > 0;) {
+      int64_t n = int64_t(at[d].size());
+      found += at[d][size_t(row % n)] * step;
+      step *= length[d];
+      row /= n;
+    }
+    return found;
+  }
+};
+
+Padding padding(const Dims &shape, const Dims &amounts, Edge edge) {
+  Padding p;
+  p.shape = shape;
+  const int64_t n = int64_t(shape.size()), many = int64_t(amounts.size() / 2);
+  bool padded = false;
+  for (int64_t i = 0; i < many; ++i) { // the last dimension comes first
+    const int64_t d = n - 1 - i, length = shape[d], before = amounts[2 * i], after = amounts[2 * i + 1];
+    padded |= before || after || i + 1 == many;
+    if (!padded) {
+      p.unit *= length;
+      continue;
+    }
+    const int64_t skip = std::max<int64_t>(0, -before), kept = length - skip - std::max<int64_t>(0, -after);
+    std::vector<int64_t> at(size_t(std::max<int64_t>(0, length + before + after)));
+    HD_CHECK(kept > 0 || at.empty(), index, "index out of range in self");
+    for (int64_t k = 0; k < int64_t(at.size()); ++k) {
+      int64_t from = k - before;
+      if (edge == Edge::replicate) from = std::clamp<int64_t>(from, 0, length - 1);
+      else if (edge == Edge::reflect) from = std::abs(from) < length ? std::abs(from) : 2 * (length - 1) - from;
+      else from = skip + ((k - std::max<int64_t>(before, 0)) % kept + kept) % kept;
+      at[size_t(k)] = from;
+    }
+    if (p.at.empty()) p.from = std::max<int64_t>(before, 0), p.to = p.from + std::max<int64_t>(kept, 0);
+    p.shape[d] = int64_t(at.size());
+    p.at.insert(p.at.begin(), std::move(at));
+    p.length.insert(p.length.begin(), length);
+  }
+  for (int64_t d = 0; d < n - many; ++d) p.outer *= shape[d];
+  for (size_t d = 0; d + 1 < p.at.size(); ++d) p.rows *= int64_t(p.at[d].size()), p.input_rows *= p.length[d];
+  for (int64_t r = 0; r < p.rows; ++r) p.sources.push_back(p.source(r));
+  return p;
+}
+
+// Calls f(row of the result, row of the input), both counted in units, for the rows of some outer indices.
+template <class F> void for_padded_rows(const Padding &p, long begin, long end, const F &f) {
+  const int64_t rows = p.rows, step = p.columns(), inner = p.input_rows * p.length.back();
+  for (long o = begin; o < end; ++o)
+    for (int64_t r = 0; r < rows; ++r) { f((o * rows + r) * step, o * inner + p.sources[size_t(r)] * p.length.back()); }
+}
+
+// Rows are often too short for a call.
+void copy_row(char *to, const char *from, int64_t bytes) {
+  if (bytes < 16 || bytes > 1024) std::memcpy(to, from, size_t(bytes));
+  else {
+    std::memcpy(to + bytes - 16, from + bytes - 16, 16);
+    for (; bytes > 16; bytes -= 16, to += 16, from += 16) std::memcpy(to, from, 16);
+  }
+}
+
+Tensor with_border(const Tensor &x, const Dims &amounts, const Scalar &value) {
+  Dims shape = x.shape();
+  for (size_t i = 0; i < amounts.size(); ++i) shape[shape.size() - 1 - i / 2] += amounts[i];
+  Tensor y = full(shape, value, x.dtype(), x.device()), inside = y, kept = x;
+  for (size_t i = 0; i < amounts.size(); i += 2) {
+    const int64_t d = x.dim() - 1 - int64_t(i / 2), before = amounts[i], skip = std::max<int64_t>(0, -before);
+    const int64_t length = x.shape()[d] - skip - std::max<int64_t>(0, -amounts[i + 1]);
+    inside = narrow(inside, d, std::max<int64_t>(0, before), length);
+    kept = narrow(kept, d, skip, length);
+  }
+  if (!y.is_meta()) copy_data(inside, kept);
+  return y;
+}
+Tensor padded(const Tensor &input, const Dims &amounts, Edge edge) {
+  Padding p = padding(input.shape(), amounts, edge);
+  Tensor x = contiguous(input), y = empty(p.shape, x.dtype(), x.device());
+  if (y.is_meta() || !y.numel()) return y;
+  LongWork unlocked(y.numel());
+  by_size(x.itemsize(), [&]<class T>(Type<T>) {
+    const T *in = reinterpret_cast<const T *>(x.raw());
+    T *out = reinterpret_cast<T *>(y.raw());
+    const int64_t unit = p.unit, columns = p.columns();
+    const std::vector<int64_t> &at = p.at.back();
+    parallel_for(p.outer, share(y.numel(), p.outer), [&](long begin, long end) {
+      for_padded_rows(p, begin, end, [&](int64_t row, int64_t from) {
+        T *to = out + row * unit;
+        const T *source = in + from * unit;
+        auto edges = [&](int64_t k, int64_t stop) {
+          for (; k < stop; ++k)
+            if (unit == 1) to[k] = source[at[size_t(k)]];
+            else std::copy_n(source + at[size_t(k)] * unit, unit, to + k * unit);
+        };
+        edges(0, std::min(p.from, columns));
+        if (p.to > p.from)
+          copy_row(reinterpret_cast<char *>(to + p.from * unit),
+                   reinterpret_cast<const char *>(source + at[size_t(p.from)] * unit),
+                   (p.to - p.from) * unit * int64_t(sizeof(T)));
+        edges(p.to, columns);
+      });
+    });
+  });
+  return y;
+}
+
+// The sums of what padded() took from each place: its adjoint.
+Tensor folded_back(const Tensor &grad, const Dims &shape, const Dims &amounts, Edge edge) {
+  Tensor g = contiguous(grad), y = zeros(shape, g.dtype(), g.device());
+  Padding p = padding(shape, amounts, edge);
+  if (y.is_meta() || !y.numel()) return y;
+  LongWork unlocked(g.numel());
+  visit(g.dtype(), [&]<class T>(Type<T>) {
+    const T *in = g.data<T>();
+    T *out = y.data<T>();
+    const int64_t unit = p.unit;
+    const std::vector<int64_t> &at = p.at.back();
+    parallel_for(p.outer, share(g.numel(), p.outer), [&](long begin, long end) {
+      for_padded_rows(p, begin, end, [&](int64_t row, int64_t into) {
+        const T *from = in + row * unit;
+        T *to = out + into * unit;
+        auto add = [unit](T *__restrict to, const T *__restrict from, int64_t units) {
+          for (int64_t i = 0; i < units * unit; ++i) to[i] = plus<T>(to[i], from[i]);
+        };
+        for (int64_t k = 0; k < p.columns(); ++k)
+          if (k == p.from && p.to > k) {
+            add(to + at[size_t(k)] * unit, from + k * unit, p.to - k);
+            k = p.to - 1;
+          } else add(to + at[size_t(k)] * unit, from + k * unit, 1);
+      });
+    });
+  });
+  return y;
+}
+
+Tensor pad(const Tensor &x, const Dims &amounts, int64_t mode, const Scalar &value);
+Tensor pad_backward(const Tensor &g, const Dims &shape, const Dims &amounts, int64_t mode) {
+  if (Edge(mode) == Edge::constant) {
+    Dims back;
+    for (int64_t a : amounts) back.push_back(-a);
+    return pad(g, back, mode, Scalar(0));
+  }
+  Tensor y;
+  {
+    NoGrad no;
+    y = folded_back(g, shape, amounts, Edge(mode));
+  }
+  return record(y, "PadBackwardBackward0", {g}, {},
+                [=](const Backward &b) -> TensorList { return {pad(b.grad(), amounts, mode, Scalar(0))}; });
+}
+// `amounts` are those of torch's pad, `mode` an Edge; whether they fit is for the caller to see.
+Tensor pad(const Tensor &x, const Dims &amounts, int64_t mode, const Scalar &value) {
+  static constexpr const char *nodes[][3] = {
+      {"ReflectionPad1DBackward0", "ReflectionPad2DBackward0", "ReflectionPad3DBackward0"},
+      {"ReplicationPad1DBackward0", "ReplicationPad2DBackward0", "ReplicationPad3DBackward0"},
+      {"CopySlices", "CopySlices", "CopySlices"}};
+  Tensor y;
+  {
+    NoGrad no;
+    y = Edge(mode) == Edge::constant ? with_border(x, amounts, value) : padded(x, amounts, Edge(mode));
+  }
+  const char *node = mode ? nodes[mode - 1][amounts.size() / 2 - 1] : "ConstantPadNdBackward0";
+  Dims shape = x.shape();
+  return record(y, node, {x}, {},
+                [=](const Backward &b) -> TensorList { return {pad_backward(b.grad(), shape, amounts, mode)}; });
+}
+
 } // namespace
 } // namespace ops
 
@@ -593,6 +773,7 @@ const OpTable &arrange_ops() {
       def<diagonal_scatter>("diagonal_scatter", "input, src, offset=0, dim1=0, dim2=1"),
       def<select_scatter>("select_scatter", "input, src, dim, index"),
       def<slice_scatter>("slice_scatter", "input, src, dim=0, start=None, end=None, step=1"),
+      def<pad>("_pad", "input, amounts, mode, value", function),
       def<roll>("roll", "input, shifts, dims=()"),
       def<rot90>("rot90", "input, k=1, dims=()"),
       def<fliplr>("fliplr", "input"),

@@ -9,45 +9,20 @@ from hadamard import _C
 from ._kernels import require
 
 
-def _constant(input, amounts, value):
-    # Negative amounts crop; the rest is copied into a tensor full of `value`.
-    sizes = list(input.shape)
-    x = input
-    places = []
+def _check_constant(input, amounts):
     for i in range(len(amounts) // 2):
-        dim = input.dim() - 1 - i
         before, after = amounts[2 * i], amounts[2 * i + 1]
-        sizes[dim] += before + after
-        if sizes[dim] < 0:
+        length = input.shape[input.dim() - 1 - i]
+        if length + before + after < 0:
             raise RuntimeError(
-                f"The input size {input.shape[dim]}, plus negative padding {before} and {after} resulted in a negative "
-                f"output size, which is invalid. Check dimension {dim} of your input."
+                f"The input size {length}, plus negative padding {before} and {after} resulted in a negative "
+                f"output size, which is invalid. Check dimension {input.dim() - 1 - i} of your input."
             )
-        start, stop = max(0, -before), x.shape[dim] - max(0, -after)
-        if stop < start:
+        if length - max(0, -after) < max(0, -before):
             raise RuntimeError("narrow(): length must be non-negative.")
-        if (start, stop) != (0, x.shape[dim]):
-            x = x.narrow(dim, start, stop - start)
-        places.append((dim, max(0, before)))
-    if list(x.shape) == sizes:
-        return x.clone()
-    result = input.new_full(sizes, value)
-    inside = result
-    for dim, start in places:
-        inside = inside.narrow(dim, start, x.shape[dim])
-    inside.copy_(x)
-    return result
 
 
-def _mirror(length, before, after):
-    return [abs(i) if i < length else 2 * (length - 1) - i for i in range(-before, length + after)]
-
-
-def _nearest(length, before, after):
-    return [min(max(i, 0), length - 1) for i in range(-before, length + after)]
-
-
-def _by_index(input, amounts, mode):
+def _check_edges(input, amounts, mode):
     n = len(amounts) // 2
     if n > 3 or input.dim() not in (n + 1, n + 2) or len(amounts) % 2:
         raise NotImplementedError(
@@ -71,20 +46,9 @@ def _by_index(input, amounts, mode):
             )
         if mode == "circular" and (before > length or after > length):
             raise RuntimeError("Padding value causes wrapping around more than once.")
-        if mode == "circular":  # what is left after cropping goes round
-            start, stop = max(0, -before), length - max(0, -after)
-            kept = list(range(start, stop))
-            index = [kept[(i - max(before, 0)) % len(kept)] for i in range(length + before + after)]
-            if index != list(range(length)):
-                input = input.index_select(dim, H.tensor(index, device=input.device))
-            continue
-        rule = {"reflect": _mirror, "replicate": _nearest}[mode]
-        index = rule(length, max(before, 0), max(after, 0))
-        # A negative amount crops.
-        index = index[max(0, -before) : len(index) - max(0, -after)]
-        if index != list(range(length)):
-            input = input.index_select(dim, H.tensor(index, device=input.device))
-    return input
+
+
+_EDGES = {"reflect": 1, "replicate": 2, "circular": 3}
 
 
 def pad(input, pad, mode="constant", value=None):
@@ -106,16 +70,16 @@ def pad(input, pad, mode="constant", value=None):
             f"{len(amounts)} and input of dimension {input.dim()}"
         )
     if mode == "constant":
-        return _C._named(_constant(input, amounts, 0.0 if value is None else value), "ConstantPadNdBackward0")
+        _check_constant(input, amounts)
+        if not amounts:
+            return _C._named(input.clone(), "ConstantPadNdBackward0")
+        return _C._pad(input, amounts, 0, 0.0 if value is None else value)
     if value is not None and value != 0:
         raise RuntimeError(f'Padding mode "{mode}" doesn\'t take in value argument')
-    if mode not in ("reflect", "replicate", "circular"):
+    if mode not in _EDGES:
         raise NotImplementedError(f"Unrecognised padding mode {mode}")
-    y = _by_index(input, amounts, mode)
-    if mode == "circular" or y is input:
-        return y
-    kind = "Reflection" if mode == "reflect" else "Replication"
-    return _C._named(y, f"{kind}Pad{len(amounts) // 2}DBackward0")
+    _check_edges(input, amounts, mode)
+    return _C._pad(input, amounts, _EDGES[mode], 0)
 
 
 def _scales(input, size, scale_factor, recompute):
