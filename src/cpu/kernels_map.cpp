@@ -57,7 +57,7 @@ HD_INLINE void copy_padded(char *to, const char *from, int n) {
 #if defined(__SSE2__)
 // A large result goes past the caches by way of a buffer of few vectors: its lines are not read first. Operands are
 // asked for ahead of time, because loads wait behind the stores that memory takes its time for.
-void run_past_caches(const Loop &loop, char *const *data, const long *step, long vectors) {
+__attribute__((noinline)) void run_past_caches(const Loop &loop, char *const *data, const long *step, long vectors) {
   constexpr long bytes = 512, line = 64;
   alignas(64) char buffer[bytes];
   char *at[max_operands] = {buffer};
@@ -207,19 +207,8 @@ HD_INLINE void run_plane(const Loop &loop, const Plan &plan, char *const *data, 
   }
 }
 
-} // namespace
-
-void map(const Loop &loop, const Grid &grid) {
+__attribute__((noinline)) void map_strided(const Loop &loop, const Grid &grid) {
   const int n = grid.ndim;
-  if (n == 1) { // what is small and contiguous must not wait for the rest
-    bool dense = true;
-    long step[max_operands];
-    for (int k = 0; k < loop.operands; ++k) {
-      dense &= grid.stride[0][k] == loop.size[k];
-      step[k] = loop.size[k] * loop.lanes;
-    }
-    if (dense) return run_row(loop, grid.data, step, grid.shape[0]);
-  }
   for (int d = 0; d < n; ++d)
     if (grid.shape[d] == 0) return;
   const long cols = n > 0 ? grid.shape[n - 1] : 1, rows = n > 1 ? grid.shape[n - 2] : 1;
@@ -227,8 +216,8 @@ void map(const Loop &loop, const Grid &grid) {
   Stride stride[max_operands];
   Plan plan;
   plan.direct = true, plan.across = false;
+  __builtin_memcpy(data, grid.data, sizeof data); // of known size: a loop would become a slow `rep movs`
   for (int k = 0; k < loop.operands; ++k) {
-    data[k] = grid.data[k];
     const long size = loop.size[k];
     const Stride s = {n > 1 ? grid.stride[n - 2][k] : 0, cols > 1 ? grid.stride[n - 1][k] : size};
     stride[k] = s;
@@ -237,7 +226,8 @@ void map(const Loop &loop, const Grid &grid) {
     plan.step[k] = s.col ? size * loop.lanes : 0;
   }
   if (n <= 2) return run_plane(loop, plan, data, stride, rows, cols);
-  long index[max_dims] = {};
+  long index[max_dims];
+  for (int d = 0; d < n; ++d) index[d] = 0;
   for (;;) {
     run_plane(loop, plan, data, stride, rows, cols);
     int d = n - 3;
@@ -249,6 +239,21 @@ void map(const Loop &loop, const Grid &grid) {
     }
     if (d < 0) return;
   }
+}
+
+} // namespace
+
+void map(const Loop &loop, const Grid &grid) {
+  if (grid.ndim == 1) { // what is small and contiguous must not wait for the rest
+    bool dense = true;
+    long step[max_operands];
+    for (int k = 0; k < loop.operands; ++k) {
+      dense &= grid.stride[0][k] == loop.size[k];
+      step[k] = loop.size[k] * loop.lanes;
+    }
+    if (dense) return run_row(loop, grid.data, step, grid.shape[0]);
+  }
+  map_strided(loop, grid);
 }
 
 } // namespace hadamard::LEVEL
