@@ -83,11 +83,6 @@ Choice choose(const Gemm &g) {
 
 } // namespace
 
-const char *name_of(Route route) {
-  static const char *const names[] = {"reference", "dot", "gemv", "direct", "packed", "skinny", "tall", "split-k"};
-  return names[int(route)];
-}
-
 namespace {
 
 struct Use {
@@ -240,7 +235,13 @@ DType Contraction::sum_type() const {
   return dtype_in(gemm_.dtype, set_of(DType::F16) | set_of(DType::BF16)) ? DType::F32 : gemm_.result;
 }
 
+const char *Contraction::name() const {
+  static const char *const names[] = {"reference", "dot", "gemv", "direct", "packed", "skinny", "tall", "split-k"};
+  return name_ ? name_ : names[int(gemm_.route)];
+}
+
 const char *Contraction::order() const {
+  if (order_) return order_;
   if (dtype_in(gemm_.dtype, integers)) return "exact modulo the width of the sum";
   return gemm_.route == Route::dot || gemm_.route == Route::gemv ? "in the lanes of vectors, then block by block"
                                                                  : "in order within a block, then block by block";

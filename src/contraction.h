@@ -48,9 +48,14 @@ public:
   double multiply_adds() const { return double(gemm_.batch) * double(gemm_.m) * double(gemm_.n) * double(gemm_.k); }
   double bytes() const { return bytes_; } // read once and written once
   const char *reason() const { return reason_; }
+  const char *name() const;  // of the route
   DType sum_type() const;    // in which the sums are kept
   const char *order() const; // of the summation, in words
 
+  // Computed by other kernels than those of products: what the plan says of them.
+  void elsewhere(const char *name, const char *reason, const char *order) {
+    name_ = name, reason_ = reason, order_ = order;
+  }
   void force(Route route) { gemm_.route = route, reason_ = "asked for"; } // for tests and measurements
 
 private:
@@ -58,12 +63,10 @@ private:
 
   Gemm gemm_;
   std::unique_ptr<long[]> tables_;
-  const char *reason_;
+  const char *reason_, *name_ = nullptr, *order_ = nullptr;
   double bytes_;
   bool swapped_;
 };
-
-const char *name_of(Route route);
 
 // While it is set, sees every plan before it runs; then products on the meta device have plans too.
 extern void (*plan_hook)(const Contraction &);

@@ -15,8 +15,8 @@ int recorders = 0;                      // threads that record
 void note(const Contraction &p) {
   if (!plans) return;
   PyGILState_STATE held = PyGILState_Ensure();
-  Object row(Py_BuildValue("{s:s,s:s,s:l,s:l,s:l,s:l,s:O,s:O,s:s,s:i,s:d,s:d}", "route", name_of(p.route()), "why",
-                           p.reason(), "batch", p.batch(), "rows", p.rows(), "columns", p.columns(), "depth", p.depth(),
+  Object row(Py_BuildValue("{s:s,s:s,s:l,s:l,s:l,s:l,s:O,s:O,s:s,s:i,s:d,s:d}", "route", p.name(), "why", p.reason(),
+                           "batch", p.batch(), "rows", p.rows(), "columns", p.columns(), "depth", p.depth(),
                            "transposed", p.swapped() ? Py_True : Py_False, "sum_dtype", dtype_object(p.sum_type()),
                            "order", p.order(), "threads", p.threads(), "multiply_adds", p.multiply_adds(), "bytes",
                            p.bytes()));

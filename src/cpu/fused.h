@@ -100,6 +100,21 @@ template <class T> struct Distances {
   long rows, others, width, y_row, a_row, b_row;
 };
 
+// A convolution: y[n, o, i, j] = bias[o] + the sum over c, r, s of w[o, c, r, s] x[n, c, i * step[0] + r * apart[0] -
+// low[0], j * step[1] + s * apart[1] - low[1]], where there is nothing but zeros around x. Strides in elements; `out`
+// and `in` count the channels of one group, whose groups follow each other in x and y and are `w_group` apart in w.
+template <class T> struct Windows {
+  T *x, *w, *y;
+  const T *bias; // or nullptr
+  long bias_step;
+  long images, groups, in, out;
+  long x_size[2], y_size[2], taps[2], step[2], apart[2], low[2];
+  long x_image, x_channel, x_at[2];
+  long w_group, w_out, w_in, w_at[2];
+  long y_image, y_channel, y_at[2];
+};
+template <class T> using Convolve = void (*)(const Windows<T> &, bool share);
+
 // Rows of n elements, from one stride to another.
 template <class T> using CopyRows = void (*)(T *to, long to_row, const T *from, long from_row, long rows, long n);
 // to[j, i] = factor * from[i, j], and zeros for rows up to `padded`.
@@ -151,6 +166,7 @@ template <class T> struct FusedOf {
   CellKernel<T> cell[4], cell_backward[4]; // by Cell
   CtcStep<T> ctc_step;
   CtcShare<T> ctc_share;
+  Convolve<T> convolve, convolve_weights; // writes y; writes w
 };
 struct Fused {
   FusedOf<float> single;

@@ -41,6 +41,8 @@ HD_CELL(gru_backward);
 HD_CELL(tanh_cell_backward);
 HD_CELL(relu_cell_backward);
 #undef HD_CELL
+void convolve(const Windows<float> &, bool), convolve(const Windows<double> &, bool);
+void convolve_weights(const Windows<float> &, bool), convolve_weights(const Windows<double> &, bool);
 
 namespace {
 
@@ -136,6 +138,8 @@ constexpr FusedOf<T> kernels = {
     {lstm_backward, gru_backward, tanh_cell_backward, relu_cell_backward},
     ctc_step,
     ctc_share,
+    convolve,
+    convolve_weights,
 };
 
 } // namespace

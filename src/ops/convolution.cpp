@@ -1,8 +1,11 @@
 // Convolutions as contractions over strided windows: the patches are never stored. Forward, gradient by the input and
-// gradient by the weights are three ops, each of whose gradients are the other two.
+// gradient by the weights are three ops, each of whose gradients are the other two. Those of one and two dimensions in
+// float32 and float64 have kernels of their own; the contraction is then what explain() sees.
 #include <algorithm>
 #include <numeric>
 
+#include "cpu/fused.h"
+#include "cpu/threads.h"
 #include "ops/depthwise.h"
 #include "ops/product.h"
 
@@ -32,6 +35,46 @@ Tensor padded(const Tensor &x, const Dims &low, const Dims &high) {
   return y;
 }
 
+// A convolution of one or two dimensions that the kernels read through windows.
+struct Scene {
+  const Tensor &x, &w, &y, &bias;
+  int64_t at_w, at_y, groups, in, out; // channels of a group
+  int64_t w_group, w_out, w_in;
+  struct Dim {
+    int64_t size, taps, step, apart, low, x_size, x, w, y; // strides of x, w and y last
+  };
+  SmallVec<Dim, 2> dims;
+
+  // The kernels multiply vectors of filters, which should not be mostly empty.
+  static bool takes(const Tensor &x, const Tensor &w, size_t dims, int64_t out) {
+    if (dims > 2 || !dtype_in(x.dtype(), set_of(DType::F32) | set_of(DType::F64)) || x.dtype() != w.dtype())
+      return false;
+    const int64_t lanes = 32 / int64_t(size_of(x.dtype())); // at any level, for all have the same routes
+    return (out + lanes - 1) / lanes * lanes * 3 <= out * 4;
+  }
+  template <class T> Windows<T> windows() const {
+    Windows<T> v = {};
+    v.x = x.data<T>(), v.w = w.data<T>() + at_w, v.y = y.data<T>() + at_y;
+    if (bias) v.bias = bias.data<T>(), v.bias_step = bias.strides()[0];
+    v.images = y.shape()[0], v.groups = groups, v.in = in, v.out = out;
+    v.x_image = x.strides()[0], v.x_channel = x.strides()[1];
+    v.w_group = w_group, v.w_out = w_out, v.w_in = w_in;
+    v.y_image = y.strides()[0], v.y_channel = y.strides()[1];
+    for (size_t i = 0; i < 2; ++i) {
+      const Dim &d = dims[i < dims.size() ? i : 0];
+      const bool there = i < dims.size();
+      v.x_size[i] = there ? d.x_size : 1, v.y_size[i] = there ? d.size : 1, v.taps[i] = there ? d.taps : 1;
+      v.step[i] = there ? d.step : 1, v.apart[i] = there ? d.apart : 1, v.low[i] = there ? d.low : 0;
+      v.x_at[i] = d.x, v.w_at[i] = d.w, v.y_at[i] = d.y;
+    }
+    return v;
+  }
+  template <class T> void run(bool weights, bool share) const {
+    const auto &kernels = of<T>(*level().fused);
+    (weights ? kernels.convolve_weights : kernels.convolve)(windows<T>(), share);
+  }
+};
+
 struct Indices {
   SmallVec<Index, 12> all;
   void add(Role role, int64_t size, int64_t a, int64_t b, int64_t c, int64_t bias = 0) {
@@ -40,14 +83,41 @@ struct Indices {
   void run(const Tensor &a, int64_t at_a, const Tensor &b, int64_t at_b, const Tensor &c, int64_t at_c,
            const Tensor &bias = {}) const {
     if (c.is_meta() && !plan_hook) return;
-    HD_CHECK(a.dtype() == b.dtype() && b.dtype() == c.dtype(), runtime, "expected scalar type %s but found %s",
-             info(a.dtype()).scalar, info(b.dtype()).scalar);
-    Contraction plan(a.dtype(), c.dtype(), all.begin(), int(all.size()), !c.is_meta());
+    Contraction plan = planned(a, b, c);
     if (plan_hook) plan_hook(plan);
     if (c.is_meta()) return;
     LongWork unlocked(int64_t(plan.multiply_adds() / 16 + plan.bytes() / 8));
     plan.run(a.raw() + at_a * a.itemsize(), b.raw() + at_b * b.itemsize(), c.raw() + at_c * c.itemsize(),
              {false, bias ? bias.raw() : nullptr, Activation::none});
+  }
+  void run(const Scene &scene, const Tensor &a, const Tensor &b, const Tensor &c, bool weights) const {
+    show(a, b, c, "windows", "the filters are packed once, the images read through their windows",
+         "in order within a block, then block by block");
+    if (c.is_meta()) return;
+    double work = 1;
+    for (const Index &i : all) work *= double(i.size);
+    LongWork unlocked(int64_t(work / 16));
+    const bool share = work >= 400000 && num_threads() > 1;
+    if (c.dtype() == DType::F64) scene.run<double>(weights, share);
+    else scene.run<float>(weights, share);
+  }
+  // The plan of what other kernels compute.
+  void show(const Tensor &a, const Tensor &b, const Tensor &c, const char *route, const char *reason,
+            const char *order) const {
+    if (!plan_hook) return;
+    Contraction plan = planned(a, b, c);
+    plan.elsewhere(route, reason, order);
+    plan_hook(plan);
+  }
+  void show_depthwise(const Tensor &a, const Tensor &b, const Tensor &c, const char *order) const {
+    show(a, b, c, "depthwise", "every channel is filtered by itself", order);
+  }
+
+private:
+  Contraction planned(const Tensor &a, const Tensor &b, const Tensor &c) const {
+    HD_CHECK(a.dtype() == b.dtype() && b.dtype() == c.dtype(), runtime, "expected scalar type %s but found %s",
+             info(a.dtype()).scalar, info(b.dtype()).scalar);
+    return {a.dtype(), c.dtype(), all.begin(), int(all.size()), !c.is_meta()};
   }
 };
 
@@ -70,13 +140,11 @@ Tensor forward(const Tensor &x, const Tensor &w, const Geometry &g, const Tensor
   }
   Tensor y = empty(shape, x.dtype(), x.device());
   if (!y.numel()) return y;
-  if (is_depthwise(x, w, g)) {
-    depthwise(x, w, g, bias, y);
-    return y;
-  }
-  Tensor p = padded(x, g.padding, g.padding);
-  const Dims &ws = w.strides(), &xs = p.strides(), &ys = y.strides();
   int64_t out = w.shape()[0] / g.groups, in = w.shape()[1], bs = bias ? bias.strides()[0] : 0;
+  const bool alone = is_depthwise(x, w, g), windows = w.numel() && Scene::takes(x, w, g.dims(), out);
+  Tensor p = alone || windows ? x : padded(x, g.padding, g.padding);
+  const Dims &ws = w.strides(), &xs = p.strides(), &ys = y.strides();
+  Scene scene{x, w, y, bias, 0, 0, g.groups, in, out, out * ws[0], ws[0], ws[1], {}};
   Indices i;
   i.add(image_role(points), shape[0], 0, xs[0], ys[0]);
   i.add(Role::batch, g.groups, out * ws[0], in * xs[1], out * ys[1], out * bs);
@@ -85,8 +153,14 @@ Tensor forward(const Tensor &x, const Tensor &w, const Geometry &g, const Tensor
   for (size_t d = 0; d < g.dims(); ++d) {
     i.add(Role::summed, w.shape()[d + 2], ws[d + 2], g.dilation[d] * xs[d + 2], 0);
     i.add(Role::column, shape[d + 2], 0, g.stride[d] * xs[d + 2], ys[d + 2]);
+    scene.dims.push_back({shape[d + 2], w.shape()[d + 2], g.stride[d], g.dilation[d], g.padding[d], x.shape()[d + 2],
+                          xs[d + 2], ws[d + 2], ys[d + 2]});
   }
-  i.run(w, 0, p, 0, y, 0, bias);
+  if (alone) {
+    i.show_depthwise(w, x, y, "in order of the taps");
+    if (!y.is_meta()) depthwise(x, w, g, bias, y);
+  } else if (windows) i.run(scene, w, x, y, false);
+  else i.run(w, 0, p, 0, y, 0, bias);
   return y;
 }
 
@@ -94,13 +168,11 @@ Tensor forward(const Tensor &x, const Tensor &w, const Geometry &g, const Tensor
 Tensor by_weight(const Tensor &gy, const Tensor &x, const Geometry &g, const Dims &shape) {
   Tensor dw = empty(shape, x.dtype(), x.device());
   if (!dw.numel()) return dw;
-  if (is_depthwise(x, dw, g) && gy.numel()) {
-    depthwise_by_weight(gy, x, g, dw);
-    return dw;
-  }
-  Tensor p = padded(x, g.padding, g.padding);
-  const Dims &ws = dw.strides(), &xs = p.strides(), &ys = gy.strides();
   int64_t out = shape[0] / g.groups, in = shape[1];
+  const bool alone = gy.numel() && is_depthwise(x, dw, g), windows = gy.numel() && Scene::takes(x, gy, g.dims(), out);
+  Tensor p = alone || windows ? x : padded(x, g.padding, g.padding);
+  const Dims &ws = dw.strides(), &xs = p.strides(), &ys = gy.strides();
+  Scene scene{x, dw, gy, {}, 0, 0, g.groups, in, out, out * ws[0], ws[0], ws[1], {}};
   Indices i;
   i.add(Role::batch, g.groups, out * ys[1], in * xs[1], out * ws[0]);
   i.add(Role::row, out, ys[1], 0, ws[0]);
@@ -109,8 +181,14 @@ Tensor by_weight(const Tensor &gy, const Tensor &x, const Geometry &g, const Dim
   for (size_t d = 0; d < g.dims(); ++d) {
     i.add(Role::column, shape[d + 2], 0, g.dilation[d] * xs[d + 2], ws[d + 2]);
     i.add(Role::summed, gy.shape()[d + 2], ys[d + 2], g.stride[d] * xs[d + 2], 0);
+    scene.dims.push_back({gy.shape()[d + 2], shape[d + 2], g.stride[d], g.dilation[d], g.padding[d], x.shape()[d + 2],
+                          xs[d + 2], ws[d + 2], ys[d + 2]});
   }
-  i.run(gy, 0, p, 0, dw, 0);
+  if (alone) {
+    i.show_depthwise(gy, x, dw, "in the lanes of vectors, then block by block");
+    if (!dw.is_meta()) depthwise_by_weight(gy, x, g, dw);
+  } else if (windows) i.run(scene, gy, x, dw, true);
+  else i.run(gy, 0, p, 0, dw, 0);
   return dw;
 }
 
@@ -120,10 +198,9 @@ Tensor by_input(const Tensor &gy, const Tensor &w, const Geometry &g, const Dims
   Tensor dx = empty(shape, gy.dtype(), gy.device());
   if (!dx.numel()) return dx;
   size_t dims = g.dims();
-  if (is_depthwise(gy, w, g)) {
-    depthwise_by_input(gy, w, g, dx);
-    return dx;
-  }
+  const bool alone = is_depthwise(gy, w, g);
+  if (alone && !dx.is_meta()) depthwise_by_input(gy, w, g, dx);
+  if (alone && !plan_hook) return dx;
   struct Class {                // one remainder in one dimension
     int64_t count;              // positions
     int64_t first, step, terms; // r = first + t * step
@@ -148,11 +225,12 @@ Tensor by_input(const Tensor &gy, const Tensor &w, const Geometry &g, const Dims
       classes[d].push_back(c);
     }
   }
-  if (holes) fill_data(dx, Scalar(0));
+  if (holes && !alone) fill_data(dx, Scalar(0));
   if (gy.numel() == 0 || w.numel() == 0) return dx;
-  Tensor p = padded(gy, low, high);
-  const Dims &ws = w.strides(), &ys = p.strides(), &xs = dx.strides();
   int64_t out = w.shape()[0] / g.groups, in = w.shape()[1];
+  const bool windows = Scene::takes(gy, w, dims, in);
+  Tensor p = alone || windows ? gy : padded(gy, low, high);
+  const Dims &ws = w.strides(), &ys = p.strides(), &xs = dx.strides();
   std::vector<size_t> rest(dims, 0);
   for (bool more = true; more;) {
     int64_t points = 1, at_w = 0, at_y = 0, at_x = 0;
@@ -166,6 +244,7 @@ Tensor by_input(const Tensor &gy, const Tensor &w, const Geometry &g, const Dims
       at_x += int64_t(rest[d]) * xs[d + 2];
     }
     if (any) {
+      Scene scene{gy, w, dx, {}, at_w, at_x, g.groups, out, in, out * ws[0], ws[1], ws[0], {}};
       Indices i;
       i.add(image_role(points), shape[0], 0, ys[0], xs[0]);
       i.add(Role::batch, g.groups, out * ws[0], out * ys[1], in * xs[1]);
@@ -175,8 +254,15 @@ Tensor by_input(const Tensor &gy, const Tensor &w, const Geometry &g, const Dims
         const Class &c = classes[d][rest[d]];
         i.add(Role::summed, c.terms, c.step * ws[d + 2], -c.back * ys[d + 2], 0);
         i.add(Role::column, c.count, 0, ys[d + 2], g.stride[d] * xs[d + 2]);
+        // The last tap reads first: there the windows go up.
+        const int64_t reach = (c.terms - 1) * c.back;
+        scene.at_w += (c.terms - 1) * c.step * ws[d + 2];
+        scene.dims.push_back({c.count, c.terms, 1, c.back, reach - c.start, gy.shape()[d + 2], ys[d + 2],
+                              -c.step * ws[d + 2], g.stride[d] * xs[d + 2]});
       }
-      i.run(w, at_w, p, at_y, dx, at_x);
+      if (alone) i.show_depthwise(w, gy, dx, "in order of the taps");
+      else if (windows) i.run(scene, w, gy, dx, false);
+      else i.run(w, at_w, p, at_y, dx, at_x);
     }
     size_t d = 0;
     for (; d < dims; ++d) {

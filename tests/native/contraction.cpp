@@ -88,7 +88,7 @@ int main() {
                reinterpret_cast<char *>(got.data()), epilogue);
       ++plans;
       if (got != want) {
-        std::printf("round %d: %s (%s)\n", round, name_of(plan.route()), plan.reason());
+        std::printf("round %d: %s (%s)\n", round, plan.name(), plan.reason());
         for (const Index &x : indices)
           std::printf("  role %d size %ld a %ld b %ld c %ld bias %ld\n", int(x.role), x.size, x.a, x.b, x.c, x.bias);
         return 1;
