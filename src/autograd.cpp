@@ -57,7 +57,6 @@ void destroy(Node *n) noexcept {
 }
 
 void destroy(AutogradMeta *m) noexcept {
-  if (m->retains_grad && m->fn) std::erase(m->fn->watched().retain, m);
   m->~AutogradMeta();
   release(m, sizeof(AutogradMeta));
 }
@@ -100,9 +99,9 @@ TensorList Accumulate::apply(const TensorList &grads) {
   } else if (grad_enabled()) {
     m.grad = add_grads(m.grad, g);
   } else {
-    const Tensor pair[] = {m.grad, g};
-    run_inplace(about(ops::add), pair, 2);
-    m.grad.bump();
+    Tensor grad = m.grad; // another thread may drop it while this one adds
+    run_inplace(about(ops::add), Borrowed<2>(grad, g).list(), 2);
+    grad.bump();
   }
   for (auto &h : m.post_accumulate_hooks) {
     TensorList v{variable};
@@ -247,27 +246,32 @@ void link_base(const Tensor &view, const Tensor &of) {
   view->grad_version = view.version();
 }
 
-Node *grad_fn(const Tensor &t) {
-  if (t->base && t->grad_version != t.version()) {
+Node *fn_of_view(const Tensor &t) {
+  if (t->grad_version != t.version()) {
     // The storage was written to since: if the base has a history now, this view's follows from it.
     Tensor base{Ref<TensorImpl>(t->base)};
     t->grad_version = t.version();
     if (base.requires_grad()) {
       GradMode on(true);
       Tensor again = part_of(base, 0, t.dtype(), t.shape(), t.strides(), t->offset);
-      AutogradMeta &m = meta(t);
-      m.fn = again->meta->fn;
-      m.output = 0;
+      set_fn(t, again->fn, 0);
     }
   }
-  return t->meta ? t->meta->fn.get() : nullptr;
+  return t->fn.get();
 }
-uint32_t output_nr(const Tensor &t) { return t->meta ? t->meta->output : 0; }
 
-Edge gradient_edge(const Tensor &t) {
-  if (Node *fn = grad_fn(t)) return {Ref<Node>(fn), t->meta->output};
-  if (!t->meta || !t->meta->requires_grad) return {};
-  AutogradMeta &m = *t->meta;
+void set_fn(const Tensor &t, Ref<Node> fn, uint32_t output) {
+  if (t->meta && t->meta->retains_grad && t->fn) {
+    std::erase(t->fn->watched().retain, t.impl());
+    if (fn) fn->watched().retain.push_back(t.impl());
+  }
+  t->fn = std::move(fn);
+  t->output = output;
+}
+
+Edge accumulator_of(const Tensor &t) {
+  if (!t->asks_grad) return {};
+  AutogradMeta &m = meta(t);
   if (m.accumulator) {
     // It may be on its way out in another thread: revive only while it is still counted.
     uint32_t n = m.accumulator->refs.load();
@@ -275,7 +279,7 @@ Edge gradient_edge(const Tensor &t) {
     if (n) return {Ref<Node>::adopt(m.accumulator), 0};
   }
   struct Owned : Accumulate {
-    using Accumulate::Accumulate;
+    explicit Owned(const Tensor &t) : Accumulate(t) { revivable = true; }
     ~Owned() override {
       if (variable->meta && variable->meta->accumulator == this) variable->meta->accumulator = nullptr;
     }
@@ -286,7 +290,6 @@ Edge gradient_edge(const Tensor &t) {
 }
 
 void set_requires_grad(const Tensor &t, bool on) {
-  if (!on && !t->meta) return;
   HD_CHECK(!on || differentiable(t), runtime, "only Tensors of floating point dtype can require gradients");
   HD_CHECK(!(on && t->inference && !inference_enabled()), runtime,
            "Setting requires_grad=True on inference tensor outside InferenceMode is not allowed.");
@@ -296,7 +299,7 @@ void set_requires_grad(const Tensor &t, bool on) {
              "subgraph that doesn't require differentiation use var_no_grad = var.detach().");
     return;
   }
-  meta(t).requires_grad = on;
+  t->asks_grad = on;
 }
 
 bool needs_grad(const Tensors &ts) {
@@ -312,32 +315,27 @@ void connect(Node &node, const Tensor *inputs, size_t n) {
     node.next.push_back(Tensor_requires_grad(inputs[i]) ? gradient_edge(inputs[i]) : Edge{});
 }
 
+void connect(Node &node, std::initializer_list<Keep> inputs) {
+  node.next.reserve(inputs.size());
+  for (auto &in : inputs) node.next.push_back(Tensor_requires_grad(in.t) ? gradient_edge(in.t) : Edge{});
+}
+
 void set_history(const Tensor &y, Ref<Node> node) {
-  if (!differentiable(y)) return;
-  AutogradMeta &m = meta(y);
-  m.fn = std::move(node);
-  m.output = 0;
+  if (differentiable(y)) set_fn(y, std::move(node), 0);
 }
 void set_history(const Tensors &results, Ref<Node> node) {
   for (size_t i = 0; i < results.size(); ++i)
-    if (results[i] && differentiable(results[i])) {
-      AutogradMeta &m = meta(results[i]);
-      m.fn = node;
-      m.output = uint32_t(i);
-    }
+    if (results[i] && differentiable(results[i])) set_fn(results[i], node, uint32_t(i));
 }
 void share_history(const Tensor &copy, const Tensor &of) {
   if (!of.requires_grad()) return;
   Edge e = gradient_edge(of);
-  AutogradMeta &m = meta(copy);
-  m.fn = e.node;
-  m.output = e.input;
+  set_fn(copy, std::move(e.node), e.input);
 }
 
 // ---- saved tensors
 
 constinit SavedHooks saved_hooks{};
-constinit thread_local bool packing = false;
 
 // Gives `kept` t's place in the graph without its numbers.
 static Tensor packed(const Tensor &t, bool output) {
@@ -354,7 +352,7 @@ Saved::Saved(const Tensor &t, bool output, uint32_t nr)
       "Inference tensors cannot be saved for backward. Please do not use Tensors created in inference mode in "
       "computation tracked by autograd. To work around this, you can make a clone to get a normal tensor and use it "
       "in autograd, or use `torch.no_grad()` instead of `torch.inference_mode()`.");
-  if (packing) {
+  if (modes.packing) {
     t_ = packed(t, output);
     version_ = 0;
   } else if (output) {
@@ -373,13 +371,13 @@ static std::string kind_of(Node *fn) {
   return name.substr(0, name.find("Backward"));
 }
 
-Tensor Saved::get(Node *owner) const {
+const Tensor &Saved::get(Node *owner, Tensor &room) const {
   if (!t_) return t_;
   if (t_.version() != version_) {
     std::string what = "[" + legacy_type(t_) + " " + brackets(t_.shape()) + "]";
     Node *fn = output_ ? owner : grad_fn(t_);
     std::string by = fn ? kind_of(fn) : "";
-    if (fn) what += ", which is output " + std::to_string(output_ ? output_nr_ : output_nr(t_)) + " of " + by + ",";
+    if (fn) what += ", which is output " + std::to_string(output_ ? output_nr_ : t_->output) + " of " + by + ",";
     throw Error(Raises::runtime,
                 "one of the variables needed for gradient computation has been modified by an inplace operation: " +
                     what + " is at version " + std::to_string(t_.version()) + "; expected version " +
@@ -395,15 +393,10 @@ Tensor Saved::get(Node *owner) const {
   }
   bool unpack = saved_hooks.is_packed && saved_hooks.is_packed(t_);
   if (!unpack && (!output_ || !owner)) return t_;
-  Tensor again = alias(unpack ? saved_hooks.unpack(t_) : t_);
-  if (!output_ || !owner) {
-    share_history(again, t_);
-    return again;
-  }
-  AutogradMeta &m = meta(again);
-  m.fn = Ref<Node>(owner);
-  m.output = output_nr_;
-  return again;
+  room = alias(unpack ? saved_hooks.unpack(t_) : t_);
+  if (!output_ || !owner) share_history(room, t_);
+  else set_fn(room, Ref<Node>(owner), output_nr_);
+  return room;
 }
 
 void throw_released() {
@@ -434,13 +427,13 @@ void check_inplace(const Tensor &self) {
       "Inplace update to inference tensor outside InferenceMode is not allowed.You can make a clone to get a normal "
       "tensor before doing inplace update.See https://github.com/pytorch/rfcs/pull/17 for more details.");
   if (!grad_enabled() || !self.requires_grad()) return;
-  if (self->one_of_many && self->meta && self->meta->fn)
+  if (self->one_of_many && self->fn)
     throw Error(
         Raises::runtime,
         text("Output %u of %s is a view and is being modified inplace. This view is the output of a function that "
              "returns multiple views. Such functions do not allow the output views to be modified inplace. You "
              "should replace the inplace operation by an out-of-place one.",
-             self->meta->output, kind_of(self->meta->fn.get()).c_str()),
+             self->output, kind_of(self->fn.get()).c_str()),
         "inplace_views");
   if (self->base) {
     Tensor base{Ref<TensorImpl>(self->base)};
@@ -454,16 +447,7 @@ void check_inplace(const Tensor &self) {
 
 void rebase_history(const Tensor &self, Ref<Node> node) {
   if (!differentiable(self)) return;
-  if (!self->base) {
-    AutogradMeta &m = meta(self);
-    if (m.retains_grad && m.fn) {
-      std::erase(m.fn->watched().retain, &m);
-      node->watched().retain.push_back(&m);
-    }
-    m.fn = std::move(node);
-    m.output = 0;
-    return;
-  }
+  if (!self->base) return set_fn(self, std::move(node), 0);
   Tensor base{Ref<TensorImpl>(self->base)};
   auto *slices = new CopySlices;
   Ref<Node> holder = Ref<Node>::adopt(slices);
@@ -480,9 +464,7 @@ void rebase_history(const Tensor &self, Ref<Node> node) {
   // Inside, input 0 is the slice: its gradient is always wanted, it becomes part of the base's.
   if (!node->next.empty() && !node->next[0].node) node->next[0] = Edge{Ref<Node>(new Accumulate(detach(self))), 0};
   slices->fn = std::move(node);
-  AutogradMeta &m = meta(base);
-  m.fn = holder;
-  m.output = 0;
+  set_fn(base, holder, 0);
   self->grad_version = self.version() - 1; // stale: made anew from the base when asked for
 }
 
@@ -504,7 +486,8 @@ void assign(const Tensor &self, const Tensor &y) {
   if (!grad_enabled()) return;
   if (fn && self->base) {
     // The base records "the slice was replaced by y": y's own history already leads back to the old slice.
-    auto *node = new FormulaNode("CopyBackwards", {}, [](const Backward &g) -> TensorList { return {{}, g.grad()}; });
+    auto *node =
+        new FormulaNode("CopyBackwards", {}, [](const Backward &g) -> TensorList { return {Tensor(), g.grad()}; });
     Ref<Node> holder = Ref<Node>::adopt(node);
     node->next.push_back({});
     node->next.push_back(gradient_edge(y));
@@ -622,7 +605,8 @@ bool will_run(const Node &n) {
   return s && s->needed;
 }
 
-Tensors run_backward(const Tensors &outputs, const Tensors &given, const Tensors &inputs, BackwardOptions o) {
+Tensors run_backward(std::span<const Tensor> outputs, std::span<const Tensor> given, std::span<const Tensor> inputs,
+                     BackwardOptions o) {
   TensorList seeds;
   ShortList<Edge, 2> roots;
   for (size_t i = 0; i < outputs.size(); ++i) {
@@ -653,8 +637,8 @@ Tensors run_backward(const Tensors &outputs, const Tensors &given, const Tensors
       throw Error(Raises::runtime, text("element %zu of tensors does not require grad and does not have a grad_fn", i),
                   "no_grad")
           .arg("tensor", y);
-    roots.push_back(e);
-    seeds.push_back(g);
+    roots.push_back(std::move(e));
+    seeds.push_back(std::move(g));
   }
 
   EngineGuard guard;
@@ -711,21 +695,21 @@ Tensors run_backward(const Tensors &outputs, const Tensors &given, const Tensors
   ShortList<State *, 8> ready; // a heap
   auto enqueue = [&](State *s) {
     ready.push_back(s);
-    std::push_heap(ready.begin(), ready.end(), later);
+    if (ready.size() > 1) std::push_heap(ready.begin(), ready.end(), later);
   };
-  auto receive = [&](State &s, uint32_t input, const Tensor &g) {
+  auto receive = [&](State &s, uint32_t input, Tensor g) {
+    if (!g) return;
     if (s.in.size() < s.node->outputs) s.in.resize(s.node->outputs);
     Tensor &slot = s.in[input];
-    if (!g) return;
-    if (!slot) slot = g;
+    if (!slot) slot = std::move(g);
     else if (!o.create_graph && !modes.fusing && slot->refs.load() == 1 && slot->storage->refs.load() == 1 &&
              !slot->base && slot.dtype() == g.dtype() && slot.shape() == g.shape() &&
              !overlaps_itself(slot.shape(), slot.strides())) {
-      const Tensor pair[] = {slot, g}; // nobody else sees this sum: add in place
-      run_inplace(about(ops::add), pair, 2);
+      run_inplace(about(ops::add), Borrowed<2>(slot, g).list(), 2); // nobody else sees this sum
     } else slot = add_grads(slot, g);
   };
-  for (size_t i = 0; i < roots.size(); ++i) receive(*run.find(roots[i].node.get()), roots[i].input, seeds[i]);
+  for (size_t i = 0; i < roots.size(); ++i)
+    receive(*run.find(roots[i].node.get()), roots[i].input, std::move(seeds[i]));
   seeds.clear();
   for (auto &e : roots) {
     State *s = run.find(e.node.get());
@@ -736,10 +720,10 @@ Tensors run_backward(const Tensors &outputs, const Tensors &given, const Tensors
   }
   for (unsigned visited = 1; !ready.empty(); ++visited) {
     if (visited % 8 == 0) poll(); // which reads the clock; long work polls by itself
-    std::pop_heap(ready.begin(), ready.end(), later);
+    if (ready.size() > 1) std::pop_heap(ready.begin(), ready.end(), later);
     State &s = *ready.back();
     ready.pop_back();
-    Ref<Node> node(s.node);
+    Node *node = s.node; // the roots hold it
     TensorList in = std::move(s.in);
     in.resize(node->outputs);
     if (node->watchers) {
@@ -747,10 +731,11 @@ Tensors run_backward(const Tensors &outputs, const Tensors &given, const Tensors
         Hook hook = node->watchers->before[h]; // a hook may take itself off
         hook.call(in, {});
       }
-      for (AutogradMeta *m : node->watchers->retain)
-        if (Tensor &g = in[m->output]) {
-          if (!m->grad) m->grad = o.create_graph ? g : clone(g);
-          else m->grad = add_grads(m->grad, g);
+      for (TensorImpl *t : node->watchers->retain)
+        if (const Tensor &g = in[t->output]) {
+          Tensor &grad = t->meta->grad;
+          if (!grad) grad = o.create_graph ? g : clone(g);
+          else grad = add_grads(grad, g);
         }
     }
     bool capture_only = false;
@@ -791,8 +776,7 @@ Tensors run_backward(const Tensors &outputs, const Tensors &given, const Tensors
       if (!e.node) continue;
       State &t = *run.find(e.node.get());
       Tensor g = i < out.size() ? std::move(out[i]) : Tensor();
-      if (t.needed) receive(t, e.input, g);
-      g = Tensor();
+      if (t.needed) receive(t, e.input, std::move(g));
       if (--t.waits == 0 && t.needed) enqueue(&t);
     }
   }

@@ -2,6 +2,7 @@
 #pragma once
 #include <functional>
 #include <memory>
+#include <span>
 
 #include "tensor.h"
 
@@ -18,16 +19,16 @@ struct Hook { // a callback of the host language
 };
 
 struct Node {
-  static constexpr bool revivable = true; // a leaf finds its accumulator again as long as a graph holds it
   std::atomic<uint32_t> refs{1};
+  bool revivable = false;    // a leaf finds its accumulator again as long as a graph holds it
   bool fused = modes.fusing; // recorded inside of fuse(): so is its gradient
   uint32_t outputs = 1;      // how many gradients it receives
   uint64_t sequence;         // later ops run first
   ShortList<Edge, 2> next;   // where its gradients go, one per input of the op
   struct Watchers {          // what few nodes have
     std::vector<Hook> before, after;
-    std::vector<AutogradMeta *> retain; // results whose .grad is kept (retain_grad); they take themselves off
-    std::shared_ptr<void> call;         // where it was recorded, for the host language: only in anomaly mode
+    std::vector<TensorImpl *> retain; // results whose .grad is kept (retain_grad); they take themselves off
+    std::shared_ptr<void> call;       // where it was recorded, for the host language: only in anomaly mode
   };
   std::unique_ptr<Watchers> watchers;
   void *python = nullptr;      // the Python object that wraps this, not counted
@@ -67,10 +68,8 @@ struct Accumulate : Node { // the end of a path: adds to a leaf's .grad
 
 struct AutogradMeta {
   std::atomic<uint32_t> refs{1};
-  bool requires_grad = false, retains_grad = false;
-  uint32_t output = 0;
+  bool retains_grad = false;
   Tensor grad;
-  Ref<Node> fn;
   Node *accumulator = nullptr;             // not counted
   std::vector<Hook> hooks;                 // on the gradient of this tensor
   std::vector<Hook> post_accumulate_hooks; // after it was added to .grad
@@ -98,9 +97,15 @@ struct GradMode {
 
 // ---- recording
 AutogradMeta &meta(const Tensor &t); // made where there is none
-Node *grad_fn(const Tensor &t);      // of a view: made anew after an in-place write; nullptr for a leaf
-uint32_t output_nr(const Tensor &t);
-Edge gradient_edge(const Tensor &t); // grad_fn, or the accumulator of a leaf that requires grad, or nothing
+Node *fn_of_view(const Tensor &t);   // made anew after an in-place write
+inline Node *grad_fn(const Tensor &t) { return t->base ? fn_of_view(t) : t->fn.get(); } // nullptr for a leaf
+// Gives t another place in the graph; who keeps its gradient moves along.
+void set_fn(const Tensor &t, Ref<Node> fn, uint32_t output);
+Edge accumulator_of(const Tensor &t);        // of a leaf; nothing where it does not require grad
+inline Edge gradient_edge(const Tensor &t) { // where its gradient goes, if anywhere
+  if (Node *fn = grad_fn(t)) return {Ref<Node>(fn), t->output};
+  return accumulator_of(t);
+}
 void set_requires_grad(const Tensor &t, bool on);
 
 inline bool Tensor_requires_grad(const Tensor &t) { return t && t.requires_grad(); }
@@ -117,7 +122,12 @@ class Saved {
 public:
   Saved() = default;
   Saved(const Tensor &t, bool output, uint32_t output_nr = 0);
-  Tensor get(Node *owner) const; // throws where it was written to since
+  // Throws where it was written to since. `room` is for a tensor that has to be made anew.
+  const Tensor &get(Node *owner, Tensor &room) const;
+  Tensor get(Node *owner) const {
+    Tensor room;
+    return get(owner, room);
+  }
   void clear() { t_ = Tensor(); }
   bool defined() const { return bool(t_); }
 };
@@ -161,10 +171,19 @@ template <class F> struct FormulaNode : Node {
   const Saved *kept(size_t i) const override { return i >= 4 && i - 4 < saved.size() ? &saved[i - 4] : nullptr; }
 };
 
-struct Keep { // what to save: inputs, then results (marked so)
+// What to save: inputs, then results (marked so). Not counted, since most calls record nothing.
+struct Keep {
+  const Tensor &t;
+  bool output = false;
+  uint32_t output_nr = 0;
+  Keep(const Tensor &t, bool output = false, uint32_t nr = 0) : t(t), output(output), output_nr(nr) {}
+};
+struct Kept { // the same in a list that outlives a call
   Tensor t;
   bool output = false;
   uint32_t output_nr = 0;
+  Kept(const Tensor &t, bool output = false, uint32_t nr = 0) : t(t), output(output), output_nr(nr) {}
+  Kept(const Keep &k) : Kept(k.t, k.output, k.output_nr) {}
 };
 inline Keep result(const Tensor &y, uint32_t nr = 0) { return {y, true, nr}; }
 
@@ -172,27 +191,28 @@ inline Keep result(const Tensor &y, uint32_t nr = 0) { return {y, true, nr}; }
 void set_history(const Tensors &results, Ref<Node> node);
 void set_history(const Tensor &y, Ref<Node> node);
 void connect(Node &node, const Tensor *inputs, size_t n);
+void connect(Node &node, std::initializer_list<Keep> inputs);
 
 // Records that `y` came from `inputs`: f(Backward) gives one gradient per input. Does nothing (and saves nothing)
 // where no gradient is asked for. Returns y.
 template <class F>
-Tensor record(const Tensor &y, const char *name, std::initializer_list<Tensor> inputs, std::initializer_list<Keep> keep,
-              F f) {
+const Tensor &record(const Tensor &y, const char *name, std::initializer_list<Keep> inputs,
+                     std::initializer_list<Keep> keep, F f) {
   bool any = false;
   if (grad_enabled())
-    for (auto &t : inputs) any |= Tensor_requires_grad(t);
+    for (auto &in : inputs) any |= Tensor_requires_grad(in.t);
   if (!any) return y;
   SavedList saved;
   saved.reserve(keep.size());
   for (auto &k : keep) saved.emplace_back(k.t, k.output, k.output_nr);
   auto *node = new FormulaNode<F>(name, std::move(saved), std::move(f));
-  connect(*node, inputs.begin(), inputs.size());
+  connect(*node, inputs);
   set_history(y, Ref<Node>::adopt(node));
   return y;
 }
 // The same for several results (undefined entries and integer results are passed over) or a list of inputs.
 template <class F>
-void record_many(const Tensors &results, const char *name, const Tensors &inputs, const std::vector<Keep> &keep, F f) {
+void record_many(const Tensors &results, const char *name, const Tensors &inputs, const std::vector<Kept> &keep, F f) {
   if (!needs_grad(inputs)) return;
   SavedList saved;
   for (auto &k : keep) saved.emplace_back(k.t, k.output, k.output_nr);
@@ -204,7 +224,7 @@ void record_many(const Tensors &results, const char *name, const Tensors &inputs
 
 // y, fresh from an op, with torch's name for what made it where that is not the op's own; `name` lives for ever.
 inline const Tensor &named(const Tensor &y, const char *name) {
-  if (y->meta && y->meta->fn) y->meta->fn->label = name;
+  if (y->fn) y->fn->label = name;
   return y;
 }
 
@@ -220,7 +240,8 @@ template <class F>
 Tensor make_view(const Tensor &x, const Dims &shape, const Dims &strides, int64_t offset, const char *name, F f) {
   Tensor y = alias(x, shape, strides, offset);
   link_base(y, x);
-  return record(y, name, {x}, {}, std::move(f));
+  record(y, name, {x}, {}, std::move(f));
+  return y;
 }
 Tensor as_strided(const Tensor &x, const Dims &shape, const Dims &strides, std::optional<int64_t> offset);
 
@@ -230,7 +251,8 @@ struct BackwardOptions {
 };
 // Gradients of `outputs` seeded with `grads` (undefined: ones for a single element). With `inputs`: returns their
 // gradients (accumulate = false) or adds only to theirs (accumulate = true); without: adds to every leaf's .grad.
-Tensors run_backward(const Tensors &outputs, const Tensors &grads, const Tensors &inputs, BackwardOptions o);
+Tensors run_backward(std::span<const Tensor> outputs, std::span<const Tensor> grads, std::span<const Tensor> inputs,
+                     BackwardOptions o);
 // Gradients that meet are summed; used by the engine and by Accumulate.
 Tensor add_grads(const Tensor &a, const Tensor &b);
 

@@ -36,8 +36,9 @@ enum class Kind : uint8_t {
   format,
   ignored,
 };
-using Value = std::variant<std::monostate, Tensor, Tensors, int64_t, double, bool, Scalar, Dims, DType, Device,
-                           std::string, Generator *>;
+// At most eleven: beyond that the library's visit() calls through a table.
+using Value =
+    std::variant<std::monostate, Tensor, Tensors, int64_t, double, bool, Scalar, Dims, DType, Device, std::string>;
 
 struct Param {
   Kind kind;
@@ -152,12 +153,12 @@ template <> struct Slot<Ignored> {
   Ignored get() { return {}; }
 };
 template <class T> struct Slot<std::optional<T>> {
-  Slot<T> inner;
   std::optional<T> value;
   bool take(const Argument &a, bool only) {
     if (!a.given && !a.otherwise->index()) return true;
+    Slot<T> inner;
     if (!inner.take(a, only)) return false;
-    value = inner.get();
+    value = std::move(inner.get());
     return true;
   }
   std::optional<T> &get() { return value; }
@@ -180,6 +181,7 @@ template <class R, class... A> struct Function<R (*)(A...)> {
       std::tuple<Slot<std::decay_t<A>>...> s;
       if (!(std::get<i>(s).take(a[i], only) && ...)) return false;
       if constexpr (nothing) f(std::get<i>(s).get()...);
+      else if constexpr (std::is_same_v<R, Tensor>) y.template emplace<Tensor>(f(std::get<i>(s).get()...));
       else y = pack(f(std::get<i>(s).get()...));
       return true;
     }(std::index_sequence_for<A...>{});

@@ -449,8 +449,10 @@ Tensor run_general(const Elementwise &op, const Tensor *in, int n, const Tensor 
 }
 
 // The short road: operands of one dtype and shape without gaps, on the CPU, and numbers (0-d, or repeated over all of
-// the shape) that do not change the dtype. Nothing is to decide but where the numbers lie.
-bool run_plain(const Elementwise &op, const Tensor *in, int n, Tensor &y, bool inplace) {
+// the shape) that do not change the dtype. Nothing is to decide but where the numbers lie. Without `fresh` the result
+// goes to in[0].
+bool run_plain(const Elementwise &op, const Tensor *in, int n, Tensor *fresh) {
+  const bool inplace = !fresh;
   if (op.condition) return false;
   const Tensor *full = in;
   for (int i = 1; i < n; ++i) {
@@ -461,7 +463,8 @@ bool run_plain(const Elementwise &op, const Tensor *in, int n, Tensor &y, bool i
   const DType t = a.dtype();
   if (!a.is_contiguous() || a->wrapped || a.is_meta() || !dtype_in(t, op.dtypes)) return false;
   if (op.promotes == Promotes::floating && !dtype_in(t, floats | complexes)) return false;
-  const Loop &loop = level().elementwise[op.id][int(t)];
+  const Level &l = level();
+  const Loop &loop = l.elementwise[op.id][int(t)];
   if (!loop.vectors) return false;
   if (inplace && (full != in || loop.result != t)) return false;
   alignas(16) char number[max_operands][16];
@@ -490,10 +493,11 @@ bool run_plain(const Elementwise &op, const Tensor *in, int n, Tensor &y, bool i
       return false;
     }
   }
-  if (!inplace) y = empty(a.shape(), loop.result);
-  g.data[0] = y.raw();
+  if (fresh) *fresh = empty_as(a, loop.result);
+  g.data[0] = (fresh ? *fresh : a).raw();
   g.stride[0][0] = loop.size[0];
-  run_grid(loop, g);
+  if (g.shape[0] < grain) l.map(loop, g);
+  else run_grid(loop, g);
   return true;
 }
 } // namespace
@@ -503,13 +507,12 @@ Tensor run(const Elementwise &op, const Tensor *in, int n, const Tensor &out) {
   bool later = false;
   if (modes.fusing)
     for (int i = 0; i < n; ++i) later |= waits(in[i].shape(), in + i, 1);
-  if (!out && !later && run_plain(op, in, n, y, false)) return y;
+  if (!out && !later && run_plain(op, in, n, &y)) return y;
   return run_general(op, in, n, out, false);
 }
 void run_inplace(const Elementwise &op, const Tensor *in, int n) {
-  Tensor self = in[0];
-  if ((modes.fusing && self->storage->waiting.load()) || !run_plain(op, in, n, self, true))
-    run_general(op, in, n, self, true);
+  if ((modes.fusing && in[0]->storage->waiting.load()) || !run_plain(op, in, n, nullptr))
+    run_general(op, in, n, in[0], true);
 }
 
 void check_out(const char *op, const Tensor &out, bool any) {
@@ -683,7 +686,8 @@ Tensor sum_to(const Tensor &g, const Dims &shape) {
   return extra > 0 ? ops::view(r, shape) : r;
 }
 
-Tensor reduce_grad(const Tensor &g, const Dims &shape, DType t) {
+Tensor reduce_grad(Tensor g, const Dims &shape, DType t) {
+  if (g.dtype() == t && g.shape() == shape) return g;
   Tensor r = sum_to(g, shape);
   if (r.is_complex() && !dtype_in(t, complexes)) r = ops::real(r);
   return to(r, t);

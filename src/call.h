@@ -67,7 +67,7 @@ void zero_(const Tensor &t);
 void assign(const Tensor &self, const Tensor &y);
 // Sums what broadcasting repeated, and casts: the gradient of an operand of that shape and dtype.
 Tensor sum_to(const Tensor &g, const Dims &shape);
-Tensor reduce_grad(const Tensor &g, const Dims &shape, DType t);
+Tensor reduce_grad(Tensor g, const Dims &shape, DType t);
 // The common device (a 0-d CPU tensor goes with any); throws in torch's words.
 Device common_device(const Tensor *t, int n, const char *op);
 
@@ -106,19 +106,19 @@ template <class Op> struct ElementwiseNode : Node {
     TensorList r(N);
     const Tensor &g = grads[0];
     if (!g) return r;
-    Tensor v[4];
+    Tensor room[4];
+    const Tensor *v[4] = {&room[0], &room[1], &room[2], &room[3]};
     const auto &e = about(op);
     unsigned need = 0;
     for (int i = 0; i < N; ++i)
       if (wants(i)) need |= e.saves[i];
     for (int i = 0; i < 4; ++i)
-      if (need >> i & 1) v[i] = saved[i].get(this);
+      if (need >> i & 1) v[i] = &saved[i].get(this, room[i]);
     auto one = [&](const auto &d) {
       if constexpr (requires { d.operand; }) {
         int i = d.operand[0] - 'a';
         if (!wants(i)) return;
-        Tensor x = d.formula(g, v[0], v[1], v[2], v[3]);
-        r[i] = reduce_grad(x, shape[i] ? *shape[i] : g.shape(), dtype[i]);
+        r[i] = reduce_grad(d.formula(g, *v[0], *v[1], *v[2], *v[3]), shape[i] ? *shape[i] : g.shape(), dtype[i]);
       }
     };
     one(op.d0);

@@ -58,6 +58,7 @@ NB_MODULE(_C, m) {
                                         " is not one of the levels of this machine: " + available_levels());
     init_types(m.ptr());
     init_tensor(m.ptr());
+    init_data(m.ptr());
     init_graph(m.ptr());
     init_ops(m.ptr());
     init_dlpack(m.ptr());
@@ -76,29 +77,6 @@ NB_MODULE(_C, m) {
       "_results_are_tensors", [](nb::type_object t) { results_are_tensors(reinterpret_cast<PyTypeObject *>(t.ptr())); },
       "Ops on this subclass of Tensor give plain tensors.");
   m.def("_set_size_type", [](nb::object t) { set_size_type(t.ptr()); });
-  m.def(
-      "_from_data",
-      [](nb::object data, nb::object dtype, nb::object device, bool share) {
-        std::optional<DType> t;
-        std::optional<Device> d;
-        DType given;
-        Device there;
-        if (!dtype.is_none()) {
-          if (!as_dtype(dtype.ptr(), given))
-            throw Error(Raises::type, std::string("tensor(): argument 'dtype' must be torch.dtype, not ") +
-                                          Py_TYPE(dtype.ptr())->tp_name);
-          t = given;
-        }
-        if (!device.is_none()) {
-          if (!as_device(device.ptr(), there))
-            throw Error(Raises::type, std::string("tensor(): argument 'device' must be torch.device, not ") +
-                                          Py_TYPE(device.ptr())->tp_name);
-          d = there;
-        }
-        return nb::steal(checked(from_data(data.ptr(), t, d, share)));
-      },
-      nb::arg("data").none(), nb::arg("dtype").none(), nb::arg("device").none(), nb::arg("share"));
-  m.def("_from_buffer", [](nb::object o) { return nb::steal(wrap(from_buffer(o.ptr()))); });
   m.def(
       "_to",
       [](nb::object self, nb::object dtype, nb::object device, bool copy, nb::object format) {

@@ -71,22 +71,32 @@ void set_size_type(PyObject *type);
 
 // ---- python_tensor.cpp
 extern PyTypeObject *tensor_type;
+struct TensorObject {
+  PyObject_HEAD Tensor t;
+  PyObject *dict, *weak;
+};
 void init_tensor(PyObject *module);
-bool is_tensor(PyObject *o);
-const Tensor &unwrap(PyObject *o);
-PyObject *wrap(const Tensor &t); // new reference; None for an undefined tensor
+inline bool is_tensor(PyObject *o) { return PyObject_TypeCheck(o, tensor_type); }
+inline const Tensor &unwrap(PyObject *o) { return reinterpret_cast<TensorObject *>(o)->t; }
+PyObject *wrap(Tensor t); // new reference; None for an undefined tensor
 PyObject *wrap_as(PyTypeObject *type, const Tensor &t);
 // The subclass whose results keep its type, as torch's do; nullptr for Tensor itself and for classes like Parameter.
-PyTypeObject *subclass_of(PyObject *o);
+PyTypeObject *subclass_among(PyTypeObject *type);
+inline PyTypeObject *subclass_of(PyObject *o) {
+  return Py_TYPE(o) == tensor_type ? nullptr : subclass_among(Py_TYPE(o));
+}
 void results_are_tensors(PyTypeObject *type);
-PyObject *wrap_like(PyTypeObject *subclass, const Tensor &t);
+PyObject *wrap_like(PyTypeObject *subclass, Tensor t);
 bool as_operand(PyObject *o, Tensor &t); // tensor, number, or ndarray
+
+// ---- python_data.cpp
+void init_data(PyObject *module);
 PyObject *from_data(PyObject *data, std::optional<DType> t, std::optional<Device> d, bool share);
 Tensor from_buffer(PyObject *o); // shares the memory of a buffer; throws PythonError
 
 // ---- python_args.cpp
 void init_ops(PyObject *module);
-PyObject *pack(const Value &v);
+PyObject *pack(Value &&v);
 
 // ---- python_explain.cpp
 void init_explain(PyObject *module);
@@ -104,7 +114,7 @@ void init_fuse(PyObject *module);
 enum class Autocast : uint8_t { none, lower, float32 };
 void init_autocast(PyObject *module);
 Autocast autocast_rule(const char *op);
-bool autocasting(); // in this thread
+inline bool autocasting() { return modes.autocasting; } // in this thread
 void autocast(Autocast rule, Tensor *x);
 void autocast(Autocast rule, Value *arguments, int count);
 

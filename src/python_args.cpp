@@ -96,13 +96,19 @@ struct Parameter {
   PyObject *key; // interned
   Kind kind;
   bool optional = false, has_default = false, keyword_only = false;
+  bool may_be_none = false; // None stands for the default
   Value otherwise;
 };
+enum class Spread : uint8_t { none, sizes, tensors }; // x.view(2, 3); broadcast_tensors(a, b)
 struct Signature {
   const OpDef *def;
   std::vector<Parameter> params;
+  std::vector<Argument> defaults; // of the parameters
+  uint32_t required = 0;          // bits: those without one
   int positional = 0;
-  bool generic_out = false; // out= is honoured here, not by the op
+  Spread spread = Spread::none; // what positional arguments may stand for as one list
+  bool lists = false;           // takes a list of tensors that has no gaps
+  bool generic_out = false;     // out= is honoured here, not by the op
   int out = -1;
   std::vector<std::string> results;
   PyObject *result_type = nullptr;
@@ -210,9 +216,15 @@ Signature parse(const OpDef &def) {
         q.optional |= !q.otherwise.index() && q.kind == Kind::tensor;
       }
     }
+    q.may_be_none = q.optional || q.kind == Kind::ignored || q.kind == Kind::generator || q.name == "out";
+    r.lists |= q.kind == Kind::tensors && q.name != "indices"; // only a list of indices may have gaps
+    if (!q.has_default) r.required |= 1u << i;
     if (!keyword_only) r.positional = i + 1;
     r.params.push_back(q);
   }
+  for (auto &p : r.params) r.defaults.push_back({nullptr, &p.otherwise});
+  if (r.positional && r.params[size_t(r.positional - 1)].kind == Kind::dims) r.spread = Spread::sizes;
+  if (r.positional == 1 && r.params[0].kind == Kind::tensors) r.spread = Spread::tensors;
   if (int(r.params.size()) - (r.generic_out ? 1 : 0) != def.count)
     Py_FatalError(("signature of " + std::string(def.name) + " names too few parameters").c_str());
   return r;
@@ -221,9 +233,6 @@ Signature parse(const OpDef &def) {
 // ---- one argument
 
 const Value no_value;
-bool may_be_none(const Parameter &p) {
-  return p.optional || p.kind == Kind::ignored || p.kind == Kind::generator || p.name == "out";
-}
 template <class T> bool reads(PyObject *o, bool only) {
   T to{};
   return read(o, only, to);
@@ -233,7 +242,6 @@ template <class T> bool reads(PyObject *o, bool only) {
 
 constexpr int max_args = 24;
 
-// Only a list of indices may have gaps.
 bool has_gaps(PyObject *o) {
   if (PyTuple_Check(o) || PyList_Check(o))
     for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(o); ++i)
@@ -246,65 +254,61 @@ bool same_word(PyObject *a, PyObject *b) { return a == b || PyUnicode_Compare(a,
 // Puts each argument of the call at its parameter; `spread` receives arguments that one parameter takes together.
 bool match(const Signature &s, PyObject *const *args, Py_ssize_t n, PyObject *keywords, Argument *given,
            Value &spread) {
-  int count = int(s.params.size());
-  for (int i = 0; i < count; ++i) given[i] = {nullptr, nullptr};
+  const int count = int(s.params.size());
+  for (int i = 0; i < count; ++i) given[i] = s.defaults[size_t(i)];
   auto place = [&](int i, PyObject *o) {
-    given[i] = o == Py_None && may_be_none(s.params[i]) ? Argument{nullptr, &no_value} : Argument{o, nullptr};
+    given[i] = o == Py_None && s.params[size_t(i)].may_be_none ? Argument{nullptr, &no_value} : Argument{o, nullptr};
   };
-  int filled = 0;
-  // The last positional parameter takes all that is left where it is a list of sizes: x.view(2, 3).
-  int last = s.positional - 1;
-  if (s.positional == 1 && s.params[0].kind == Kind::tensors && n > 0 && is_tensor(args[0])) {
-    Tensors all; // and a list of tensors likewise: broadcast_tensors(a, b)
+  int filled = int(n);
+  const int last = s.positional - 1;
+  if (s.spread == Spread::tensors && n > 0 && is_tensor(args[0])) {
+    Tensors all;
     for (Py_ssize_t i = 0; i < n; ++i) {
       if (!is_tensor(args[i])) return false;
       all.push_back(unwrap(args[i]));
     }
     spread = std::move(all);
-    given[0].otherwise = &spread;
+    given[0] = {nullptr, &spread};
     filled = 1;
-  } else if (last >= 0 && n > last && s.params[last].kind == Kind::dims &&
-             (n > s.positional || PyLong_Check(args[last]))) {
-    Dims rest;
+  } else if (s.spread == Spread::sizes && n > last && (n > s.positional || PyLong_Check(args[last]))) {
+    Dims &rest = spread.emplace<Dims>();
     for (Py_ssize_t i = last; i < n; ++i) {
       int64_t k;
       if (!as_integer(args[i], k, true)) return false;
       rest.push_back(k);
     }
-    spread = std::move(rest);
-    given[last].otherwise = &spread;
+    given[last] = {nullptr, &spread};
     filled = last + 1;
     for (int i = 0; i < last; ++i) place(i, args[i]);
   } else {
     if (n > s.positional) return false;
-    filled = int(n);
     for (int i = 0; i < filled; ++i) place(i, args[i]);
   }
+  uint32_t there = (1u << filled) - 1;
   if (keywords) {
     for (Py_ssize_t k = 0; k < PyTuple_GET_SIZE(keywords); ++k) {
       PyObject *word = PyTuple_GET_ITEM(keywords, k);
       int at = -1;
       for (int i = 0; i < count && at < 0; ++i)
-        if (s.params[i].key == word) at = i;
+        if (s.params[size_t(i)].key == word) at = i;
       for (int i = 0; i < count && at < 0; ++i) {
-        const std::string &name = s.params[i].name;
-        if (same_word(s.params[i].key, word) ||
+        const std::string &name = s.params[size_t(i)].name;
+        if (same_word(s.params[size_t(i)].key, word) ||
             (name == "dim" && PyUnicode_CompareWithASCIIString(word, "axis") == 0) ||
             (name == "keepdim" && PyUnicode_CompareWithASCIIString(word, "keepdims") == 0) ||
             (i == 0 && name == "input" && PyUnicode_CompareWithASCIIString(word, "self") == 0))
           at = i;
       }
-      if (at < 0) return false;
-      if (given[at].given || given[at].otherwise) return false;
+      if (at < 0 || there >> at & 1) return false;
+      there |= 1u << at;
       place(at, args[n + k]);
     }
   }
-  for (int i = 0; i < count; ++i) {
+  if (s.required & ~there) return false;
+  for (int i = 0; s.lists && i < count; ++i) {
     auto *o = static_cast<PyObject *>(given[i].given);
-    if (o && s.params[i].kind == Kind::tensors && s.params[i].name != "indices" && has_gaps(o)) return false;
-    if (o || given[i].otherwise) continue;
-    if (!s.params[i].has_default) return false;
-    given[i].otherwise = &s.params[i].otherwise;
+    if (o && s.params[size_t(i)].kind == Kind::tensors && s.params[size_t(i)].name != "indices" && has_gaps(o))
+      return false;
   }
   return true;
 }
@@ -447,7 +451,7 @@ PyObject *call(Group &g, bool is_method, PyObject *const *args, Py_ssize_t n, Py
     PyTypeObject *subclass = nullptr;
     for (Py_ssize_t i = 0, all = n + (keywords ? PyTuple_GET_SIZE(keywords) : 0); i < all && !subclass; ++i)
       subclass = subclass_of(args[i]);
-    if (auto *t = std::get_if<Tensor>(&y)) return wrap_like(subclass, *t);
+    if (auto *t = std::get_if<Tensor>(&y)) return wrap_like(subclass, std::move(*t));
     if (s.def->returns_nothing && n && g.name.back() == '_') { // in place: self again
       Py_INCREF(args[0]);
       return args[0];
@@ -458,7 +462,7 @@ PyObject *call(Group &g, bool is_method, PyObject *const *args, Py_ssize_t n, Py
       for (size_t i = 0; i < ts->size(); ++i) PyTuple_SET_ITEM(r.get(), Py_ssize_t(i), wrap_like(subclass, (*ts)[i]));
       return r.take();
     }
-    return pack(y);
+    return pack(std::move(y));
   }
   no_match(g, is_method, args, n, keywords);
 }
@@ -617,14 +621,14 @@ PyObject *call_unwatched(PyObject *o, PyObject *const *args, Py_ssize_t n, PyObj
   return (Py_TYPE(o) == function_type ? call_function : call_method)(o, args, size_t(n), keywords);
 }
 
-PyObject *pack(const Value &v) {
+PyObject *pack(Value &&v) {
   return std::visit(
-      []<class T>(const T &x) -> PyObject * {
-        if constexpr (std::is_same_v<T, std::monostate> || std::is_same_v<T, Generator *>) Py_RETURN_NONE;
-        else if constexpr (std::is_same_v<T, Tensor>) return wrap(x);
+      []<class T>(T &&x) -> PyObject * {
+        if constexpr (std::is_same_v<T, std::monostate>) Py_RETURN_NONE;
+        else if constexpr (std::is_same_v<T, Tensor>) return wrap(std::move(x));
         else if constexpr (std::is_same_v<T, Tensors>) {
           PyObject *r = checked(PyTuple_New(Py_ssize_t(x.size())));
-          for (size_t i = 0; i < x.size(); ++i) PyTuple_SET_ITEM(r, Py_ssize_t(i), wrap(x[i]));
+          for (size_t i = 0; i < x.size(); ++i) PyTuple_SET_ITEM(r, Py_ssize_t(i), wrap(std::move(x[i])));
           return r;
         } else if constexpr (std::is_same_v<T, int64_t>) return PyLong_FromLongLong(x);
         else if constexpr (std::is_same_v<T, double>) return PyFloat_FromDouble(x);
@@ -638,7 +642,7 @@ PyObject *pack(const Value &v) {
         } else if constexpr (std::is_same_v<T, Device>) return device_object(x);
         else return PyUnicode_FromStringAndSize(x.data(), Py_ssize_t(x.size()));
       },
-      v);
+      std::move(v));
 }
 
 void init_ops(PyObject *module) {

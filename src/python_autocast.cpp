@@ -6,7 +6,6 @@
 namespace hadamard::python {
 namespace {
 
-thread_local bool on = false;
 thread_local DType lower = DType::BF16;
 
 constexpr const char *in_lower[] = {"mm",
@@ -57,13 +56,13 @@ PyObject *set_autocast(PyObject *, PyObject *args) {
     if (!PyArg_ParseTuple(args, "pO", &enabled, &dtype)) return nullptr;
     DType t;
     if (!as_dtype(dtype, t)) throw Error(Raises::type, "set_autocast expects a dtype");
-    on = enabled;
+    modes.autocasting = enabled;
     lower = t;
     Py_RETURN_NONE;
   });
 }
 PyObject *get_autocast(PyObject *, PyObject *) {
-  return guarded([&] { return Py_BuildValue("(NO)", PyBool_FromLong(on), dtype_object(lower)); });
+  return guarded([&] { return Py_BuildValue("(NO)", PyBool_FromLong(modes.autocasting), dtype_object(lower)); });
 }
 
 PyMethodDef functions[] = {
@@ -78,8 +77,6 @@ Autocast autocast_rule(const char *op) {
     if (!std::strcmp(name, op)) return Autocast::float32;
   return Autocast::none;
 }
-
-bool autocasting() { return on; }
 
 void autocast(Autocast rule, Tensor *x) { cast(*x, rule == Autocast::lower ? lower : DType::F32); }
 

@@ -239,6 +239,9 @@ PyObject *node_call(PyObject *o, PyObject *args, PyObject *) {
     TensorList grads;
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(args); ++i) grads.push_back(expect_grad(PyTuple_GET_ITEM(args, i)));
     grads.resize(node_of(o)->outputs);
+    std::vector<Saved> held; // a pass in another thread may release what this one reads
+    for (size_t i = 0; i < 4; ++i)
+      if (const Saved *s = node_of(o)->kept(i)) held.push_back(*s);
     TensorList r = node_of(o)->apply(grads);
     return r.size() == 1 ? wrap(r[0]) : tuple_of(r);
   });
@@ -292,7 +295,7 @@ PyObject *run(PyObject *, PyObject *args) {
 PyObject *backward(PyObject *, PyObject *o) {
   return guarded([&]() -> PyObject * {
     if (!is_tensor(o)) throw Error(Raises::type, text("expected a Tensor, got %s", Py_TYPE(o)->tp_name));
-    run_backward({unwrap(o)}, {}, {}, {});
+    run_backward({&unwrap(o), 1}, {}, {}, {});
     Py_RETURN_NONE;
   });
 }
@@ -335,10 +338,9 @@ PyObject *record_python(PyObject *, PyObject *args) {
       bool written = false; // mark_dirty: an input that the function wrote to
       for (auto &t : in) written |= t && t.is(out[i]);
       if (written) rebase_history(out[i], holder);
-      AutogradMeta &m = meta(out[i]);
       if (!written || !out[i]->base) {
-        m.fn = holder;
-        m.output = uint32_t(i);
+        out[i]->fn = holder;
+        out[i]->output = uint32_t(i);
       }
     }
     for (auto &t : kept) {
@@ -357,7 +359,7 @@ PyObject *name_node(PyObject *, PyObject *args) {
   PyObject *y;
   const char *name;
   if (!PyArg_ParseTuple(args, "O!s", tensor_type, &y, &name)) return nullptr;
-  if (unwrap(y)->meta) {
+  if (unwrap(y)->fn) {
     static std::set<std::string> names; // under Python's lock
     named(unwrap(y), names.insert(name).first->c_str());
   }
@@ -404,7 +406,7 @@ Tensor unpack_saved(const Tensor &kept) {
 PyObject *set_saved_hooks(PyObject *, PyObject *o) {
   PyObject *before = saving ? saving : Py_NewRef(Py_None);
   saving = o == Py_None ? nullptr : Py_NewRef(o);
-  packing = saving;
+  modes.packing = saving;
   return before;
 }
 
@@ -426,9 +428,8 @@ PyObject *tensor_at(PyObject *, PyObject *args) {
              node_of(node)->name(), unsigned(node_of(node)->outputs), which);
     if (Accumulate *a = node_of(node)->as_accumulate()) return wrap(a->variable);
     Tensor t = is_tensor(like) ? empty_like(unwrap(like), unwrap(like).dtype()) : empty({}, default_dtype());
-    AutogradMeta &m = meta(t);
-    m.fn = Ref<Node>(node_of(node));
-    m.output = which;
+    t->fn = Ref<Node>(node_of(node));
+    t->output = which;
     return wrap(t);
   });
 }
@@ -449,7 +450,7 @@ PyObject *add_hook(PyObject *, PyObject *args) {
     Node *fn = grad_fn(t);
     HD_CHECK(!after || !fn, runtime, "post accumulate grad hooks cannot be registered on non-leaf tensors");
     auto call = std::make_shared<Callable>(f);
-    uint32_t at = output_nr(t);
+    uint32_t at = t->output;
     bool leaf = !fn;
     Hook h{next_hook++, [call, at, leaf, after](TensorList &grads, const TensorList &) {
              WithLock lock;
@@ -473,8 +474,8 @@ PyObject *remove_hook(PyObject *, PyObject *args) {
   if (t->meta) {
     std::erase_if(t->meta->hooks, is);
     std::erase_if(t->meta->post_accumulate_hooks, is);
-    if (t->meta->fn) std::erase_if(t->meta->fn->watched().before, is);
   }
+  if (t->fn) std::erase_if(t->fn->watched().before, is);
   Py_RETURN_NONE;
 }
 PyMethodDef functions[] = {{"_run_backward", run, METH_VARARGS, nullptr},

@@ -58,8 +58,9 @@ Part part_of(PyObject *o) {
   return {Part::tensor, 0, o, as_index(o)};
 }
 
-std::vector<Part> parts_of(PyObject *key) {
-  std::vector<Part> r;
+using Parts = ShortList<Part, 3>;
+Parts parts_of(PyObject *key) {
+  Parts r;
   bool as_tuple = PyTuple_Check(key);
   if (PyList_Check(key) && PyList_GET_SIZE(key) < 32) { // a list that holds more than numbers is meant as a tuple
     for (Py_ssize_t i = 0; i < PyList_GET_SIZE(key) && !as_tuple; ++i) {
@@ -80,8 +81,8 @@ std::vector<Part> parts_of(PyObject *key) {
 }
 
 // The view that the plain parts make, and for ops::index one entry per remaining part.
-Tensor walk(const Tensor &self, PyObject *key, Tensors &indices) {
-  std::vector<Part> parts = parts_of(key);
+Tensor walk(const Tensor &self, PyObject *key, TensorList &indices) {
+  Parts parts = parts_of(key);
   int64_t named = 0;
   for (auto &p : parts)
     named += p.kind == Part::integer || p.kind == Part::slice ? 1
@@ -99,19 +100,20 @@ Tensor walk(const Tensor &self, PyObject *key, Tensors &indices) {
   if (named > self.dim())
     throw Error(Raises::index, text("too many indices for tensor of dimension %ld", long(self.dim())), "index")
         .arg("self", self);
-  Tensor x = self;
+  Tensor made;
+  auto x = [&]() -> const Tensor & { return made ? made : self; };
   int64_t d = 0, at = 0; // dimension of x; dimension of self, for messages
   for (auto &p : parts) {
     switch (p.kind) {
     case Part::integer: {
-      int64_t n = x.shape()[d];
+      int64_t n = x().shape()[d];
       if (p.i < -n || p.i >= n)
         throw Error(Raises::index,
                     text("index %ld is out of bounds for dimension %ld with size %ld", long(p.i), long(at), long(n)),
                     "index")
             .at(at)
             .arg("self", self);
-      x = ops::select(x, d, p.i);
+      made = ops::select(x(), d, p.i);
       ++at;
       break;
     }
@@ -120,13 +122,13 @@ Tensor walk(const Tensor &self, PyObject *key, Tensors &indices) {
       int64_t step = bound(s->step).value_or(1);
       HD_CHECK(step > 0, value, "step must be greater than zero");
       if (s->start != Py_None || s->stop != Py_None || step != 1)
-        x = ops::slice(x, d, bound(s->start), bound(s->stop), step);
+        made = ops::slice(x(), d, bound(s->start), bound(s->stop), step);
       indices.emplace_back();
       ++d, ++at;
       break;
     }
     case Part::none:
-      x = ops::unsqueeze(x, d++);
+      made = ops::unsqueeze(x(), d++);
       indices.emplace_back();
       break;
     case Part::ellipsis: {
@@ -136,7 +138,7 @@ Tensor walk(const Tensor &self, PyObject *key, Tensors &indices) {
       break;
     }
     case Part::boolean: // a dimension of one, taken once or not at all
-      x = ops::unsqueeze(x, d++);
+      made = ops::unsqueeze(x(), d++);
       indices.push_back(zeros({p.i}, DType::I64));
       break;
     case Part::tensor:
@@ -147,7 +149,8 @@ Tensor walk(const Tensor &self, PyObject *key, Tensors &indices) {
     }
   }
   while (!indices.empty() && !indices.back()) indices.pop_back();
-  return x;
+  if (!made) return self;
+  return made;
 }
 
 Tensor drop_leading_ones(const Tensor &v, int64_t dims) {
@@ -176,14 +179,14 @@ static Object taken_over(PyObject *key, const char *name) {
 static PyObject *read(PyObject *self, PyObject *key) {
   if (Object f = taken_over(key, "_get_at")) return PyObject_CallFunctionObjArgs(f.get(), self, key, nullptr);
   const Tensor &t = unwrap(self);
-  Tensors indices;
+  TensorList indices;
   Tensor x = walk(t, key, indices);
-  if (!indices.empty()) return wrap_like(subclass_of(self), ops::index(x, indices));
+  if (!indices.empty()) return wrap_like(subclass_of(self), ops::index(x, {indices.begin(), indices.end()}));
   if (x.is(t)) { // x[...] and x[:] are new views of all
     x = make_view(t, t.shape(), t.strides(), t->offset, "AliasBackward0",
                   [](const Backward &b) -> TensorList { return {b.grad()}; });
   }
-  return wrap_like(subclass_of(self), x);
+  return wrap_like(subclass_of(self), std::move(x));
 }
 
 PyObject *get_item(PyObject *self, PyObject *key) {
@@ -212,7 +215,7 @@ static void write(PyObject *self, PyObject *key, PyObject *value) {
   if ((!number && !is_tensor(value)) || !as_operand(value, v))
     throw Error(Raises::type,
                 std::string("can't assign a ") + Py_TYPE(value)->tp_name + " to a torch." + info(t.dtype()).legacy);
-  Tensors indices;
+  TensorList indices;
   Tensor x = walk(t, key, indices);
   if (!(v.device() == x.device()) && v.dim() == 0) v = to(v, x.device());
   if (indices.empty()) {
@@ -224,7 +227,7 @@ static void write(PyObject *self, PyObject *key, PyObject *value) {
              "Index put requires the source and destination dtypes match, got %s for the destination and %s for the "
              "source.",
              info(x.dtype()).scalar, info(v.dtype()).scalar);
-    ops::index_put_(x, indices, v, false);
+    ops::index_put_(x, {indices.begin(), indices.end()}, v, false);
   }
 }
 

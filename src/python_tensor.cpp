@@ -13,17 +13,13 @@ PyTypeObject *tensor_type;
 
 namespace {
 
-struct TensorObject {
-  PyObject_HEAD Tensor t;
-  PyObject *dict, *weak;
-};
 TensorObject *as(PyObject *o) { return reinterpret_cast<TensorObject *>(o); }
 
 constexpr int keep = 128; // dead Tensor objects kept for the next results
 TensorObject *spare[keep];
 int spares = 0;
 
-PyObject *new_object(const Tensor &t) {
+PyObject *new_object(Tensor t) {
   TensorObject *o;
   if (spares) {
     o = spare[--spares];
@@ -33,9 +29,9 @@ PyObject *new_object(const Tensor &t) {
     o = PyObject_GC_New(TensorObject, tensor_type);
     if (!o) throw PythonError{};
   }
-  new (&o->t) Tensor(t);
-  o->dict = o->weak = nullptr;
   t->python = o;
+  new (&o->t) Tensor(std::move(t));
+  o->dict = o->weak = nullptr;
   return reinterpret_cast<PyObject *>(o); // tracked by the collector only once it has a __dict__
 }
 
@@ -73,12 +69,10 @@ int tensor_setattr(PyObject *self, PyObject *name, PyObject *value) {
 
 // ---- operators
 
-// Another operand: a tensor, a number, an ndarray. A list is an error here, where torch would repeat the list.
-bool operand(PyObject *o, Tensor &t, const char *symbol) {
-  if (is_tensor(o)) {
-    t = unwrap(o);
-    return true;
-  }
+// Another operand: a tensor, or a number or ndarray, which `made` becomes. nullptr: none of these. A list is an error
+// here, where torch would repeat the list.
+const Tensor *operand(PyObject *o, Tensor &made, const char *symbol) {
+  if (is_tensor(o)) return &unwrap(o);
   if (PyList_Check(o) || PyTuple_Check(o)) {
     // What was written goes into the facts as the name of the argument, so that the mend can say it.
     Object written(PyObject_Repr(o));
@@ -90,22 +84,24 @@ bool operand(PyObject *o, Tensor &t, const char *symbol) {
     e.args.push_back({name ? name : "[…]", {int64_t(PySequence_Size(o))}, default_dtype(), "cpu"});
     throw e.in(symbol);
   }
-  return as_operand(o, t);
+  return as_operand(o, made) ? &made : nullptr;
 }
 
 // A number on the left: torch's 1 - x is rsub, and 1 / x a product with the reciprocal.
-const Tensor &reversed(const Tensor &y, const Tensor &a, const char *symbol) {
-  if (!a->wrapped || !y->meta || (*symbol != '-' && *symbol != '/')) return y;
-  return named(y, *symbol == '-' ? "RsubBackward1" : "MulBackward0");
+void name_reversed(const Tensor &y, const Tensor &a, const char *symbol) {
+  if (a->wrapped && (*symbol == '-' || *symbol == '/')) named(y, *symbol == '-' ? "RsubBackward1" : "MulBackward0");
 }
 
 template <class F> PyObject *binary_slot(PyObject *a, PyObject *b, const char *symbol, F f) {
   try {
     if (Py_TYPE(a) == tensor_type && Py_TYPE(b) == tensor_type) return new_object(f(as(a)->t, as(b)->t));
-    Tensor x, y;
-    if (!operand(a, x, symbol) || !operand(b, y, symbol)) Py_RETURN_NOTIMPLEMENTED;
+    Tensor made;
+    const Tensor *x = operand(a, made, symbol), *y = x ? operand(b, made, symbol) : nullptr; // one of them is a tensor
+    if (!y) Py_RETURN_NOTIMPLEMENTED;
+    Tensor z = f(*x, *y);
+    name_reversed(z, *x, symbol);
     PyTypeObject *subclass = subclass_of(a);
-    return wrap_like(subclass ? subclass : subclass_of(b), reversed(f(x, y), x, symbol));
+    return wrap_like(subclass ? subclass : subclass_of(b), std::move(z));
   } catch (...) {
     set_error(symbol, {{"a", a}, {"b", b}});
     return nullptr;
@@ -113,9 +109,10 @@ template <class F> PyObject *binary_slot(PyObject *a, PyObject *b, const char *s
 }
 template <class F> PyObject *inplace_slot(PyObject *a, PyObject *b, const char *symbol, F f) {
   try {
-    Tensor y;
-    if (!operand(b, y, symbol)) Py_RETURN_NOTIMPLEMENTED;
-    f(unwrap(a), y);
+    Tensor made;
+    const Tensor *y = operand(b, made, symbol);
+    if (!y) Py_RETURN_NOTIMPLEMENTED;
+    f(unwrap(a), *y);
     Py_INCREF(a);
     return a;
   } catch (...) {
@@ -142,18 +139,28 @@ SLOT(bitwise_right_shift, ">>")
 #undef SLOT
 
 // Ops whose checks live in the table (integer division, powers) go by name.
-PyObject *by_name(PyObject *a, PyObject *b, const char *name, const char *symbol) {
+PyObject *op_of_module(const char *name) {
+  Object module(checked(PyImport_ImportModule("hadamard._C")));
+  return checked(PyObject_GetAttrString(module.get(), name));
+}
+template <class F> PyObject *by_name(PyObject *a, PyObject *b, const char *symbol, F op) {
   return guarded([&]() -> PyObject * {
-    Tensor x, y;
-    if (!operand(a, x, symbol) || !operand(b, y, symbol)) Py_RETURN_NOTIMPLEMENTED;
-    static PyObject *module = checked(PyImport_ImportModule("hadamard._C"));
-    Object f(checked(PyObject_GetAttrString(module, name)));
-    return PyObject_CallFunctionObjArgs(f.get(), a, b, nullptr);
+    Tensor made;
+    for (PyObject *o : {a, b})
+      if (!PyFloat_CheckExact(o) && !PyLong_CheckExact(o) && !operand(o, made, symbol)) Py_RETURN_NOTIMPLEMENTED;
+    PyObject *given[] = {a, b};
+    return PyObject_Vectorcall(op(), given, 2, nullptr);
   });
 }
-PyObject *nb_floor_divide(PyObject *a, PyObject *b) { return by_name(a, b, "floor_divide", "//"); }
-PyObject *nb_remainder(PyObject *a, PyObject *b) { return by_name(a, b, "remainder", "%"); }
-PyObject *nb_power(PyObject *a, PyObject *b, PyObject *) { return by_name(a, b, "pow", "**"); }
+#define BY_NAME(name, symbol)                                                                                          \
+  by_name(a, b, symbol, [] {                                                                                           \
+    static PyObject *const op = op_of_module(name);                                                                    \
+    return op;                                                                                                         \
+  })
+PyObject *nb_floor_divide(PyObject *a, PyObject *b) { return BY_NAME("floor_divide", "//"); }
+PyObject *nb_remainder(PyObject *a, PyObject *b) { return BY_NAME("remainder", "%"); }
+PyObject *nb_power(PyObject *a, PyObject *b, PyObject *) { return BY_NAME("pow", "**"); }
+#undef BY_NAME
 PyObject *by_method(PyObject *a, PyObject *b, const char *name) {
   if (!is_tensor(b) && !PyNumber_Check(b)) Py_RETURN_NOTIMPLEMENTED;
   return PyObject_CallMethod(a, name, "O", b);
@@ -164,6 +171,10 @@ PyObject *nb_inplace_power(PyObject *a, PyObject *b, PyObject *) { return by_met
 
 PyObject *nb_matmul(PyObject *a, PyObject *b) {
   return guarded([&]() -> PyObject * {
+    if (is_tensor(a) && is_tensor(b) && !autocasting()) {
+      PyTypeObject *subclass = subclass_of(a);
+      return wrap_like(subclass ? subclass : subclass_of(b), ops::matmul(unwrap(a), unwrap(b)));
+    }
     auto array = [](PyObject *o) {
       return !is_tensor(o) && PyObject_HasAttrString(o, "__array_interface__") && PySequence_Check(o);
     };
@@ -372,7 +383,7 @@ GET(grad,
         "you access the leaf Tensor instead. See github.com/pytorch/pytorch/pull/30531 for more information.");
     return wrap(t->meta ? t->meta->grad : Tensor());)
 GET(retains_grad, return PyBool_FromLong(t->meta && t->meta->retains_grad);)
-GET(output_nr, return PyLong_FromLong(output_nr(t));)
+GET(output_nr, (void)grad_fn(t); return PyLong_FromLong(t->output);)
 GET(version, return PyLong_FromUnsignedLong(t.version());)
 GET(base, return t->base ? wrap(Tensor(Ref<TensorImpl>(t->base))) : (Py_INCREF(Py_None), Py_None);)
 GET(itemsize, return PyLong_FromLongLong(t.itemsize());)
@@ -578,7 +589,7 @@ PyObject *method_retain_grad(PyObject *self, PyObject *) {
       AutogradMeta &m = meta(t);
       if (!m.retains_grad) {
         m.retains_grad = true;
-        fn->watched().retain.push_back(&m);
+        fn->watched().retain.push_back(t.impl());
       }
     }
     Py_RETURN_NONE;
@@ -733,28 +744,24 @@ namespace {
 std::vector<PyTypeObject *> plain; // Parameter and its like
 }
 void results_are_tensors(PyTypeObject *type) { plain.push_back(type); }
-PyTypeObject *subclass_of(PyObject *o) {
-  PyTypeObject *type = Py_TYPE(o);
-  if (type == tensor_type || !PyType_IsSubtype(type, tensor_type)) return nullptr;
+PyTypeObject *subclass_among(PyTypeObject *type) {
+  if (!PyType_IsSubtype(type, tensor_type)) return nullptr;
   for (auto *p : plain)
     if (PyType_IsSubtype(type, p)) return nullptr;
   return type;
 }
-PyObject *wrap_like(PyTypeObject *subclass, const Tensor &t) {
-  return subclass && t && !t->python ? wrap_as(subclass, t) : wrap(t);
+PyObject *wrap_like(PyTypeObject *subclass, Tensor t) {
+  return subclass && t && !t->python ? wrap_as(subclass, t) : wrap(std::move(t));
 }
 
-bool is_tensor(PyObject *o) { return PyObject_TypeCheck(o, tensor_type); }
-const Tensor &unwrap(PyObject *o) { return as(o)->t; }
-
-PyObject *wrap(const Tensor &t) {
+PyObject *wrap(Tensor t) {
   if (!t) Py_RETURN_NONE;
   if (auto *known = static_cast<PyObject *>(t->python)) {
     Py_INCREF(known);
     return known;
   }
   if (t->wrapped) return new_object(to(t, result_type(&t, 1))); // what numbers alone gave, of the default dtype
-  return new_object(t);
+  return new_object(std::move(t));
 }
 PyObject *wrap_as(PyTypeObject *type, const Tensor &t) {
   if (type == tensor_type) return new_object(t);
@@ -780,284 +787,6 @@ bool as_operand(PyObject *o, Tensor &t) {
     return true;
   }
   return false;
-}
-
-// ---- data from outside
-
-namespace {
-struct View {
-  Py_buffer buffer;
-};
-void free_view(void *p) {
-  PyGILState_STATE s = PyGILState_Ensure();
-  auto *v = static_cast<View *>(p);
-  PyBuffer_Release(&v->buffer);
-  delete v;
-  PyGILState_Release(s);
-}
-bool dtype_of_format(const char *f, Py_ssize_t size, DType &t) {
-  if (*f == '@' || *f == '=' || *f == '<') ++f;
-  bool complex = *f == 'Z';
-  if (complex) ++f;
-  switch (*f) {
-  case '?': t = DType::Bool; return true;
-  case 'b': t = DType::I8; return true;
-  case 'B': t = DType::U8; return true;
-  case 'h': t = DType::I16; return true;
-  case 'i':
-  case 'l':
-  case 'q': t = size == 8 ? DType::I64 : DType::I32; return true;
-  case 'e': t = DType::F16; return true;
-  case 'f': t = complex ? DType::C64 : DType::F32; return true;
-  case 'd': t = complex ? DType::C128 : DType::F64; return true;
-  default: return false;
-  }
-}
-} // namespace
-
-Tensor from_buffer(PyObject *o) {
-  auto view = std::make_unique<View>();
-  bool writable = PyObject_GetBuffer(o, &view->buffer, PyBUF_FULL) == 0;
-  if (!writable) {
-    PyErr_Clear();
-    if (PyObject_GetBuffer(o, &view->buffer, PyBUF_FULL_RO) < 0) throw PythonError{};
-  }
-  Py_buffer &b = view->buffer;
-  DType t = DType::F32;
-  Dims shape, strides;
-  bool known = dtype_of_format(b.format ? b.format : "B", b.itemsize, t) && size_of(t) == b.itemsize;
-  std::string format = b.format ? b.format : "B";
-  bool negative = false, uneven = false;
-  for (int d = 0; d < b.ndim; ++d) {
-    shape.push_back(b.shape[d]);
-    negative |= b.strides[d] < 0;
-    uneven |= b.strides[d] % b.itemsize != 0;
-    strides.push_back(b.strides[d] / b.itemsize);
-  }
-  if (!known || negative || uneven) {
-    PyBuffer_Release(&b);
-    if (negative)
-      throw Error(Raises::value,
-                  "At least one stride in the given numpy array is negative, and tensors with negative strides are not "
-                  "currently supported. (You can probably work around this by making a copy of your array  with "
-                  "array.copy().) ");
-    if (known)
-      throw Error(Raises::value, "given numpy array strides not a multiple of the element byte size. Copy the numpy "
-                                 "array to reallocate the memory.");
-    Object kind(PyObject_GetAttrString(o, "dtype")), made(kind ? PyObject_GetAttrString(kind.get(), "type") : nullptr);
-    PyErr_Clear();
-    if (made) format = std::string("numpy.") + reinterpret_cast<PyTypeObject *>(made.get())->tp_name;
-    if (auto at = format.rfind("numpy."); at != std::string::npos) format = format.substr(at);
-    throw Error(Raises::type, "can't convert np.ndarray of type " + format +
-                                  ". The only supported types are: float64, float32, float16, complex64, complex128, "
-                                  "int64, int32, int16, int8, uint8, and bool.");
-  }
-  if (!writable || b.readonly)
-    warn("The given NumPy array is not writable, and PyTorch does not support non-writable tensors. This means writing "
-         "to this tensor will result in undefined behavior. You may want to copy the array to protect its data or make "
-         "it writable before converting it to a tensor. This type of warning will be suppressed for the rest of this "
-         "program.");
-  int64_t last = 0;
-  for (size_t d = 0; d < shape.size(); ++d) last += shape[d] ? (shape[d] - 1) * strides[d] : 0;
-  char *data = static_cast<char *>(b.buf);
-  Tensor r = empty({0}, t);
-  r->storage =
-      borrow_storage(data, size_t(numel(shape) ? last + 1 : 0) * size_t(size_of(t)), view.release(), free_view);
-  r->shape = shape;
-  r->strides = strides;
-  r->numel = numel(shape);
-  r->contiguous = is_contiguous(shape, strides);
-  return r;
-}
-
-namespace {
-void measure(PyObject *o, Dims &shape) { // along the first elements
-  for (;;) {
-    if (is_tensor(o)) {
-      for (int64_t s : unwrap(o).shape()) shape.push_back(s);
-      return;
-    }
-    if (!PySequence_Check(o) || PyBytes_Check(o)) return;
-    Py_ssize_t n = PySequence_Size(o);
-    if (n < 0) throw PythonError{};
-    shape.push_back(n);
-    HD_CHECK(shape.size() <= 128, value, "too many dimensions '%s'", Py_TYPE(o)->tp_name);
-    if (!n) return;
-    Object first(checked(PySequence_GetItem(o, 0)));
-    o = first.get();
-    if (Py_REFCNT(o) == 1) { // held by nobody else
-      measure(o, shape);
-      return;
-    }
-  }
-}
-struct Guess {
-  bool any = false;
-  DType t = DType::Bool;
-  void add(DType d) {
-    t = any ? promote(t, d) : d;
-    any = true;
-  }
-};
-// Asking a plain list or number for an attribute it lacks costs more than reading it.
-bool is_plain(PyObject *o) {
-  return PyFloat_CheckExact(o) || PyLong_CheckExact(o) || PyList_CheckExact(o) || PyTuple_CheckExact(o);
-}
-bool has(PyObject *o, const char *attribute) { return !is_plain(o) && PyObject_HasAttrString(o, attribute); }
-void guess(PyObject *o, Guess &g) {
-  if (is_tensor(o)) return g.add(unwrap(o).dtype());
-  if (PyFloat_Check(o)) return g.add(has(o, "dtype") ? DType::F64 : default_dtype()); // NumPy's own has a dtype
-  if (PyBool_Check(o)) return g.add(DType::Bool);
-  if (PyLong_Check(o)) return g.add(DType::I64);
-  if (PyComplex_Check(o)) return g.add(complex_of(default_dtype()));
-  if (PyUnicode_Check(o) || PyBytes_Check(o))
-    throw Error(Raises::type, text("new(): invalid data type '%s'", Py_TYPE(o)->tp_name));
-  if (PySequence_Check(o) && !has(o, "__array_interface__")) {
-    Object fast(checked(PySequence_Fast(o, "not a sequence")));
-    for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(fast.get()); ++i)
-      guess(PySequence_Fast_GET_ITEM(fast.get(), i), g);
-    return;
-  }
-  if (PyObject_HasAttrString(o, "__array_interface__")) { // NumPy knows its own types
-    Object array(o);
-    Py_INCREF(o);
-    if (!PySequence_Check(o)) {
-      Object np(checked(PyImport_ImportModule("numpy")));
-      array = Object(checked(PyObject_CallMethod(np.get(), "asarray", "O", o)));
-    }
-    return g.add(from_buffer(array.get()).dtype());
-  }
-  throw Error(Raises::runtime, text("Could not infer dtype of %s", Py_TYPE(o)->tp_name));
-}
-void fill(PyObject *o, const Dims &shape, size_t d, const Tensor &t, char *&to) {
-  if (d == shape.size()) {
-    Scalar s;
-    if (is_tensor(o) && unwrap(o).requires_grad())
-      warn("Converting a tensor with requires_grad=True to a scalar may lead to unexpected behavior.\nConsider using "
-           "tensor.detach() first.\n  tensor([…]) copies the values and drops their history, so no gradient will flow "
-           "back\n  try torch.stack([…]), which keeps it");
-    if (is_tensor(o))
-      s = unwrap(o).numel() == 1
-              ? item(unwrap(o))
-              : throw Error(Raises::value, "only one element tensors can be converted to Python scalars");
-    else if (!as_number(o, s)) {
-      if (PyUnicode_Check(o) || PyBytes_Check(o))
-        throw Error(Raises::value, text("too many dimensions '%s'", Py_TYPE(o)->tp_name));
-      if (PySequence_Check(o))
-        throw Error(Raises::type, text("only integer tensors of a single element can be converted to an index"));
-      throw Error(Raises::type, text("must be real number, not %s", Py_TYPE(o)->tp_name));
-    }
-    if (dtype_in(t.dtype(), integers)) {
-      HD_CHECK(s.kind != Scalar::floating || std::isfinite(s.re), value, "cannot convert float NaN to integer");
-      int bits = int(t.itemsize()) * 8;
-      if (s.kind <= Scalar::integer && bits < 64) {
-        bool is_unsigned = t.dtype() == DType::U8;
-        int64_t low = is_unsigned ? 0 : -(int64_t(1) << (bits - 1)),
-                high = is_unsigned ? 255 : (int64_t(1) << (bits - 1)) - 1;
-        HD_CHECK(s.i >= low - (is_unsigned ? 255 : 0) && s.i <= high, runtime,
-                 "value cannot be converted to type %s without overflow",
-                 t.dtype() == DType::U8    ? "uint8_t"
-                 : t.dtype() == DType::I8  ? "int8_t"
-                 : t.dtype() == DType::I16 ? "int16_t"
-                                           : "int");
-      }
-    }
-    HD_CHECK(s.kind != Scalar::complex_ || t.is_complex() || s.im == 0, runtime,
-             "value cannot be converted to type %s without overflow", info(t.dtype()).name);
-    store(to, t.dtype(), s);
-    to += t.itemsize();
-    return;
-  }
-  if (is_tensor(o)) {
-    const Tensor &x = unwrap(o);
-    Dims rest(shape.begin() + d, shape.end());
-    HD_CHECK(x.shape() == rest, value, "expected sequence of length %ld at dim %zu (got %ld)", long(shape[d]), d,
-             long(x.dim() ? x.shape()[0] : 0));
-    NoGrad no;
-    copy_data(alias(t, rest, contiguous_strides(rest), (to - t->storage->data) / t.itemsize()), x);
-    to += x.numel() * t.itemsize();
-    return;
-  }
-  if (PyUnicode_Check(o) || !PySequence_Check(o)) throw Error(Raises::type, "not a sequence");
-  Object fast(checked(PySequence_Fast(o, "not a sequence")));
-  Py_ssize_t n = PySequence_Fast_GET_SIZE(fast.get());
-  HD_CHECK(n == shape[d], value, "expected sequence of length %ld at dim %zu (got %zd)", long(shape[d]), d, n);
-  for (Py_ssize_t i = 0; i < n; ++i) fill(PySequence_Fast_GET_ITEM(fast.get(), i), shape, d + 1, t, to);
-}
-} // namespace
-
-PyObject *from_data(PyObject *o, std::optional<DType> t, std::optional<Device> device, bool share) {
-  Tensor r;
-  Scalar s;
-  if (is_tensor(o)) {
-    NoGrad no;
-    const Tensor &x = unwrap(o);
-    if (share && (!t || *t == x.dtype()) && (!device || *device == x.device())) {
-      Py_INCREF(o);
-      return o;
-    }
-    r = t && *t != x.dtype() ? to(x, *t) : share ? x : clone(x);
-    if (device) r = to(r, *device);
-    return wrap(r);
-  }
-  if (PyUnicode_Check(o) || PyBytes_Check(o))
-    throw Error(Raises::type, text("new(): invalid data type '%s'", Py_TYPE(o)->tp_name));
-  bool array = has(o, "__array_interface__");
-  if (!array && as_number(o, s)) {
-    DType natural = s.kind == Scalar::boolean    ? DType::Bool
-                    : s.kind == Scalar::integer  ? DType::I64
-                    : s.kind == Scalar::floating ? default_dtype()
-                                                 : complex_of(default_dtype());
-    r = empty({}, t.value_or(natural));
-    char *to_ = r.raw();
-    fill(o, {}, 0, r, to_);
-  } else if (array || PyObject_CheckBuffer(o)) {
-    Object held = Object::share(o);
-    if (array && !PyObject_CheckBuffer(o)) {
-      Object np(checked(PyImport_ImportModule("numpy")));
-      held = Object(checked(PyObject_CallMethod(np.get(), "asarray", "O", o)));
-    }
-    auto *hook = warning_hook;
-    if (!share) warning_hook = nullptr;
-    Tensor x;
-    try {
-      x = from_buffer(held.get());
-    } catch (...) {
-      warning_hook = hook;
-      throw;
-    }
-    warning_hook = hook;
-    NoGrad no;
-    if (t && *t != x.dtype()) r = to(x, *t);
-    else if (share) r = x;
-    else {
-      r = empty(x.shape(), x.dtype());
-      copy_data(r, x);
-    }
-  } else if (has(o, "__dlpack__")) { // another library's tensor
-    Object dlpack(checked(PyImport_ImportModule("hadamard.utils.dlpack")));
-    Object f(checked(PyObject_GetAttrString(dlpack.get(), "from_dlpack")));
-    Object args(checked(PyTuple_Pack(1, o)));
-    Object options(checked(share ? PyDict_New() : Py_BuildValue("{s:O}", "copy", Py_True)));
-    Object x(checked(PyObject_Call(f.get(), args.get(), options.get())));
-    r = unwrap(x.get());
-    if (t && *t != r.dtype()) r = to(r, *t);
-  } else {
-    Dims shape;
-    if (PySequence_Check(o)) measure(o, shape);
-    DType type;
-    if (t) type = *t;
-    else {
-      Guess g;
-      guess(o, g);
-      type = g.any ? g.t : default_dtype();
-    }
-    r = empty(shape, type);
-    char *to_ = r.raw();
-    fill(o, shape, 0, r, to_);
-  }
-  if (device) r = to(r, *device);
-  return wrap(r);
 }
 
 } // namespace hadamard::python

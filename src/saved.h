@@ -10,6 +10,5 @@ struct SavedHooks {
   bool (*is_packed)(const Tensor &kept);
 };
 extern constinit SavedHooks saved_hooks;
-extern constinit thread_local bool packing; // whether hooks are in force in this thread
 
 } // namespace hadamard

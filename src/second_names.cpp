@@ -59,8 +59,8 @@ void name_second(const Node &node, const TensorList &grads, uint64_t first) {
   // Of the normalisations only the input's gradient is an op's.
   size_t n = std::string_view(name).starts_with("Native") ? std::min<size_t>(1, grads.size()) : grads.size();
   for (size_t i = 0; i < n; ++i)
-    if (grads[i] && grads[i]->meta && grads[i]->meta->fn && grads[i]->meta->fn->sequence >= first)
-      if (!grads[i]->meta->fn->as_accumulate()) grads[i]->meta->fn->label = name;
+    if (grads[i] && grads[i]->fn && grads[i]->fn->sequence >= first)
+      if (!grads[i]->fn->as_accumulate()) grads[i]->fn->label = name;
 }
 
 } // namespace hadamard

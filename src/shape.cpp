@@ -24,8 +24,7 @@ int64_t numel(const Dims &shape) {
 }
 
 Dims contiguous_strides(const Dims &shape) {
-  Dims r;
-  r.resize(shape.size());
+  Dims r = shape;
   int64_t step = 1;
   for (size_t i = shape.size(); i-- > 0;) {
     r[i] = step;

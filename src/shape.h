@@ -30,10 +30,10 @@ public:
   explicit SmallVec(size_t n, T value = T()) { resize(n, value); }
   SmallVec(std::initializer_list<T> l) { assign(l.begin(), l.end()); }
   template <class I> SmallVec(I begin, I end) { assign(begin, end); }
-  SmallVec(const SmallVec &o) { assign(o.begin(), o.end()); }
+  SmallVec(const SmallVec &o) { copy(o); }
   SmallVec(SmallVec &&o) noexcept { steal(o); }
   SmallVec &operator=(const SmallVec &o) {
-    if (this != &o) assign(o.begin(), o.end());
+    if (this != &o) copy(o);
     return *this;
   }
   SmallVec &operator=(SmallVec &&o) noexcept {
@@ -90,9 +90,20 @@ public:
   }
 
 private:
+  // What lies inline is copied whole: a few moves of known size cost less than to ask how much of it counts.
+  static constexpr bool copied_whole = sizeof(T[N]) <= 64;
+  void copy(const SmallVec &o) {
+    if (copied_whole && o.size_ <= N) {
+      std::memcpy(static_cast<void *>(data_), o.data_, sizeof(T[N]));
+    } else {
+      if (o.size_ > capacity_) grow(o.size_);
+      std::memcpy(static_cast<void *>(data_), o.data_, o.size_ * sizeof(T));
+    }
+    size_ = o.size_;
+  }
   void steal(SmallVec &o) {
     if (o.data_ == o.inline_) {
-      std::memcpy(static_cast<void *>(inline_), o.inline_, o.size_ * sizeof(T));
+      std::memcpy(static_cast<void *>(inline_), o.inline_, copied_whole ? sizeof(T[N]) : o.size_ * sizeof(T));
       size_ = o.size_;
     } else {
       data_ = o.data_;

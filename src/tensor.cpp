@@ -204,6 +204,7 @@ TensorImpl *new_impl() { return new (allocate(sizeof(TensorImpl))) TensorImpl; }
 
 void destroy(TensorImpl *t) noexcept {
   TensorImpl *base = t->base;
+  if (t->meta && t->meta->retains_grad && t->fn) std::erase(t->fn->watched().retain, t);
   t->~TensorImpl();
   release(t, sizeof(TensorImpl));
   if (base && base->refs.fetch_sub(1, std::memory_order_acq_rel) == 1) destroy(base);
@@ -243,6 +244,18 @@ Tensor empty_strided(const Dims &shape, const Dims &strides, DType t, Device d) 
   return Tensor(Ref<TensorImpl>::adopt(p));
 }
 
+namespace {
+void make_contiguous(TensorImpl &p, const Dims &shape) {
+  p.shape = shape;
+  p.strides = shape;
+  int64_t step = 1;
+  for (size_t i = shape.size(); i-- > 0;) {
+    p.strides[i] = step;
+    step = next_stride(step, shape[i]);
+  }
+}
+} // namespace
+
 Tensor empty(const Dims &shape, DType t, Device d) {
   int64_t bytes = size_of(t);
   bool over = false, odd = shape.size() > max_dims;
@@ -259,13 +272,18 @@ Tensor empty(const Dims &shape, DType t, Device d) {
   p->dtype = t;
   p->storage = std::move(storage);
   p->numel = n;
-  p->shape = shape;
-  p->strides.resize(shape.size());
-  int64_t step = 1;
-  for (size_t i = shape.size(); i-- > 0;) {
-    p->strides[i] = step;
-    step = next_stride(step, shape[i]);
-  }
+  make_contiguous(*p, shape);
+  p->inference = inference_enabled();
+  return Tensor(Ref<TensorImpl>::adopt(p));
+}
+
+Tensor empty_as(const Tensor &x, DType t) {
+  Ref<Storage> storage = new_storage(size_t(x.numel() * size_of(t)), {});
+  TensorImpl *p = new_impl();
+  p->dtype = t;
+  p->storage = std::move(storage);
+  p->numel = x.numel();
+  make_contiguous(*p, x.shape());
   p->inference = inference_enabled();
   return Tensor(Ref<TensorImpl>::adopt(p));
 }
@@ -360,9 +378,7 @@ Scalar item(const Tensor &x) {
   return load(x.raw(), x.dtype());
 }
 
-bool Tensor::tracked() const {
-  return p_->meta && (p_->meta->requires_grad || p_->meta->fn) ? true : p_->base ? grad_fn(*this) != nullptr : false;
-}
+bool Tensor::view_requires_grad() const { return fn_of_view(*this); }
 
 // ---- promotion
 

@@ -4,6 +4,7 @@
 #include <complex>
 #include <cstring>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "dtype.h"
@@ -15,8 +16,9 @@ namespace hadamard {
 
 // Gives up one reference. The last owner may say so without an atomic exchange, unless others revive what it leaves.
 template <class T> void drop(T *p) {
-  if constexpr (!requires { T::revivable; })
-    if (p->refs.load(std::memory_order_acquire) == 1) return destroy(p);
+  bool last = true;
+  if constexpr (requires { p->revivable; }) last = !p->revivable;
+  if (last && p->refs.load(std::memory_order_acquire) == 1) return destroy(p);
   if (p->refs.fetch_sub(1, std::memory_order_acq_rel) == 1) destroy(p);
 }
 
@@ -104,7 +106,9 @@ Scalar load(const char *from, DType t);
 // The switches of a thread. They are read in every call, so without the detour of dynamic thread-local storage.
 struct Modes {
   bool grad = true, inference = false;
-  bool fusing = false; // element-wise ops wait for each other
+  bool fusing = false;  // element-wise ops wait for each other
+  bool packing = false; // hooks see what is saved for backward (saved.h)
+  bool autocasting = false;
   DType default_dtype = DType::F32;
 };
 extern constinit thread_local Modes modes HD_INITIAL_EXEC;
@@ -113,6 +117,7 @@ struct AutogradMeta;
 struct Node;
 class Tensor;
 void destroy(AutogradMeta *) noexcept;
+void destroy(Node *) noexcept;
 
 struct TensorImpl {
   std::atomic<uint32_t> refs{1};
@@ -122,12 +127,15 @@ struct TensorImpl {
   bool untracked = false;    // .data: writes do not raise the version
   bool inference = false;    // made under inference_mode
   bool one_of_many = false;  // a view that an op made together with others: not written to in place
-  uint32_t grad_version = 0; // of a view: the version its grad_fn was made at
+  bool asks_grad = false;    // a leaf that requires grad
+  uint32_t grad_version = 0; // of a view: the version its fn was made at
+  uint32_t output = 0;       // which of fn's results this is
   Ref<Storage> storage;
   int64_t offset = 0; // in elements
   int64_t numel = 0;
   Dims shape, strides;
-  Ref<AutogradMeta> meta;
+  Ref<Node> fn;               // the recorded op that made this; of a view ask grad_fn()
+  Ref<AutogradMeta> meta;     // what leaves and few others have
   TensorImpl *base = nullptr; // of a view: the tensor whose history an in-place write rewrites (counted)
   void *python = nullptr;     // the Python object that wraps this, not counted
 };
@@ -156,7 +164,7 @@ public:
   int64_t numel() const { return p_->numel; }
   int64_t itemsize() const { return size_of(p_->dtype); }
   bool is_contiguous() const { return p_->contiguous; }
-  char *raw() const {
+  [[gnu::always_inline]] char *raw() const {
     Storage &s = *p_->storage;
     if (s.waiting.load(std::memory_order_acquire)) settle(s);
     return s.data + p_->offset * size_of(p_->dtype);
@@ -164,14 +172,16 @@ public:
   template <class T> T *data() const { return reinterpret_cast<T *>(raw()); }
   uint32_t version() const { return p_->storage->version.load(std::memory_order_relaxed); }
   void bump() const {
-    if (!p_->untracked) p_->storage->version.fetch_add(1, std::memory_order_relaxed);
+    if (p_->untracked) return;
+    auto &version = p_->storage->version; // only who may write there at all raises it: no exchange is needed
+    version.store(version.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
   }
   bool is_float() const { return dtype_in(dtype(), floats); }
   bool is_complex() const { return dtype_in(dtype(), complexes); }
-  bool requires_grad() const { return (p_->meta || p_->base) && tracked(); }
+  bool requires_grad() const { return p_->fn || p_->asks_grad || (p_->base && view_requires_grad()); }
 
 private:
-  bool tracked() const;
+  bool view_requires_grad() const;
   static int64_t throw_size(int64_t d);
 };
 using Tensors = std::vector<Tensor>;
@@ -187,8 +197,16 @@ template <class T, int N> class ShortList {
 public:
   ShortList() {}
   explicit ShortList(size_t n) { resize(n); }
-  ShortList(std::initializer_list<T> l) : ShortList(l.begin(), l.end()) {}
-  template <class I> ShortList(I begin, I end) {
+  // {a, b}: moved in where they may be, which an initializer_list would not.
+  template <class... U>
+    requires(sizeof...(U) > 0 && (std::is_convertible_v<U, T> && ...))
+  ShortList(U &&...each) {
+    reserve(sizeof...(U));
+    (new (begin() + size_++) T(std::forward<U>(each)), ...);
+  }
+  template <class I>
+    requires requires(I i) { *i; }
+  ShortList(I begin, I end) {
     reserve(size_t(end - begin));
     for (; begin != end; ++begin) push_back(*begin);
   }
@@ -274,6 +292,8 @@ Tensor empty(const Dims &shape, DType t, Device d = {});
 // New memory laid out like x (same strides where x is dense), as torch's preserve_format.
 Tensor empty_like(const Tensor &x, DType t);
 Tensor empty_like(const Tensor &x);
+// The same for x without gaps and on the CPU, by the shortest way.
+Tensor empty_as(const Tensor &x, DType t);
 Tensor empty_strided(const Dims &shape, const Dims &strides, DType t, Device d = {});
 Tensor full(const Dims &shape, const Scalar &value, DType t, Device d = {});
 Tensor zeros(const Dims &shape, DType t, Device d = {});

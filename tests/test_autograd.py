@@ -300,6 +300,21 @@ def test_retain_grad():
         assert z.grad is None
 
 
+def test_a_retained_gradient_follows_writes_to_views():
+    x = leaf(1.0, 1.0, 1.0)
+    y = x * 2
+    y.retain_grad()
+    y[:2].mul_(3)
+    (y * H.tensor([1.0, 10.0, 100.0])).sum().backward()
+    assert y.grad.tolist() == [1, 10, 100] and x.grad.tolist() == [6, 60, 200]
+    y = x * 2
+    y.retain_grad()
+    y[:2].mul_(3)
+    z = y.sum()
+    del y  # takes itself off the node that keeps its gradient now
+    z.backward()
+
+
 def test_tensor_hooks():
     x, seen = leaf(1.0, 2.0), []
     y = x * 2

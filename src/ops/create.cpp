@@ -299,12 +299,9 @@ Tensor detach_inplace(const Tensor &self) {
            "training, and gradient_as_bucket_view is set as True, gradients are views of DDP buckets, and hence "
            "detach_() cannot be called on these gradients. To fix this error, please refer to the "
            "Optimizer.zero_grad() function in torch/optim/optimizer.py as a solution.");
-  if (self->meta) {
-    AutogradMeta &m = *self->meta;
-    if (m.retains_grad && m.fn) std::erase(m.fn->watched().retain, &m);
-    m.fn = nullptr;
-    m.requires_grad = m.retains_grad = false;
-  }
+  set_fn(self, nullptr, 0);
+  self->asks_grad = false;
+  if (self->meta) self->meta->retains_grad = false;
   return self;
 }
 Tensor resize_op(const Tensor &self, const Dims &size, std::optional<Format> format) {

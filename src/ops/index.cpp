@@ -336,7 +336,7 @@ Tensor index(const Tensor &x, const Tensors &indices) {
   Tensors full = resolve(x, indices);
   Tensor y = read(x, full);
   if (!needs_grad(x)) return y;
-  std::vector<Keep> keep;
+  std::vector<Kept> keep;
   for (auto &i : full) keep.push_back({i});
   Dims shape = x.shape();
   record_many({y}, "IndexBackward0", {x}, keep, [shape](const Backward &b) -> TensorList {
@@ -367,7 +367,7 @@ Tensor index_put_of(const Tensor &x, const Tensors &indices, const Tensor &value
     x.bump();
     return x;
   }
-  std::vector<Keep> keep;
+  std::vector<Kept> keep;
   for (auto &i : full) keep.push_back({i});
   Dims shape = v.shape();
   return write_into(

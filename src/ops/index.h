@@ -26,7 +26,7 @@ void check_places(const Tensor &at, int64_t dim, int64_t size);
 // `write(y)` changes y, which holds x's elements, in place; f gives the gradients of x and then of `others`. What is
 // kept as result() is y itself. Used for the op and for its in-place twin.
 template <class W, class F>
-Tensor write_into(const Tensor &x, bool inplace, const char *name, const Tensors &others, const std::vector<Keep> &keep,
+Tensor write_into(const Tensor &x, bool inplace, const char *name, const Tensors &others, const std::vector<Kept> &keep,
                   W write, F f) {
   for (auto &t : others) check_together(name, x, {t});
   for (auto &k : keep) check_together(name, x, {k.t});
@@ -39,7 +39,7 @@ Tensor write_into(const Tensor &x, bool inplace, const char *name, const Tensors
       y = clone(x);
       if (!y.is_meta()) write(y);
     }
-    std::vector<Keep> kept = keep;
+    std::vector<Kept> kept = keep;
     for (auto &k : kept)
       if (k.output) k.t = y;
     record_many({y}, name, inputs, kept, f);

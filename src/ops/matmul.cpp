@@ -462,7 +462,7 @@ Tensor kron(const Tensor &a, const Tensor &b) {
     shape.push_back(na * nb);
   }
   Tensor y = reshape(mul(reshape(a, wide_a), reshape(b, wide_b)), shape);
-  if (Node *fn = y->meta ? grad_fn(y) : nullptr) fn->label = "UnsafeViewBackward0";
+  if (Node *fn = grad_fn(y)) fn->label = "UnsafeViewBackward0";
   return y;
 }
 

@@ -37,9 +37,9 @@ template <class Draw> void overwrite(const Tensor &self, const char *node, const
 }
 
 // y was drawn with x as parameter: it counts as differentiable, with gradient zero.
-Tensor constant_in(const Tensor &y, const char *node, std::initializer_list<Tensor> inputs) {
+Tensor constant_in(const Tensor &y, const char *node, std::initializer_list<Keep> inputs) {
   std::vector<std::pair<Dims, DType>> like;
-  for (auto &x : inputs) like.emplace_back(x.shape(), x.dtype());
+  for (auto &in : inputs) like.emplace_back(in.t.shape(), in.t.dtype());
   return record(y, node, inputs, {}, [like](const Backward &b) -> TensorList {
     TensorList r;
     for (auto &[shape, t] : like) r.push_back(zeros(shape, t, b.grad().device()));

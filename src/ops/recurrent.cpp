@@ -300,8 +300,7 @@ Tensors recurrent(const Tensor &x, const Tensors &states, const Tensors &weights
     if (plain) gates = Tensor();
   }
   if (!needs_grad(in)) return results;
-  std::vector<Keep> keep(in.size());
-  for (size_t i = 0; i < in.size(); ++i) keep[i] = Keep{in[i]};
+  std::vector<Kept> keep(in.begin(), in.end());
   for (const Keep &k : {result(y), Keep{gates}, Keep{of_new}, Keep{c}}) keep.push_back(k);
   const char *node = r.cell == Cell::lstm ? "MkldnnRnnLayerBackward0" : "StackBackward0";
   record_many(results, node, in, keep, [r](const Backward &b) -> TensorList {

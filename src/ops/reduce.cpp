@@ -25,22 +25,11 @@ Tensor restore(const Tensor &g, const Dims &shape, const Mask &mask, bool keepdi
   return reshape(g, with);
 }
 
-Tensor fold(Fold f, const Tensor &x, const Mask &mask, bool keepdim, DType result, const char *name) {
-  Dims shape = reduced_shape(x, mask, keepdim);
-  int last = 0; // reduced dimensions, where they are the last
-  while (last < x.dim() && mask[x.dim() - 1 - last]) ++last;
-  if (last && modes.fusing && last == std::count(mask.begin(), mask.end(), true))
-    if (Tensor y = put_off_fold(name, f, x, last, shape, result)) return y;
-  Tensor y = empty(shape, result, x.device());
-  if (x.is_meta()) return y;
-  Reduce reduce = level().reduce[int(f)][int(x.dtype())][int(result)];
-  HD_CHECK(reduce, not_implemented, "\"%s_cpu\" not implemented for '%s'", name, info(x.dtype()).scalar);
-  if (!y.numel()) return y;
-  Reduction r;
-  r.out = y.raw();
-  r.in = x.raw();
+namespace {
+// The dimensions of a reduction to a result without gaps, whose elements have `step` bytes.
+void lay_out(Reduction &r, Fold f, const Tensor &x, const Mask &mask, long step) {
   r.kept = r.reduced = 0;
-  long size = x.itemsize(), step = y.itemsize();
+  long size = x.itemsize();
   SmallVec<int64_t, 8> out_strides(size_t(x.dim()), 0);
   for (int64_t d = x.dim(); d-- > 0;)
     if (!mask[d]) {
@@ -77,6 +66,29 @@ Tensor fold(Fold f, const Tensor &x, const Mask &mask, bool keepdim, DType resul
         ++r.kept;
       }
     }
+  }
+}
+} // namespace
+
+Tensor fold(Fold f, const Tensor &x, const Mask &mask, bool keepdim, DType result, const char *name) {
+  Dims shape = reduced_shape(x, mask, keepdim);
+  int last = 0; // reduced dimensions, where they are the last
+  while (last < x.dim() && mask[x.dim() - 1 - last]) ++last;
+  if (last && modes.fusing && last == std::count(mask.begin(), mask.end(), true))
+    if (Tensor y = put_off_fold(name, f, x, last, shape, result)) return y;
+  Tensor y = empty(shape, result, x.device());
+  if (x.is_meta()) return y;
+  Reduce reduce = level().reduce[int(f)][int(x.dtype())][int(result)];
+  HD_CHECK(reduce, not_implemented, "\"%s_cpu\" not implemented for '%s'", name, info(x.dtype()).scalar);
+  if (!y.numel()) return y;
+  Reduction r;
+  r.out = y.raw();
+  r.in = x.raw();
+  if (last == x.dim() && x.is_contiguous()) { // all of it is one row
+    r.kept = 0, r.reduced = 1;
+    r.reduced_shape[0] = x.numel(), r.reduced_stride[0] = x.itemsize();
+  } else {
+    lay_out(r, f, x, mask, y.itemsize());
   }
   LongWork unlocked(x.numel());
   // Threads take parts of the longest kept dimension; the order of summation within a result never changes.
@@ -125,13 +137,13 @@ Tensor sum(const Tensor &x, const OptDims &dims, bool keepdim, std::optional<DTy
   if (!needs_grad(x)) return y;
   Dims shape = x.shape();
   DType source = x.dtype();
-  return record(y, !dims || dims->empty() ? "SumBackward0" : "SumBackward1", {x}, {},
-                [=](const Backward &b) -> TensorList {
-                  const Tensor &g = b.grad();
-                  if (g.dim() == 0 && !grad_enabled()) // one number, repeated
-                    return {to(alias(g, shape, Dims(shape.size(), 0), g->offset), source)};
-                  return {to(expand(restore(g, shape, mask, keepdim), shape), source)};
-                });
+  record(y, !dims || dims->empty() ? "SumBackward0" : "SumBackward1", {x}, {}, [=](const Backward &b) -> TensorList {
+    const Tensor &g = b.grad();
+    Tensor all = g.dim() == 0 && !grad_enabled() ? alias(g, shape, Dims(shape.size(), 0), g->offset) // one number
+                                                 : expand(restore(g, shape, mask, keepdim), shape);
+    return {all.dtype() == source ? std::move(all) : to(all, source)};
+  });
+  return y;
 }
 
 Tensor mean(const Tensor &x, const OptDims &dims, bool keepdim, std::optional<DType> dtype) {

@@ -152,7 +152,7 @@ Tensor scatter_add_of(const Tensor &x, int64_t dim, const Tensor &at, const Tens
       x, inplace, "ScatterAddBackward0", {src}, {Keep{at}},
       [&](const Tensor &y) { scatter_data(y, dim, at, src, Add{}); },
       [dim, shape = src.shape()](const Backward &b) -> TensorList {
-        TensorList r{b.grad(), {}};
+        TensorList r{b.grad(), Tensor()};
         if (b.wants(1)) r[1] = pad_to(gather(b.grad(), dim, b.saved(0)), shape);
         return r;
       });
@@ -233,7 +233,7 @@ Tensor scatter_reduce_of(const Tensor &x, int64_t dim, const Tensor &at, const T
                          bool include_self, bool inplace) {
   dim = check_scatter(x, dim, at, src);
   bool reads = how >= Combine::amax || how == Combine::prod; // the gradient needs self, src and the result
-  std::vector<Keep> keep{{at}};
+  std::vector<Kept> keep{{at}};
   if (reads) {
     Tensor before = x;
     if (inplace && needs_grad(x, src)) {

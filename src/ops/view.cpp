@@ -59,6 +59,10 @@ Tensor expand(const Tensor &x, const Dims &shape) {
 }
 
 namespace {
+std::optional<Dims> strides_as(const Tensor &x, const Dims &to) {
+  if (x.is_contiguous() && x.numel() && (!x.dim() || x.strides().back() == 1)) return contiguous_strides(to);
+  return view_strides(x.shape(), x.strides(), to);
+}
 Tensor view_as_strides(const Tensor &x, const Dims &shape, const Dims &strides, const char *name) {
   Dims from = x.shape();
   return make_view(x, shape, strides, x->offset, name,
@@ -68,7 +72,7 @@ Tensor view_as_strides(const Tensor &x, const Dims &shape, const Dims &strides, 
 
 Tensor view(const Tensor &x, const Dims &shape) {
   Dims to = infer_shape(shape, x.numel());
-  auto strides = view_strides(x.shape(), x.strides(), to);
+  auto strides = strides_as(x, to);
   if (!strides)
     throw Error(Raises::runtime,
                 "view size is not compatible with input tensor's size and stride (at least one dimension spans across "
@@ -81,7 +85,7 @@ Tensor view(const Tensor &x, const Dims &shape) {
 
 Tensor reshape(const Tensor &x, const Dims &shape) {
   Dims to = infer_shape(shape, x.numel());
-  if (auto strides = view_strides(x.shape(), x.strides(), to)) return view_as_strides(x, to, *strides, "ViewBackward0");
+  if (auto strides = strides_as(x, to)) return view_as_strides(x, to, *strides, "ViewBackward0");
   Tensor flat = contiguous(x);
   return view_as_strides(flat, to, contiguous_strides(to), "UnsafeViewBackward0");
 }
