@@ -702,10 +702,9 @@ Tensors run_backward(std::span<const Tensor> outputs, std::span<const Tensor> gi
     if (s.in.size() < s.node->outputs) s.in.resize(s.node->outputs);
     Tensor &slot = s.in[input];
     if (!slot) slot = std::move(g);
-    else if (!o.create_graph && !modes.fusing && slot->refs.load() == 1 && slot->storage->refs.load() == 1 &&
-             !slot->base && slot.dtype() == g.dtype() && slot.shape() == g.shape() &&
-             !overlaps_itself(slot.shape(), slot.strides())) {
-      run_inplace(about(ops::add), Borrowed<2>(slot, g).list(), 2); // nobody else sees this sum
+    else if (!o.create_graph && !modes.fusing && is_ours(slot) && slot.dtype() == g.dtype() &&
+             slot.shape() == g.shape()) {
+      run_inplace(about(ops::add), Borrowed<2>(slot, g).list(), 2);
     } else slot = add_grads(slot, g);
   };
   for (size_t i = 0; i < roots.size(); ++i)

@@ -334,9 +334,9 @@ Dims broadcast_all(const Elementwise &op, const Tensor *in, int n) {
 }
 
 struct Typed { // operands in one dtype: 0-d ones as bytes on the stack, others cast to temporaries
-  Tensor t[3];
-  alignas(16) char bytes[3][16];
-  bool local[3] = {};
+  Tensor t[max_operands - 1];
+  alignas(16) char bytes[max_operands - 1][16];
+  bool local[max_operands - 1] = {};
 };
 
 // The general road: promotion, broadcasting, out=, overlap.
@@ -509,6 +509,27 @@ Tensor run(const Elementwise &op, const Tensor *in, int n, const Tensor &out) {
     for (int i = 0; i < n; ++i) later |= waits(in[i].shape(), in + i, 1);
   if (!out && !later && run_plain(op, in, n, &y)) return y;
   return run_general(op, in, n, out, false);
+}
+bool is_ours(const Tensor &t) {
+  return t->refs.load() == 1 && t->storage->refs.load() == 1 && !t->base && !overlaps_itself(t.shape(), t.strides());
+}
+Tensor run_slope(const Elementwise &slope, unsigned reads, const Tensor &g, const Tensor *const *v, bool ours) {
+  if (!dtype_in(g.dtype(), slope.dtypes)) return {};
+  ours = ours && !modes.fusing && !grad_enabled() && g.dim() && is_ours(g);
+  Tensor in[4] = {g};
+  int n = 1;
+  bool recorded = g.requires_grad();
+  for (int i = 0; i < 4; ++i)
+    if (reads >> i & 1) {
+      if (v[i]->dtype() != g.dtype() && !(*v[i])->wrapped) return {};
+      recorded |= v[i]->requires_grad();
+      ours = ours && (v[i]->shape() == g.shape() || v[i]->dim() == 0);
+      in[n++] = *v[i];
+    }
+  if (recorded && grad_enabled()) return {};
+  if (!ours) return run(slope, in, n);
+  run_inplace(slope, in, n);
+  return g;
 }
 void run_inplace(const Elementwise &op, const Tensor *in, int n) {
   if ((modes.fusing && in[0]->storage->waiting.load()) || !run_plain(op, in, n, nullptr))

@@ -20,12 +20,19 @@ struct Elementwise {
   bool condition;
   uint8_t saves[3]; // per operand: which of a, b, c, y (bits 0…3) its derivative reads
   bool has_grad[3];
+  std::unique_ptr<const Elementwise> slope[3]; // per operand: its derivative in one pass, where that has a kernel
 };
 std::string node_name(const char *op); // "logical_and" → "LogicalAndBackward0"
 int op_index(const char *name);        // the op's row in a level's table
 
 // Computes without history. `out`, where given, receives the result (resized with a warning, cast where allowed).
 Tensor run(const Elementwise &op, const Tensor *in, int n, const Tensor &out = {});
+// A derivative in one pass: g, and those of v that `reads` names. Nothing where it has to be composed of ops, for
+// the sake of gradients of gradients or because of the dtypes. Where `ours`, g may take the result if nobody else has
+// it.
+Tensor run_slope(const Elementwise &slope, unsigned reads, const Tensor &g, const Tensor *const *v, bool ours);
+// Whether nobody but its one owner sees t: it may be written to.
+bool is_ours(const Tensor &t);
 // In place: the result goes to in[0], whose shape and dtype stay.
 void run_inplace(const Elementwise &op, const Tensor *in, int n);
 // Throws where a - b, or -a of one operand, meets bool.
@@ -72,15 +79,20 @@ Tensor reduce_grad(Tensor g, const Dims &shape, DType t);
 Device common_device(const Tensor *t, int n, const char *op);
 
 // ---- an op paragraph called on tensors
+namespace ops {
+template <class O> constexpr int find_slope(char letter); // elementwise.h
+}
 template <class Op> const Elementwise &about(const Op &op) {
+  static const std::string slope_name = std::string(op.name) + "_backward";
   static const Elementwise e = [&] {
-    Elementwise r{op_index(op.name), op.name, node_name(op.name), op.dtypes, op.promotes, op.condition, {}, {}};
+    Elementwise r{op_index(op.name), op.name, node_name(op.name), op.dtypes, op.promotes, op.condition, {}, {}, {}};
     auto note = [&](const auto &d) {
       if constexpr (requires { d.operand; }) {
         int i = d.operand[0] - 'a';
         r.has_grad[i] = true;
-        r.saves[i] = uint8_t(mentions(d.source, 'a') | mentions(d.source, 'b') << 1 | mentions(d.source, 'c') << 2 |
-                             mentions(d.source, 'y') << 3);
+        r.saves[i] = uint8_t(reads(d.source));
+        if (int row = ops::find_slope<Op>(d.operand[0]); row >= 0)
+          r.slope[i].reset(new Elementwise{row, slope_name.c_str(), "", set_of(DType::F32) | set_of(DType::F64)});
       }
     };
     note(op.d0);
@@ -110,15 +122,19 @@ template <class Op> struct ElementwiseNode : Node {
     const Tensor *v[4] = {&room[0], &room[1], &room[2], &room[3]};
     const auto &e = about(op);
     unsigned need = 0;
+    int last = -1;
     for (int i = 0; i < N; ++i)
-      if (wants(i)) need |= e.saves[i];
+      if (wants(i)) need |= e.saves[i], last = i;
     for (int i = 0; i < 4; ++i)
       if (need >> i & 1) v[i] = &saved[i].get(this, room[i]);
     auto one = [&](const auto &d) {
       if constexpr (requires { d.operand; }) {
         int i = d.operand[0] - 'a';
         if (!wants(i)) return;
-        r[i] = reduce_grad(d.formula(g, *v[0], *v[1], *v[2], *v[3]), shape[i] ? *shape[i] : g.shape(), dtype[i]);
+        const bool ours = i == last && !watchers; // nothing else will look at g
+        Tensor x = e.slope[i] ? run_slope(*e.slope[i], e.saves[i], g, v, ours) : Tensor();
+        if (!x) x = d.formula(g, *v[0], *v[1], *v[2], *v[3]);
+        r[i] = reduce_grad(std::move(x), shape[i] ? *shape[i] : g.shape(), dtype[i]);
       }
     };
     one(op.d0);

@@ -44,6 +44,12 @@ constexpr bool mentions(const char *text, char name) {
   return false;
 }
 
+// Which of a, b, c and y (bits 0…3) a derivative reads.
+constexpr unsigned reads(const char *source) {
+  return unsigned(mentions(source, 'a')) | unsigned(mentions(source, 'b')) << 1 | unsigned(mentions(source, 'c')) << 2 |
+         unsigned(mentions(source, 'y')) << 3;
+}
+
 // How the result's dtype follows from the operands'.
 enum class Promotes : uint8_t {
   common,  // the common dtype of the operands
@@ -86,6 +92,12 @@ template <int N, class F, class D0 = None, class D1 = None, class D2 = None> str
     return apply(*this, a, r...);
   }
 };
+// The derivative of an op by the operand of that letter.
+template <char letter, class O> constexpr const auto &derivative_by(const O &op) {
+  if constexpr (letter == 'a') return op.d0;
+  else if constexpr (letter == 'b') return op.d1;
+  else return op.d2;
+}
 template <class F> constexpr auto unary(const char *n, F f, const char *a, const char *s) {
   return Op<1, F>{n, f, a, s};
 }

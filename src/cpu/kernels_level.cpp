@@ -11,13 +11,14 @@ extern const Row rows_parts[0 ELEMENTWISE_PARTS(COUNT)], rows_arithmetic[0 ELEME
     rows_powers[0 ELEMENTWISE_POWERS(COUNT)], rows_angles[0 ELEMENTWISE_ANGLES(COUNT)],
     rows_special[0 ELEMENTWISE_SPECIAL(COUNT)];
 #undef COUNT
+extern const Row rows_slopes[ops::slope_count];
 
 extern const Fused fused;
 
 namespace {
 
 struct Loops {
-  const Loop *of[ops::elementwise_count];
+  const Loop *of[ops::elementwise_count + ops::slope_count];
 };
 // The groups' rows, one after the other.
 constexpr Loops all() {
@@ -27,6 +28,7 @@ constexpr Loops all() {
     for (const Row &row : rows) r.of[to++] = row.at;
   };
   append(rows_parts), append(rows_arithmetic), append(rows_powers), append(rows_angles), append(rows_special);
+  append(rows_slopes);
   return r;
 }
 constinit const Loops loops = all();

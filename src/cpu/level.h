@@ -5,7 +5,7 @@
 namespace hadamard {
 
 constexpr int max_dims = 64;
-constexpr int max_operands = 4; // the result and up to three inputs
+constexpr int max_operands = 5; // the result and up to four inputs
 
 // One row of a level's table: an op on one dtype. Whole vectors only; map() sees to strides, repeats and tails.
 struct Loop {
@@ -71,7 +71,7 @@ struct Fused; // fused.h: kernels of several steps
 struct Level {
   const char *name;                                 // "v2", "v3", "v4", "neon"
   int width;                                        // bytes in a vector
-  const Loop *const *elementwise;                   // [op id][dtype]
+  const Loop *const *elementwise;                   // [op id][dtype]: the ops, then the slopes
   const Loop (*cast)[dtype_count];                  // [from][to]
   const Reduce (*reduce)[dtype_count][dtype_count]; // [fold][in][out], nullptr where not defined
   const ScanLine (*scan)[dtype_count];              // [scan][dtype]

@@ -198,13 +198,25 @@ void check_power(const Tensor &a, const Tensor &b) {
   if (b->wrapped && dtype_in(a.dtype(), integers) && dtype_in(b.dtype(), integers) && item(b).i < 0)
     throw Error(Raises::runtime, "Integers to negative integer powers are not allowed.", "pow");
 }
-// A number as exponent: no logarithm, no question whether it is 0, and squares are products.
+// A number as exponent: no logarithm, no question whether it is 0, and some are products and roots, as in torch.
+Tensor power_of(const Tensor &a, const Scalar &e) {
+  if (e.kind == Scalar::complex_ || (e.kind != Scalar::integer && dtype_in(a.dtype(), integers)))
+    return pow(a, number(e));
+  if (e.re == 2) return a * a;
+  if (e.re == 1) return clone(a);
+  if (dtype_in(a.dtype(), floats)) {
+    if (e.re == 0.5) return sqrt(a);
+    if (e.re == -0.5) return rsqrt(a);
+    if (e.re == -1) return reciprocal(a);
+    if (e.re == 3 && a.itemsize() >= 4) return a * a * a;
+  }
+  return pow(a, number(e));
+}
 Tensor pow_number(const Tensor &a, const Scalar &e) {
   Tensor y;
   {
     NoGrad no;
-    bool plain = e.kind != Scalar::complex_ && (e.kind == Scalar::integer || !dtype_in(a.dtype(), integers));
-    y = plain && e.re == 2 ? a * a : plain && e.re == 1 ? clone(a) : pow(a, number(e));
+    y = power_of(a, e);
   }
   return record(y, "PowBackward0", {a}, {Keep{a}}, [e](const Backward &b) -> TensorList {
     if (e.is_zero()) return {zeros(b.grad().shape(), b.grad().dtype(), b.grad().device())};

@@ -407,6 +407,16 @@ template <class A, class B, class C> auto leaky_relu_backward(const A &a, const 
   ELEMENTWISE_PARTS(X)                                                                                                 \
   ELEMENTWISE_ARITHMETIC(X) ELEMENTWISE_POWERS(X) ELEMENTWISE_ANGLES(X) ELEMENTWISE_SPECIAL(X)
 
+// Derivatives with kernels of their own, made of the same text: one pass over memory where op by op it takes several.
+// (op, operand); float32 and float64, and only where nobody asks for gradients of gradients.
+#define ELEMENTWISE_SLOPES(X)                                                                                          \
+  X(abs, a) X(div, b) X(square, a) X(reciprocal, a) X(maximum, a) X(maximum, b) X(minimum, a) X(minimum, b) X(sqrt, a) \
+  X(rsqrt, a) X(exp2, a) X(expm1, a) X(log2, a) X(log10, a) X(log1p, a) X(cos, a) X(sin, a) X(tan, a) X(asin, a)       \
+  X(acos, a) X(atan, a) X(cosh, a) X(sinh, a) X(tanh, a) X(asinh, a) X(acosh, a) X(atanh, a) X(erf, a) X(erfc, a)      \
+  X(sigmoid, a) X(logit, a) X(logsigmoid, a) X(relu, a) X(leaky_relu, a) X(threshold, a) X(hardtanh, a) X(relu6, a)     \
+  X(hardsigmoid, a) X(hardswish, a) X(hardshrink, a) X(softshrink, a) X(elu, a) X(selu, a) X(silu, a) X(softplus, a)   \
+  X(mish, a) X(gelu, a) X(gelu_tanh, a) X(softsign, a) X(tanhshrink, a)
+
 enum class Elementwise : int {
 #define X(op) op##_id,
   ELEMENTWISE(X)
@@ -414,6 +424,11 @@ enum class Elementwise : int {
       count
 };
 constexpr int elementwise_count = int(Elementwise::count);
+constexpr int slope_count = 0
+#define X(op, operand) +1
+    ELEMENTWISE_SLOPES(X)
+#undef X
+    ;
 
 // The row of an op in a level's table, from its type: every op has its own.
 template <class O> constexpr int find_op() {
@@ -424,6 +439,20 @@ template <class O> constexpr int find_op() {
   };
   for (int i = 0; i < elementwise_count; ++i)
     if (is[i]) return i;
+  return -1;
+}
+// The row of a derivative, after those of the ops; -1 where it has none.
+template <class O> constexpr int find_slope(char letter) {
+  constexpr struct {
+    bool is;
+    char letter;
+  } rows[] = {
+#define X(op, operand) {::hadamard::same_type<const O, decltype(op)>, #operand[0]},
+      ELEMENTWISE_SLOPES(X)
+#undef X
+  };
+  for (int i = 0; i < slope_count; ++i)
+    if (rows[i].is && rows[i].letter == letter) return elementwise_count + i;
   return -1;
 }
 template <const auto &op> constexpr int op_id = find_op<::hadamard::bare<decltype(op)>>();

@@ -232,8 +232,8 @@ Program &mine() {
 
 // The operands of a step, each cast to its dtype.
 struct Operands {
-  Tensor x[3];
-  bool number[3] = {};
+  Tensor x[max_operands - 1];
+  bool number[max_operands - 1] = {};
   Operands(Step &s, DType operands, int conditions, const Tensor *in) {
     s.from = operands;
     NoGrad no;

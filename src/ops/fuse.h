@@ -27,8 +27,8 @@ struct FusedStep {
   DType dtype;      // of the result
   const char *data; // where the result is written; nullptr: nowhere
   int operands;
-  int of[3]; // number of the step or, from -2 down, of the tensor it reads; -1: a number
-  Scalar number[3];
+  int of[max_operands - 1]; // number of the step or, from -2 down, of the tensor it reads; -1: a number
+  Scalar number[max_operands - 1];
 };
 struct FusedRead {
   Dims shape;

@@ -25,7 +25,7 @@ struct Step {
   Dims shape, stride;  // of the result (of a reduction: of its operand), strides in bytes
   Ref<Storage> result; // empty where an op in place overwrote it
   int sources = 1;
-  Source in[3];
+  Source in[max_operands - 1];
   DType type, from; // of the result, and of the operands
   // Of a reduction:
   Fold fold = Fold::sum;
