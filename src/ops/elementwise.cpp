@@ -204,11 +204,16 @@ Tensor power_of(const Tensor &a, const Scalar &e) {
     return pow(a, number(e));
   if (e.re == 2) return a * a;
   if (e.re == 1) return clone(a);
-  if (dtype_in(a.dtype(), floats)) {
+  if (dtype_in(a.dtype(), set_of(DType::F32) | set_of(DType::F64))) {
     if (e.re == 0.5) return sqrt(a);
     if (e.re == -0.5) return rsqrt(a);
     if (e.re == -1) return reciprocal(a);
-    if (e.re == 3 && a.itemsize() >= 4) return a * a * a;
+    if (e.re == 3 || e.re == -2) {
+      Tensor y = a * a;
+      if (e.re == 3) apply_inplace(mul, y, a);
+      else apply_inplace(reciprocal, y);
+      return y;
+    }
   }
   return pow(a, number(e));
 }
