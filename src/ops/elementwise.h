@@ -17,8 +17,6 @@ template <class A> auto abs(const A &a);
 template <class A> auto sin(const A &a);
 template <class A> auto sinh(const A &a);
 template <class A, class B> auto pow(const A &a, const B &b);
-template <class A, class B, class C> auto threshold_backward(const A &a, const B &b, const C &c);
-template <class A, class B, class C> auto leaky_relu_backward(const A &a, const B &b, const C &c);
 } // namespace later
 
 inline constexpr auto where = ternary("where", FORMULA((auto a, auto b, auto c), math::where(a, b, c)))
@@ -281,24 +279,15 @@ inline constexpr auto logsigmoid =
     unary("logsigmoid", FORMULA((auto a), minimum(a, 0) - math::log1p(math::exp(-math::abs(a)))))
         .on(floats)
         .grad(D(a, g * sigmoid(-a)));
-// The gradient a where b lies above c: one pass, where comparing and choosing take two.
-inline constexpr auto threshold_backward =
-    ternary("threshold_backward", FORMULA((auto a, auto b, auto c), where(b <= c, 0, a)))
-        .on(reals)
-        .grad(D(a, later::threshold_backward(g, b, c)));
 inline constexpr auto relu = unary("relu", FORMULA((auto a), where(a <= 0, 0, a)))
     .on(reals)
-    .grad(D(a, threshold_backward(g, y, 0.0)));
-inline constexpr auto leaky_relu_backward =
-    ternary("leaky_relu_backward", FORMULA((auto a, auto b, auto c), where(b > 0, a, a * c)))
-        .on(floats)
-        .grad(D(a, later::leaky_relu_backward(g, b, c)), D(c, where(b > 0.0, 0.0, g * a)));
+    .grad(D(a, where(y <= 0.0, 0.0, g)));
 inline constexpr auto leaky_relu = binary("leaky_relu", FORMULA((auto a, auto b), where(a > 0, a, a * b)))
     .on(floats)
-    .grad(D(a, leaky_relu_backward(g, a, b)), D(b, where(a > 0.0, 0.0, g * a)));
+    .grad(D(a, where(a > 0.0, g, g * b)), D(b, where(a > 0.0, 0.0, g * a)));
 inline constexpr auto threshold = ternary("threshold", FORMULA((auto a, auto b, auto c), where(a <= b, c, a)))
     .on(reals)
-    .grad(D(a, threshold_backward(g, a, b)));
+    .grad(D(a, where(a <= b, 0.0, g)));
 inline constexpr auto hardtanh = ternary("hardtanh", FORMULA((auto a, auto b, auto c), minimum(maximum(a, b), c)))
     .on(reals)
     .grad(D(a, where(logical_or(a <= b, a >= c), 0.0, g)));
@@ -375,12 +364,6 @@ template <class A> auto abs(const A &a) { return ops::abs(a); }
 template <class A> auto sin(const A &a) { return ops::sin(a); }
 template <class A> auto sinh(const A &a) { return ops::sinh(a); }
 template <class A, class B> auto pow(const A &a, const B &b) { return ops::pow(a, b); }
-template <class A, class B, class C> auto threshold_backward(const A &a, const B &b, const C &c) {
-  return ops::threshold_backward(a, b, c);
-}
-template <class A, class B, class C> auto leaky_relu_backward(const A &a, const B &b, const C &c) {
-  return ops::leaky_relu_backward(a, b, c);
-}
 } // namespace later
 
 // The list. Its groups are compiled apart; the number of an op is its place in ELEMENTWISE.
@@ -400,8 +383,8 @@ template <class A, class B, class C> auto leaky_relu_backward(const A &a, const 
   X(deg2rad) X(rad2deg)
 #define ELEMENTWISE_SPECIAL(X)                                                                                         \
   X(erf) X(erfc) X(erfinv) X(trigamma) X(digamma) X(lgamma) X(sigmoid) X(logit) X(logsigmoid) X(relu) X(leaky_relu)    \
-  X(threshold_backward) X(leaky_relu_backward) X(threshold) X(hardtanh) X(relu6) X(hardsigmoid) X(hardswish)           \
-  X(hardshrink) X(softshrink) X(elu) X(selu) X(silu_slope) X(silu) X(gelu_tanh_slope)                                  \
+  X(threshold) X(hardtanh) X(relu6) X(hardsigmoid) X(hardswish) X(hardshrink) X(softshrink) X(elu) X(selu)             \
+  X(silu_slope) X(silu) X(gelu_tanh_slope)                                                                             \
   X(softplus) X(mish) X(gelu_slope) X(gelu) X(gelu_tanh) X(softsign) X(tanhshrink)
 #define ELEMENTWISE(X)                                                                                                 \
   ELEMENTWISE_PARTS(X)                                                                                                 \
@@ -413,9 +396,9 @@ template <class A, class B, class C> auto leaky_relu_backward(const A &a, const 
   X(abs, a) X(div, b) X(square, a) X(reciprocal, a) X(maximum, a) X(maximum, b) X(minimum, a) X(minimum, b) X(sqrt, a) \
   X(rsqrt, a) X(exp2, a) X(expm1, a) X(log2, a) X(log10, a) X(log1p, a) X(cos, a) X(sin, a) X(tan, a) X(asin, a)       \
   X(acos, a) X(atan, a) X(cosh, a) X(sinh, a) X(tanh, a) X(asinh, a) X(acosh, a) X(atanh, a) X(erf, a) X(erfc, a)      \
-  X(sigmoid, a) X(logit, a) X(logsigmoid, a) X(relu, a) X(leaky_relu, a) X(threshold, a) X(hardtanh, a) X(relu6, a)     \
-  X(hardsigmoid, a) X(hardswish, a) X(hardshrink, a) X(softshrink, a) X(elu, a) X(selu, a) X(silu, a) X(softplus, a)   \
-  X(mish, a) X(gelu, a) X(gelu_tanh, a) X(softsign, a) X(tanhshrink, a)
+  X(sigmoid, a) X(logit, a) X(logsigmoid, a) X(relu, a) X(leaky_relu, a) X(leaky_relu, b) X(threshold, a)              \
+  X(hardtanh, a) X(relu6, a) X(hardsigmoid, a) X(hardswish, a) X(hardshrink, a) X(softshrink, a) X(elu, a) X(selu, a)  \
+  X(silu, a) X(softplus, a) X(mish, a) X(gelu, a) X(gelu_tanh, a) X(softsign, a) X(tanhshrink, a)
 
 enum class Elementwise : int {
 #define X(op) op##_id,

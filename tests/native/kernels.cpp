@@ -313,7 +313,6 @@ void fill_references() {
   REAL(sigmoid, sigmoid(a), 2.5) COMPLEX(sigmoid, Real(1) / (Real(1) + std::exp(-a)))
   REAL(logit, std::log(a / (1 - a)), 8) REAL(logsigmoid, std::min(a, Real(0)) - std::log1p(std::exp(-std::fabs(a))))
   REALINT(relu, a <= 0 ? 0 : a) REAL(leaky_relu, a > 0 ? a : a * b) REALINT(threshold, a <= b ? c : a)
-  REALINT(threshold_backward, b <= c ? 0 : a) REAL(leaky_relu_backward, b > 0 ? a : a * c)
   REAL(hardtanh, min_(max_(a, b), c)) INT(hardtanh, std::min(std::max(a, b), c))
   REAL(relu6, min_(max_(a, 0), 6)) INT(relu6, std::min<int64_t>(std::max<int64_t>(a, 0), 6))
   REAL(hardsigmoid, min_(max_(a + 3, 0), 6) / 6, 8) REAL(hardswish, a * min_(max_(a + 3, 0), 6) / 6, 8)
