@@ -421,7 +421,7 @@ def test_euclidean_distances(shapes, dtype):
     slope = np.where(expected == 0, 0, g / np.where(expected == 0, 1, expected))[..., None] * difference
     np.testing.assert_allclose(x.grad.numpy(), slope.sum(-2), **close)
     np.testing.assert_allclose(y.grad.numpy(), -slope.sum(-3), **close)
-    if dtype == H.float64 and a.size and b.size:
+    if dtype == H.float64 and 0 < a.size + b.size < 600 and d.numel():
         far = H.from_numpy(b + 3).requires_grad_()
         assert H.autograd.gradcheck(H.cdist, (x, far)) and H.autograd.gradgradcheck(H.cdist, (x, far))
 
