@@ -125,3 +125,52 @@ def test_numbers_and_mixed_dtypes():
     z = H.tensor([1 + 2j], requires_grad=True)
     (z.tanh().abs() ** 2).sum().backward()
     assert z.grad.dtype == H.complex64
+
+
+def test_a_gradient_that_others_hold_stays():
+    """The result goes into the incoming gradient's memory only where nobody else looks at it."""
+    x = H.linspace(-2, 2, 64, dtype=H.float64).requires_grad_()
+
+    def layers():
+        a = x.tanh()
+        b = a.sigmoid()
+        return a, b, F.silu(b) + b.relu()
+
+    g = H.linspace(1, 2, 64, dtype=H.float64)
+    a, b, y = layers()
+    expected = [t.detach() for t in H.autograd.grad(y, (b, a, x), g, create_graph=True)]
+    assert all(t.abs().min() > 0 for t in expected)
+
+    def same(got):
+        for one, other in zip(got, expected, strict=True):
+            np.testing.assert_allclose(one.numpy(), other.numpy(), rtol=1e-13)
+
+    same((*expected[:2], *H.autograd.grad(layers()[2], x, g)))
+    a, b, y = layers()
+    same(H.autograd.grad(y, (b, a, x), g))  # asked for by name
+    a, b, y = layers()
+    a.retain_grad(), b.retain_grad()
+    y.backward(g)
+    same((b.grad, a.grad, x.grad))
+    x.grad = None
+    a, b, y = layers()
+    seen = {}
+    a.register_hook(lambda t: seen.__setitem__("a", t))  # keeps it and changes nothing
+    b.register_hook(lambda t: seen.__setitem__("b", t))
+    y.backward(g)
+    same((seen["b"], seen["a"], x.grad))
+    assert g.equal(H.linspace(1, 2, 64, dtype=H.float64))
+
+
+@pytest.mark.parametrize("exponent", [0.5, -0.5, -1, -2, 1, 2, 3, 2.5, -3])
+@pytest.mark.parametrize("dtype", [H.float32, H.float64], ids=["f32", "f64"])
+def test_a_number_as_exponent(exponent, dtype):
+    x = H.linspace(0.3, 3, 41, dtype=dtype).requires_grad_()
+    before = x.detach().clone()
+    y = x**exponent
+    y.sum().backward()
+    wide = before.double().numpy()
+    few = 4 * H.finfo(dtype).eps
+    np.testing.assert_allclose(y.detach().numpy(), wide**exponent, rtol=few)
+    np.testing.assert_allclose(x.grad.numpy(), exponent * wide ** (exponent - 1.0), rtol=few)
+    assert x.detach().equal(before) and y.grad_fn.name() == "PowBackward0"
