@@ -100,10 +100,10 @@ void forward(const Recurrent &r, const Tensor &gates, const Tensor &of_new, cons
       s.of_new = from(of_new, t, units);
       s.before = last, s.c = from(c, t, units), s.h = from(y, t, units);
       T *to = products ? products : s.gates;
-      if (products)
-        for (long j = 0; j < rows; ++j)
-          if (b_hh) std::copy_n(b_hh.data<T>(), wide, products + j * wide);
-          else std::fill_n(products + j * wide, wide, T(0));
+      for (long j = 0; products && j < rows; ++j) {
+        if (b_hh) std::copy_n(b_hh.data<T>(), wide, products + j * wide);
+        else std::fill_n(products + j * wide, wide, T(0));
+      }
       weights.multiply({h, rows, units, units, 1}, {to, rows, wide, wide, 1}, true);
       kernel(s);
       h = s.h, last = r.cell == Cell::lstm ? s.c : h;
