@@ -87,6 +87,27 @@ def test_interrupt(name):
             child.wait()
 
 
+def test_a_process_ends_while_lapack_works():
+    """OpenBLAS takes its threads down at the end of the process; here they have half a minute's work left."""
+    program = """
+import ctypes, os, signal, sys, threading
+import hadamard as H
+signal.signal(signal.SIGINT, signal.default_int_handler)
+a = H.randn(4000, 4000)
+ctypes.CDLL(None).printf(b"kept in C\\n")
+threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+try:
+    H.linalg.svd(a)
+except KeyboardInterrupt:
+    print("kept in Python")
+    sys.exit(7)
+"""
+    for _ in range(3):
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
+        assert done.returncode == 7 and not done.stderr, done
+        assert sorted(done.stdout.split("\n")) == ["", "kept in C", "kept in Python"]
+
+
 def test_a_handler_of_ones_own_runs_and_the_work_goes_on():
     program = (
         "import signal, os, time, threading\nimport hadamard as H\n"

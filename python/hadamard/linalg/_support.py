@@ -28,6 +28,7 @@ _LONG = 1 << 27  # multiply-adds, roughly, of what takes a good part of a second
 def lapack(name, a, *rest, **options):
     """The function of numpy.linalg. A long one runs in a thread of its own, so that ctrl-C is heard at once; that
     thread then comes to its end unseen."""
+    import atexit
     import threading
     from contextvars import copy_context
 
@@ -47,11 +48,31 @@ def lapack(name, a, *rest, **options):
             done.release()
 
     done.acquire()
-    threading.Thread(target=copy_context().run, args=(run,), daemon=True).start()
-    done.acquire()
+    thread = threading.Thread(target=copy_context().run, args=(run,), daemon=True)
+    thread.start()
+    try:
+        done.acquire()
+    except BaseException:
+        atexit.register(_leave, thread)
+        raise
     if failed:
         raise failed[0]
     return found[0]
+
+
+def _leave(thread):
+    """Lets the process end while LAPACK still works: OpenBLAS takes its threads down when the process exits, and that
+    hangs or crashes if they have work. glibc can end it before that; elsewhere the work is waited for."""
+    import ctypes
+
+    if not thread.is_alive():
+        return
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "on_exit"):
+        libc.on_exit(libc._exit, None)  # gets the status; what is registered later runs earlier
+        libc.__cxa_atexit(libc.fflush, None, None)
+    else:
+        thread.join()
 
 
 def array_of(x):
