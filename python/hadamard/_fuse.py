@@ -13,8 +13,8 @@ def fuse(function):
     Memory is slower than arithmetic, and op by op each result of `sigmoid(x * y + x) * y` goes to memory and back.
     In a fused function an op checks its arguments, decides on shape and dtype and raises its errors as ever, but its
     result waits, and so do sums and other reductions over the last dimensions or over all. When the function returns,
-    or something needs the numbers (a product, `item()`, `print`, `if`), all that waits is run for a tile of some
-    thousand elements, which stays in the first-level cache, then for the next tile. Only what somebody still holds is
+    or something needs the numbers (a product, `item()`, `print`, `if`), all that waits is run for a tile of a few
+    hundred elements, which stays in the first-level cache, then for the next tile. Only what somebody still holds is
     written. The kernels are those of the single ops, in the same order of summation: results have the same bits.
     Nothing is compiled, the first call is as fast as any, and since the function itself runs each time it may do
     whatever a function may: branch on values, write in place, keep state, raise.

@@ -12,6 +12,7 @@ constinit thread_local FuseHook fuse_hook = nullptr;
 namespace fusing {
 namespace {
 constexpr long tile_bytes = 8192;    // of one operand in a tile
+constexpr long dense_bytes = 1024;   // where every step runs straight through it: memory and arithmetic overlap
 constexpr long lone_bytes = 1 << 18; // where nothing but operands in memory is in it
 constexpr long chunk = 8192;         // what a reduction kernel sums up before it adds to its total
 constexpr long grain = 65536;        // elements times steps that a thread should get at least
@@ -88,7 +89,8 @@ Pass::Pass(const std::vector<Step> &steps, const std::vector<Part> &parts, const
     code_.push_back(std::move(c));
   }
   order_dims();
-  cut(itemsize);
+  const bool dense = code_.size() > 1 && !row_ && cut(dense_bytes, itemsize);
+  if (!dense) cut(code_.size() == 1 ? lone_bytes : tile_bytes, itemsize);
   partials_.resize(size_t(partials * tiles_) * 16);
 }
 
@@ -138,12 +140,14 @@ void Pass::order_dims() {
   for (size_t k = 0; k < operands_.size(); ++k) operands_[k].stride = stride[k];
 }
 
-// Decides on tiles, and on what each step's grid on a tile is.
-void Pass::cut(long itemsize) {
+// Decides on tiles of so many bytes for each operand, and on what each step's grid on a tile is. Returns whether no
+// step needs one.
+bool Pass::cut(long bytes, long itemsize) {
   const int n = int(shape_.size());
   const bool whole = row_ && row_ == numel(shape_);
-  long wanted = (code_.size() == 1 ? lone_bytes : tile_bytes) / itemsize;
-  if (whole) wanted = chunk;
+  const long wanted = whole ? chunk : bytes / itemsize;
+  bool dense = true;
+  inner_ = 1;
   for (split_ = n - 1; split_ > 0; --split_) {
     if (inner_ * shape_[split_] > wanted && (whole || inner_ >= row_)) break;
     inner_ *= shape_[split_];
@@ -160,6 +164,9 @@ void Pass::cut(long itemsize) {
   slot_bytes_ = (part_ * inner_ * itemsize + 63) / 64 * 64 + 64;
   for (auto &c : code_) {
     if (!c.step->loop) continue;
+    c.ndim = 0;
+    c.shape.clear();
+    c.stride.clear();
     auto stride_of = [&](int d, int k) -> long {
       const Operand &o = operands_[c.operand[k]];
       if (o.slot < 0) return o.stride[d];
@@ -184,7 +191,12 @@ void Pass::cut(long itemsize) {
     c.dense = c.ndim == 1;
     for (int k = 0; k <= c.step->sources; ++k)
       c.dense &= operands_[c.operand[k]].number || c.stride[size_t(k)] == c.step->size(k);
+    for (int k = 0; k <= c.step->sources; ++k) c.vector[k] = c.stride[size_t(k)] * c.step->loop->lanes;
+    dense &= c.dense;
   }
+  for (auto &o : operands_)
+    if (o.slot < 0) o.move = part_ * o.stride[split_];
+  return dense;
 }
 
 bool Pass::fits() const {
@@ -239,9 +251,9 @@ void Pass::finish(const Instruction &c) const {
     store(s.result->data, s.type, Scalar(int64_t(add_up(uint64_t(0), [](uint64_t a, uint64_t b) { return a + b; }))));
 }
 
-void Pass::run_tile(long index, char *scratch) {
-  const long from = index % parts_ * part_, length = std::min<long>(part_, shape_[split_] - from);
-  SmallVec<char *, 32> at(operands_.size());
+// Where each operand is in a tile that does not follow the one before.
+void Pass::place(long index, char *scratch, char **at) const {
+  const long outside = index / parts_, from = index % parts_ * part_;
   for (size_t k = 0; k < operands_.size(); ++k) {
     const Operand &o = operands_[k];
     if (o.slot >= 0) {
@@ -249,38 +261,45 @@ void Pass::run_tile(long index, char *scratch) {
       continue;
     }
     at[k] = o.data + from * o.stride[split_];
-    long outer = index / parts_;
-    for (int d = split_ - 1; d >= 0; --d) {
+    for (long d = split_ - 1, outer = outside; d >= 0; --d) {
       at[k] += outer % shape_[d] * o.stride[d];
       outer /= shape_[d];
     }
   }
+}
+
+void Pass::run_tiles(long begin, long end, char *scratch) {
   const Level &l = level();
   Grid g;
-  for (auto &c : code_) {
-    if (!c.step->loop) {
-      run_fold(c, at[c.operand[1]], index, length * inner_);
-      continue;
-    }
-    const Loop &loop = *c.step->loop;
-    if (long n = c.factor * length; c.dense && n % loop.lanes == 0) {
-      char *data[max_operands];
-      long step[max_operands];
-      for (int k = 0; k < loop.operands; ++k) {
-        data[k] = at[c.operand[k]];
-        step[k] = c.stride[size_t(k)] * loop.lanes;
+  SmallVec<char *, 32> at(operands_.size());
+  for (long index = begin, part = begin % parts_; index < end; ++index, ++part) {
+    if (part == parts_) part = 0;
+    if (index == begin || part == 0) place(index, scratch, at.begin());
+    else
+      for (size_t k = 0; k < operands_.size(); ++k) at[k] += operands_[k].move;
+    const long length = std::min<long>(part_, shape_[split_] - part * part_);
+    for (auto &c : code_) {
+      if (!c.step->loop) {
+        run_fold(c, at[c.operand[1]], index, length * inner_);
+        continue;
       }
-      loop.vectors(data, step, n / loop.lanes);
-      continue;
+      const Loop &loop = *c.step->loop;
+      const long n = c.factor * length;
+      if (c.dense && !(n & (loop.lanes - 1))) {
+        char *data[max_operands];
+        for (int k = 0; k < loop.operands; ++k) data[k] = at[c.operand[k]];
+        loop.vectors(data, c.vector, n >> __builtin_ctz(loop.lanes));
+        continue;
+      }
+      g.ndim = c.ndim;
+      for (int d = 0; d < c.ndim; ++d) {
+        g.shape[d] = c.shape[d];
+        for (int k = 0; k <= c.step->sources; ++k) g.stride[d][k] = c.stride[size_t(d) * max_operands + k];
+      }
+      g.shape[0] = n;
+      for (int k = 0; k <= c.step->sources; ++k) g.data[k] = at[c.operand[k]];
+      l.map(loop, g);
     }
-    g.ndim = c.ndim;
-    for (int d = 0; d < c.ndim; ++d) {
-      g.shape[d] = c.shape[d];
-      for (int k = 0; k <= c.step->sources; ++k) g.stride[d][k] = c.stride[size_t(d) * max_operands + k];
-    }
-    g.shape[0] = c.factor * length;
-    for (int k = 0; k <= c.step->sources; ++k) g.data[k] = at[c.operand[k]];
-    l.map(loop, g);
   }
 }
 
@@ -290,7 +309,7 @@ void Pass::run() {
   long work = std::max<long>(1, n / tiles_ * long(code_.size()));
   parallel_for(tiles_, (grain + work - 1) / work, [&](long begin, long end) {
     auto *scratch = static_cast<char *>(workspace(tile_workspace, std::max<long>(1, slots_ * slot_bytes_)));
-    for (long i = begin; i < end; ++i) run_tile(i, scratch);
+    run_tiles(begin, end, scratch);
   });
   for (auto &c : code_)
     if (c.partial >= 0) finish(c);

@@ -49,6 +49,7 @@ class Pass {
     int slot = -1;        // in the tile
     Dims stride;          // over the dimensions of the pass
     bool number = false;
+    long move = 0; // from a tile to the next, in bytes
   };
   struct Instruction {
     const Step *step;
@@ -59,8 +60,9 @@ class Pass {
     long factor = 1;
     Dims shape;
     SmallVec<long, 4 * max_operands> stride = {}; // [dim][operand]
-    bool dense = false; // each operand runs through the tile or is a number: no grid is needed
-    long partial = -1;  // of a reduction to one number: its place in partials_
+    bool dense = false;        // each operand runs through the tile or is a number: no grid is needed
+    long vector[max_operands]; // then: from a vector to the next, in bytes
+    long partial = -1;         // of a reduction to one number: its place in partials_
   };
 
   Dims shape_;
@@ -83,8 +85,9 @@ public:
 private:
   Operand repeated(const Source &number, const Loop &loop, int64_t size);
   void order_dims();
-  void cut(long itemsize);
-  void run_tile(long index, char *scratch);
+  bool cut(long bytes, long itemsize);
+  void place(long index, char *scratch, char **at) const;
+  void run_tiles(long begin, long end, char *scratch);
   void run_fold(const Instruction &c, const char *from, long index, long elements);
   void finish(const Instruction &c) const;
 };
