@@ -77,17 +77,19 @@ Accumulate::Accumulate(const Tensor &v) : variable(v) {
 }
 
 TensorList Accumulate::apply(const TensorList &grads) {
-  Tensor g = grads[0];
+  if (!grads[0]) return {};
   AutogradMeta &m = meta(variable);
-  if (!g) return {};
+  Tensor changed;
   if (!m.hooks.empty()) {
-    TensorList list{g};
+    TensorList list{grads[0]};
     for (auto &h : m.hooks) h.call(list, {});
-    g = list[0];
-    if (!g) return {};
+    changed = std::move(list[0]);
+    if (!changed) return {};
   }
+  const Tensor &g = changed ? changed : grads[0];
   if (!m.grad) {
-    bool owned = !grad_enabled() && g->refs.load() <= 2 && sole_owner(g) && !g->base &&
+    const uint32_t here = changed && changed.is(grads[0]) ? 2 : 1; // handles of this pass
+    bool owned = !grad_enabled() && g->refs.load() == here && sole_owner(g) && !g->base &&
                  !overlaps_itself(g.shape(), g.strides()) && g.strides() == variable.strides();
     if (grad_enabled()) m.grad = g;
     else if (owned) m.grad = g;
@@ -506,12 +508,41 @@ void assign(const Tensor &self, const Tensor &y) {
 namespace {
 
 struct State {
-  Node *node = nullptr;
-  uint64_t outer_task = 0;
-  uint32_t outer_slot = 0;
+  Node *node;
+  uint64_t outer_task;
+  uint32_t outer_slot;
   uint32_t waits = 0; // consumers that have not run yet
   bool needed = true;
   TensorList in; // gradients so far, one per output of the op
+  explicit State(Node *n) : node(n), outer_task(n->task), outer_slot(n->slot), in(n->outputs) {}
+};
+// States whose gradients are complete: what was recorded last comes first. The first lies apart, for in a chain there
+// is no other.
+class Ready {
+  State *first_ = nullptr;
+  ShortList<State *, 8> others_; // a heap
+  static bool later(const State *a, const State *b) { return a->node->sequence < b->node->sequence; }
+
+public:
+  void add(State *s) {
+    if (!first_) {
+      first_ = s;
+      return;
+    }
+    if (later(first_, s)) std::swap(first_, s);
+    others_.push_back(s);
+    std::push_heap(others_.begin(), others_.end(), later);
+  }
+  State *take() { // nullptr: there are no more
+    State *s = first_;
+    first_ = nullptr;
+    if (!others_.empty()) {
+      std::pop_heap(others_.begin(), others_.end(), later);
+      first_ = others_.back();
+      others_.pop_back();
+    }
+    return s;
+  }
 };
 struct Capture {
   Node *node;
@@ -545,8 +576,9 @@ struct Run {
   ShortList<State, 8> states;
 
   State *find(Node *n) { return n->task == task ? &states[n->slot] : nullptr; }
-  State &add(Node *n) {
-    State &s = states.emplace_back(State{n, n->task, n->slot});
+  State &reach(Node *n) {
+    if (State *known = find(n)) return *known;
+    State &s = states.emplace_back(n);
     n->task = task;
     n->slot = uint32_t(states.size() - 1);
     return s;
@@ -644,25 +676,10 @@ Tensors run_backward(std::span<const Tensor> outputs, std::span<const Tensor> gi
   EngineGuard guard;
   Run run;
   run.task = ++last_task;
-  ShortList<Node *, 16> stack;
-  for (auto &e : roots)
-    if (!run.find(e.node.get())) {
-      run.add(e.node.get());
-      stack.push_back(e.node.get());
-    }
-  while (!stack.empty()) {
-    Node *n = stack.back();
-    stack.pop_back();
-    for (auto &e : n->next) {
-      if (!e.node) continue;
-      State *s = run.find(e.node.get());
-      if (!s) {
-        s = &run.add(e.node.get());
-        stack.push_back(e.node.get());
-      }
-      ++s->waits;
-    }
-  }
+  for (auto &e : roots) run.reach(e.node.get());
+  for (size_t i = 0; i < run.states.size(); ++i) // of which there are more and more
+    for (auto &e : run.states[i].node->next)
+      if (e.node) ++run.reach(e.node.get()).waits;
 
   std::vector<Capture> captures;
   std::vector<Edge> held; // keeps accumulators of inputs alive for the run
@@ -691,16 +708,9 @@ Tensors run_backward(std::span<const Tensor> outputs, std::span<const Tensor> gi
   Tensors captured(inputs.size());
   GradMode mode(o.create_graph);
   FusedPart fusing;
-  auto later = [](const State *a, const State *b) { return a->node->sequence < b->node->sequence; };
-  ShortList<State *, 8> ready; // a heap
-  auto enqueue = [&](State *s) {
-    ready.push_back(s);
-    if (ready.size() > 1) std::push_heap(ready.begin(), ready.end(), later);
-  };
-  auto receive = [&](State &s, uint32_t input, Tensor g) {
+  Ready ready;
+  auto receive = [&](Tensor &slot, Tensor &&g) {
     if (!g) return;
-    if (s.in.size() < s.node->outputs) s.in.resize(s.node->outputs);
-    Tensor &slot = s.in[input];
     if (!slot) slot = std::move(g);
     else if (!o.create_graph && !modes.fusing && is_ours(slot) && slot.dtype() == g.dtype() &&
              slot.shape() == g.shape()) {
@@ -708,23 +718,20 @@ Tensors run_backward(std::span<const Tensor> outputs, std::span<const Tensor> gi
     } else slot = add_grads(slot, g);
   };
   for (size_t i = 0; i < roots.size(); ++i)
-    receive(*run.find(roots[i].node.get()), roots[i].input, std::move(seeds[i]));
+    receive(run.find(roots[i].node.get())->in[roots[i].input], std::move(seeds[i]));
   seeds.clear();
   for (auto &e : roots) {
     State *s = run.find(e.node.get());
     if (s->waits == 0 && s->needed) {
       s->waits = UINT32_MAX; // queued
-      enqueue(s);
+      ready.add(s);
     }
   }
-  for (unsigned visited = 1; !ready.empty(); ++visited) {
-    if (visited % 8 == 0) poll(); // which reads the clock; long work polls by itself
-    if (ready.size() > 1) std::pop_heap(ready.begin(), ready.end(), later);
-    State &s = *ready.back();
-    ready.pop_back();
-    Node *node = s.node; // the roots hold it
-    TensorList in = std::move(s.in);
-    in.resize(node->outputs);
+  unsigned visited = 0;
+  while (State *s = ready.take()) {
+    if (++visited % 8 == 0) poll(); // which reads the clock; long work polls by itself
+    Node *node = s->node;           // the roots hold it
+    TensorList &in = s->in;
     if (node->watchers) {
       for (size_t h = 0; h < node->watchers->before.size(); ++h) {
         Hook hook = node->watchers->before[h]; // a hook may take itself off
@@ -739,9 +746,9 @@ Tensors run_backward(std::span<const Tensor> outputs, std::span<const Tensor> gi
     }
     bool capture_only = false;
     for (auto &c : captures)
-      if (c.node == s.node) {
+      if (c.node == node) {
         Tensor g = in[c.input];
-        if (Accumulate *a = s.node->as_accumulate()) {
+        if (Accumulate *a = node->as_accumulate()) {
           capture_only = !o.accumulate;
           if (capture_only && g) {
             TensorList list{g};
@@ -757,7 +764,10 @@ Tensors run_backward(std::span<const Tensor> outputs, std::span<const Tensor> gi
         if (e.node) leads |= run.find(e.node.get())->needed;
       capture_only = !leads;
     }
-    if (capture_only) continue;
+    if (capture_only) {
+      in.clear();
+      continue;
+    }
     fusing.set(node->fused);
     uint64_t first = next_sequence.load(std::memory_order_relaxed);
     TensorList out = node->apply(in);
@@ -771,12 +781,11 @@ Tensors run_backward(std::span<const Tensor> outputs, std::span<const Tensor> gi
     if (!o.keep_graph) node->release();
     in.clear();
     for (size_t i = 0; i < node->next.size(); ++i) {
-      auto &e = node->next[i];
+      const Edge &e = node->next[i];
       if (!e.node) continue;
       State &t = *run.find(e.node.get());
-      Tensor g = i < out.size() ? std::move(out[i]) : Tensor();
-      if (t.needed) receive(t, e.input, std::move(g));
-      if (--t.waits == 0 && t.needed) enqueue(&t);
+      if (t.needed && i < out.size()) receive(t.in[e.input], std::move(out[i]));
+      if (--t.waits == 0 && t.needed) ready.add(&t);
     }
   }
   fusing.end();

@@ -516,7 +516,7 @@ bool is_ours(const Tensor &t) {
 Tensor run_slope(const Elementwise &slope, unsigned reads, const Tensor &g, const Tensor *const *v, bool ours) {
   if (!dtype_in(g.dtype(), slope.dtypes)) return {};
   ours = ours && !modes.fusing && !grad_enabled() && g.dim() && is_ours(g);
-  Tensor in[4] = {g};
+  const Tensor *in[4] = {&g};
   int n = 1;
   bool recorded = g.requires_grad();
   for (int i = 0; i < 4; ++i)
@@ -524,11 +524,12 @@ Tensor run_slope(const Elementwise &slope, unsigned reads, const Tensor &g, cons
       if (v[i]->dtype() != g.dtype() && !(*v[i])->wrapped) return {};
       recorded |= v[i]->requires_grad();
       ours = ours && (v[i]->shape() == g.shape() || v[i]->dim() == 0);
-      in[n++] = *v[i];
+      in[n++] = v[i];
     }
   if (recorded && grad_enabled()) return {};
-  if (!ours) return run(slope, in, n);
-  run_inplace(slope, in, n);
+  const Borrowed<4> list(*in[0], *in[n > 1 ? 1 : 0], *in[n > 2 ? 2 : 0], *in[n > 3 ? 3 : 0]);
+  if (!ours) return run(slope, list.list(), n);
+  run_inplace(slope, list.list(), n);
   return g;
 }
 void run_inplace(const Elementwise &op, const Tensor *in, int n) {

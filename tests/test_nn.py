@@ -798,6 +798,25 @@ class Net(nn.Module):
         return self.second(self.first(x)) + shift
 
 
+@pytest.mark.parametrize("reduction", ["none", "mean", "sum"])
+@pytest.mark.parametrize("shape", [(5,), (6, 5), (2, 5, 3), (2, 5, 3, 4)])
+@pytest.mark.parametrize("dtype", [H.float32, H.float64, H.float16])
+def test_gradient_of_classes_is_the_same_with_and_without_a_graph(shape, dtype, reduction):
+    """One loop, or ops that have gradients themselves; a hook may hand back what was saved in another form."""
+    H.manual_seed(0)
+    x = H.randn(shape).to(dtype).requires_grad_()
+    t = H.randint(0, 5, shape[:1] * (len(shape) > 1) + shape[2:])
+    weight = H.rand(5).to(dtype)
+    for more in {}, {"weight": weight}, {"ignore_index": int(t.max())}:
+        y = F.nll_loss(x, t, reduction=reduction, **more)
+        g = H.randn(y.shape).to(dtype)
+        composed = H.autograd.grad(y, x, g, create_graph=True)[0].detach()
+        assert H.equal(H.autograd.grad(y, x, g)[0], composed)
+        with H.autograd.graph.saved_tensors_hooks(lambda s: s, lambda s: s if s.dtype == H.int64 else s.double()):
+            y = F.nll_loss(x, t, reduction=reduction, **more)
+        H.testing.assert_close(H.autograd.grad(y, x, g)[0], composed)
+
+
 def test_named_members():
     net = Net()
     assert [n for n, _ in net.named_parameters()] == ["first.weight", "first.bias", "second.1.weight", "second.1.bias"]

@@ -207,7 +207,28 @@ HD_INLINE void run_plane(const Loop &loop, const Plan &plan, char *const *data, 
   }
 }
 
+// One row that each operand runs through or repeats one element in, as where a number meets a tensor.
+HD_INLINE bool run_repeating_row(const Loop &loop, const Grid &grid) {
+  const long *stride = grid.stride[0];
+  bool fits = grid.ndim == 1 && grid.shape[0] > 0 && stride[0] == loop.size[0];
+  for (int k = 1; k < loop.operands; ++k) fits &= !stride[k] || stride[k] == loop.size[k];
+  if (!fits) return false;
+  alignas(64) char repeated[max_operands][longest];
+  char *at[max_operands];
+  long step[max_operands];
+  for (int k = 0; k < loop.operands; ++k) {
+    at[k] = grid.data[k];
+    step[k] = stride[k] * loop.lanes;
+    if (step[k]) continue;
+    splat(repeated[k], at[k], loop.size[k], loop.lanes);
+    at[k] = repeated[k];
+  }
+  run_row(loop, at, step, grid.shape[0]);
+  return true;
+}
+
 __attribute__((noinline)) void map_strided(const Loop &loop, const Grid &grid) {
+  if (run_repeating_row(loop, grid)) return;
   const int n = grid.ndim;
   for (int d = 0; d < n; ++d)
     if (grid.shape[d] == 0) return;

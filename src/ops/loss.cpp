@@ -178,6 +178,35 @@ Tensor binary_cross_entropy_with_logits(const Tensor &input, const Tensor &targe
   throw Error(Raises::runtime, line, "loss").arg("input", input).arg("target", target);
 }
 
+// f(i, where class 0 of target i lies) for the n targets of an input (N, C, K).
+template <class F> void for_targets(int64_t n, int64_t classes, int64_t inner, const F &f) {
+  for (int64_t i = 0, row = 0; i < n; row += classes * inner)
+    for (int64_t k = 0; k < inner; ++k, ++i) f(i, row + k);
+}
+// The gradient of an input of that shape where its terms have the gradients -g * share, without history. Nothing where
+// the three are not as they were computed: a hook may have saved `at` and `share` in another form.
+Tensor unpick_classes(const Dims &shape, int64_t classes, int64_t inner, const Tensor &at, const Tensor &share,
+                      const Tensor &g) {
+  for (const Tensor *t : {&at, &share, &g})
+    if (t->is_meta() || !t->is_contiguous()) return {};
+  if (at.dtype() != DType::I64 || share.dtype() != g.dtype() || at.numel() * classes != numel(shape) ||
+      !(share.shape() == at.shape()) || (g.dim() && !(g.shape() == at.shape())))
+    return {};
+  Tensor r = zeros(shape, g.dtype());
+  auto run = [&]<class T>(Type<T>) {
+    const int64_t *picked = at.data<int64_t>(), step = g.dim() ? 1 : 0;
+    const T *from = g.data<T>(), *parts = share.data<T>();
+    T *to_ = r.data<T>();
+    for_targets(at.numel(), classes, inner, [&](int64_t i, int64_t place) {
+      HD_CHECK(picked[i] >= 0 && picked[i] < classes, index, "Target %ld is out of bounds.", long(picked[i]));
+      to_[place + picked[i] * inner] -= from[i * step] * parts[i];
+    });
+  };
+  if (g.dtype() == DType::F64) run(Type<double>{});
+  else run(Type<float>{});
+  return r;
+}
+
 // -w[t] x[n, t, k] for input (N, C, K) and target (N, K), or (C) and a single one. Targets equal to ignore_index have
 // the weight 0.
 Tensor pick_classes(const Tensor &input, const Tensor &target, const Tensor &weight, int64_t reduction,
@@ -191,6 +220,8 @@ Tensor pick_classes(const Tensor &input, const Tensor &target, const Tensor &wei
   bool single = input.dim() == 1;
   DType dtype = input.dtype(), wide = compute_of(dtype);
   Tensor at, share, total, y; // the class read for each target, its weight, the sum of weights
+  int64_t inner = 1;
+  for (int64_t d = 2; d < input.dim(); ++d) inner *= input.shape()[d];
   {
     NoGrad no;
     Tensor x = contiguous(widened(input)), t = contiguous(to(target, DType::I64));
@@ -199,20 +230,17 @@ Tensor pick_classes(const Tensor &input, const Tensor &target, const Tensor &wei
     Tensor terms = empty(target.shape(), wide, input.device());
     Tensor w = weight ? contiguous(widened(weight)) : Tensor();
     if (!input.is_meta()) {
-      int64_t inner = 1;
-      for (int64_t d = 2; d < input.dim(); ++d) inner *= input.shape()[d];
       const int64_t *from = t.data<int64_t>();
       int64_t *to_ = at.data<int64_t>();
-      int64_t n = target.numel();
       auto run = [&]<class T>(Type<T>) {
         const T *values = x.data<T>(), *weights = w ? w.data<T>() : nullptr;
         T *out = terms.data<T>(), *parts = share.data<T>();
-        for (int64_t i = 0; i < n; ++i) {
+        for_targets(target.numel(), classes, inner, [&](int64_t i, int64_t place) {
           int64_t c = from[i];
           if (c == ignore_index) {
             to_[i] = 0;
             parts[i] = out[i] = 0;
-            continue;
+            return;
           }
           if (c < 0 || c >= classes)
             throw Error(Raises::index, text("Target %ld is out of bounds.", long(c)), "target")
@@ -220,8 +248,8 @@ Tensor pick_classes(const Tensor &input, const Tensor &target, const Tensor &wei
                 .arg("target", target);
           to_[i] = c;
           parts[i] = weights ? weights[c] : T(1);
-          out[i] = -parts[i] * values[(i / inner * classes + c) * inner + i % inner];
-        }
+          out[i] = -parts[i] * values[place + c * inner];
+        });
       };
       if (wide == DType::F64) run(Type<double>{});
       else run(Type<float>{});
@@ -241,6 +269,8 @@ Tensor pick_classes(const Tensor &input, const Tensor &target, const Tensor &wei
   return record(y, node, {input}, {Keep{at}, Keep{share}, Keep{total}}, [=](const Backward &b) -> TensorList {
     Tensor at = b.saved(0), g = widened(b.grad());
     if (reduction == averaged) g = g / b.saved(2);
+    if (!grad_enabled())
+      if (Tensor gx = unpick_classes(shape, classes, inner, at, b.saved(1), g)) return {to(gx, dtype)};
     g = -(g * b.saved(1));
     if (single) at = reshape(at, Dims{1}), g = reshape(g, Dims{1});
     else at = unsqueeze(at, 1), g = unsqueeze(g, 1);

@@ -66,9 +66,12 @@ bool adam_step(const Tensors &params, const Tensors &grads, const Tensors &means
   for (const Tensor &t : steps)
     if (t.dtype() != DType::F32 || t.dim() || t.is_meta()) return false;
   LongWork unlocked(elements(params));
+  double last = 0, rate = 0, root = 0; // of the step before, which most parameters share
   for (size_t i = 0; i < params.size(); ++i) {
     double step = double(*steps[i].data<float>() += 1);
     steps[i].bump();
+    if (step != last) rate = lr / (1 - std::pow(beta1, step)), root = std::sqrt(1 - std::pow(beta2, step));
+    last = step;
     with_type(params[i], [&](auto t) {
       using T = decltype(t);
       Update<T> u = {};
@@ -76,7 +79,7 @@ bool adam_step(const Tensors &params, const Tensors &grads, const Tensors &means
       u.second = data<T>(squares, i), u.largest = data<T>(largest, i);
       u.n = params[i].numel(), u.negate = maximize;
       u.decay = decoupled ? T(0) : T(weight_decay), u.shrink = decoupled ? T(1 - lr * weight_decay) : T(1);
-      u.rate = T(lr / (1 - std::pow(beta1, step))), u.root = T(std::sqrt(1 - std::pow(beta2, step)));
+      u.rate = T(rate), u.root = T(root);
       u.beta2 = T(beta2), u.eps = T(eps), u.weight = T(1 - beta1), u.square = T(1 - beta2);
       run(of<T>(*level().fused).adam, u);
     });

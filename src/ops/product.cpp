@@ -27,8 +27,6 @@ Index index_of(const Form &f, uint8_t label, const Tensor &a, const Tensor &b) {
   return x;
 }
 
-Tensor conjugate(const Tensor &x) { return x.is_complex() ? Tensor(conj(x)) : x; }
-
 // The gradient of an operand with labels `to` and shape `shape`: the same indices, with the result's gradient in the
 // place of the operand. What the operand repeated is summed; what was summed in it alone is repeated.
 Tensor operand_gradient(const char *name, const Labels &of_g, const Tensor &g, const Labels &of_other,
@@ -46,7 +44,7 @@ Tensor operand_gradient(const char *name, const Labels &of_g, const Tensor &g, c
       middle.push_back(n);
     }
   }
-  Tensor y = product(name, f, g, conjugate(other));
+  Tensor y = other.is_complex() ? product(name, f, g, conj(other)) : product(name, f, g, other);
   if (f.c.size() != to.size()) y = reshape(y, middle);
   return y.shape() == shape ? y : expand(y, shape);
 }
@@ -54,7 +52,7 @@ Tensor operand_gradient(const char *name, const Labels &of_g, const Tensor &g, c
 bool is_one(const Scalar &s) {
   return s.kind == Scalar::complex_ ? s.re == 1 && s.im == 0 : s.kind == Scalar::floating ? s.re == 1 : s.i == 1;
 }
-Tensor scaled(const Tensor &x, const Scalar &by) {
+Tensor scaled(Tensor x, const Scalar &by) {
   if (is_one(by)) return x;
   return mul(x, number(dtype_in(x.dtype(), integers) ? Scalar(by.to_int()) : by));
 }
@@ -80,10 +78,13 @@ struct ProductNode : Node {
     if (!g) return r;
     const char *inner = std::strcmp(name_, "AddmmBackward0") ? name_ : "MmBackward0"; // what its gradients are
     if (at_addend != 255 && wants(at_addend)) r[at_addend] = sum_to(scaled(g, conjugate(beta)), shape_addend);
+    Tensor room;
     if (wants(at_a))
-      r[at_a] = scaled(operand_gradient(inner, form.c, g, form.b, b.get(this), form.a, shape_a), conjugate(alpha));
+      r[at_a] =
+          scaled(operand_gradient(inner, form.c, g, form.b, b.get(this, room), form.a, shape_a), conjugate(alpha));
     if (wants(at_b))
-      r[at_b] = scaled(operand_gradient(inner, form.c, g, form.a, a.get(this), form.b, shape_b), conjugate(alpha));
+      r[at_b] =
+          scaled(operand_gradient(inner, form.c, g, form.a, a.get(this, room), form.b, shape_b), conjugate(alpha));
     return r;
   }
   const Saved *kept(size_t i) const override { // where torch has the same matrix, not its transpose
@@ -112,22 +113,19 @@ void record_product(const char *name, const Form &form, const Tensor &a, const T
   if (b.requires_grad()) node->a = Saved(a, false);
   node->had_saved = a.requires_grad() || b.requires_grad();
   if (!affine) {
-    const Tensor inputs[] = {a, b};
-    connect(*node, inputs, 2);
+    connect(*node, Borrowed<2>(a, b).list(), 2);
   } else {
     node->shape_addend = affine->addend.shape();
     node->alpha = affine->alpha, node->beta = affine->beta;
     if (affine->last) {
       node->at_addend = 2;
-      const Tensor inputs[] = {a, b, affine->addend};
-      connect(*node, inputs, 3);
+      connect(*node, Borrowed<3>(a, b, affine->addend).list(), 3);
     } else {
       node->at_a = 1, node->at_b = 2, node->at_addend = 0;
-      const Tensor inputs[] = {affine->addend, a, b};
-      connect(*node, inputs, 3);
+      connect(*node, Borrowed<3>(affine->addend, a, b).list(), 3);
     }
   }
-  set_history(y, holder);
+  set_history(y, std::move(holder));
 }
 
 // Where the result can be computed in place of `out` itself.
