@@ -291,13 +291,43 @@ PyObject *run(PyObject *, PyObject *args) {
   });
 }
 
-// _backward(y): the usual y.backward(), from a single element to all leaves.
-PyObject *backward(PyObject *, PyObject *o) {
+// Tensor.backward: as usual, from a single element to all leaves, at once; else by the function in Python.
+PyObject *backward_in_python; // what sees to arguments
+bool backward_is_watched = false;
+PyObject *backward(PyObject *self, PyObject *const *given, Py_ssize_t n, PyObject *keywords) {
   return guarded([&]() -> PyObject * {
-    if (!is_tensor(o)) throw Error(Raises::type, text("expected a Tensor, got %s", Py_TYPE(o)->tp_name));
-    run_backward({&unwrap(o), 1}, {}, {}, {});
+    if (n || keywords || backward_is_watched) {
+      std::vector<PyObject *> all{self};
+      all.insert(all.end(), given, given + n + (keywords ? PyTuple_GET_SIZE(keywords) : 0));
+      return PyObject_Vectorcall(backward_in_python, all.data(), size_t(n + 1), keywords);
+    }
+    run_backward({&unwrap(self), 1}, {}, {}, {});
     Py_RETURN_NONE;
   });
+}
+PyMethodDef backward_method = {
+    "backward", (PyCFunction)(void *)backward, METH_FASTCALL | METH_KEYWORDS,
+    "backward($self, /, gradient=None, retain_graph=None, create_graph=False, inputs=None)\n--\n\n"
+    "Adds the gradient of this tensor to .grad of every leaf it came from.\n\n"
+    "gradient: of this tensor's shape; may be left out for a single element. retain_graph keeps what was saved for\n"
+    "another run; create_graph records the gradients themselves; inputs limits the leaves.\n\n"
+    ">>> import hadamard as H\n"
+    ">>> x = H.tensor([1.0, 2.0], requires_grad=True)\n"
+    ">>> (x * x).sum().backward()\n"
+    ">>> x.grad\n"
+    "tensor([2., 4.])\n"};
+// _set_backward(function): makes the method of Tensor, which hands arguments on to `function`
+PyObject *set_backward(PyObject *, PyObject *function) {
+  Py_XSETREF(backward_in_python, Py_NewRef(function));
+  Object method(PyDescr_NewMethod(tensor_type, &backward_method));
+  if (!method || PyObject_SetAttrString(reinterpret_cast<PyObject *>(tensor_type), "backward", method.get()) < 0)
+    return nullptr;
+  Py_RETURN_NONE;
+}
+// _watch_backward(on): every call of the method goes to the function
+PyObject *watch_backward(PyObject *, PyObject *on) {
+  backward_is_watched = PyObject_IsTrue(on) > 0;
+  Py_RETURN_NONE;
 }
 
 // _gradients(tensors) -> those that have a gradient, and their gradients
@@ -478,19 +508,14 @@ PyObject *remove_hook(PyObject *, PyObject *args) {
   if (t->fn) std::erase_if(t->fn->watched().before, is);
   Py_RETURN_NONE;
 }
-PyMethodDef functions[] = {{"_run_backward", run, METH_VARARGS, nullptr},
-                           {"_backward", backward, METH_O, nullptr},
-                           {"_gradients", gradients, METH_O, nullptr},
-                           {"_record", record_python, METH_VARARGS, nullptr},
-                           {"_named", name_node, METH_VARARGS, nullptr},
-                           {"_gradient_edge", edge_of, METH_O, nullptr},
-                           {"_tensor_at", tensor_at, METH_VARARGS, nullptr},
-                           {"_current_task", task_of, METH_NOARGS, nullptr},
-                           {"_will_run", node_will_run, METH_O, nullptr},
-                           {"_add_hook", add_hook, METH_VARARGS, nullptr},
-                           {"_remove_hook", remove_hook, METH_VARARGS, nullptr},
-                           {"_set_saved_hooks", set_saved_hooks, METH_O, nullptr},
-                           {}};
+PyMethodDef functions[] = {
+    {"_run_backward", run, METH_VARARGS, nullptr},          {"_set_backward", set_backward, METH_O, nullptr},
+    {"_watch_backward", watch_backward, METH_O, nullptr},   {"_gradients", gradients, METH_O, nullptr},
+    {"_record", record_python, METH_VARARGS, nullptr},      {"_named", name_node, METH_VARARGS, nullptr},
+    {"_gradient_edge", edge_of, METH_O, nullptr},           {"_tensor_at", tensor_at, METH_VARARGS, nullptr},
+    {"_current_task", task_of, METH_NOARGS, nullptr},       {"_will_run", node_will_run, METH_O, nullptr},
+    {"_add_hook", add_hook, METH_VARARGS, nullptr},         {"_remove_hook", remove_hook, METH_VARARGS, nullptr},
+    {"_set_saved_hooks", set_saved_hooks, METH_O, nullptr}, {}};
 } // namespace
 
 PyObject *node_object(Node *n) {

@@ -160,7 +160,8 @@ def test_gradients_that_are_not_finite():
     w = H.zeros(2, requires_grad=True)
     with H.strict(), pytest.raises(H.StrictError, match="SqrtBackward0"):
         ((w * 3).sqrt() * 2 + 1).sum().backward()
-    assert H._C._run_backward.__name__ == "_run_backward" and H._C._backward.__name__ == "_backward"
+    assert H._C._run_backward.__name__ == "_run_backward"
+    (z * z).sum().backward()
 
 
 def test_p8_the_trap():

@@ -183,7 +183,7 @@ def _watch(change):
                 _C.Tensor.__init_subclass__ = classmethod(_new_class)
                 _C._watch_methods()
             _C._run_backward = _watched_backward if _users else _run_backward
-            _C._backward = _watched_plain_backward if _users else _plain_backward
+            _C._watch_backward(_users > 0)
 
 
 def _new_class(cls, **kwargs):
@@ -222,12 +222,7 @@ def _watched(op, *args, **kwargs):
         _local.inside = False
 
 
-_run_backward, _plain_backward = _C._run_backward, _C._backward
-
-
-def _watched_plain_backward(loss):
-    """The short way of loss.backward()."""
-    _watched_backward((loss,), (), (), False, False, True, True)
+_run_backward = _C._run_backward
 
 
 def _watched_backward(tensors, given, *rest):

@@ -12,21 +12,7 @@ def _method(f):
     return f
 
 
-@_method
-def backward(self, gradient=None, retain_graph=None, create_graph=False, inputs=None):
-    """Adds the gradient of this tensor to .grad of every leaf it came from.
-
-    gradient: of this tensor's shape; may be left out for a single element. retain_graph keeps what was saved for
-    another run; create_graph records the gradients themselves; inputs limits the leaves.
-
-    >>> import hadamard as H
-    >>> x = H.tensor([1.0, 2.0], requires_grad=True)
-    >>> (x * x).sum().backward()
-    >>> x.grad
-    tensor([2., 4.])
-    """
-    if gradient is None and inputs is None and not retain_graph and not create_graph:
-        return _C._backward(self)
+def _backward(self, gradient=None, retain_graph=None, create_graph=False, inputs=None):
     keep = create_graph if retain_graph is None else retain_graph
     if inputs is None:
         targets = ()
@@ -36,6 +22,9 @@ def backward(self, gradient=None, retain_graph=None, create_graph=False, inputs=
             raise RuntimeError("'inputs' argument to backward() cannot be empty.")
     given = () if gradient is None else (gradient,)
     _C._run_backward((self,), given, targets, bool(keep), bool(create_graph), True, True)
+
+
+_C._set_backward(_backward)
 
 
 class RemovableHandle:
