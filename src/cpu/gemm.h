@@ -51,6 +51,7 @@ struct Kind {
   long k_block;
   const Micro *micros;
   Pack pack_a, pack_b;
+  PackRows pack_rows; // nullptr: not for this dtype
   Finish finish;
   void (*add)(void *to, const void *from, long n);
   Gemv dot, gemv_dots, gemv_sums;
@@ -78,6 +79,7 @@ template <class S, class D, class E = PanelOf<S>> constexpr Kind make_kind() {
   if constexpr (same<S, c64>) {
     k.pack_a = pack<double, double, Tl::rows / 2>;
     k.pack_b = pack<double, double, Tl::columns / 2>;
+    k.pack_rows = pack_rows<double, double, Tl::columns / 2>;
   } else if constexpr (same<S, c128>) {
     k.pack_a = pack<c128, c128, Tl::rows / 2>;
     k.pack_b = pack<c128, c128, Tl::columns / 2>;
@@ -87,6 +89,7 @@ template <class S, class D, class E = PanelOf<S>> constexpr Kind make_kind() {
   } else {
     k.pack_a = pack<typename Element<E>::Bits, S, Tl::rows>;
     k.pack_b = pack<typename Element<E>::Bits, S, Tl::columns>;
+    k.pack_rows = pack_rows<typename Element<E>::Bits, S, Tl::columns>;
   }
   k.finish = finish<T, D>;
   k.add = add<T>;
@@ -192,7 +195,27 @@ struct Rows {
   HD_INLINE int count(long p) const { return int(at(p + 1) - at(p)); }
 };
 
+// A block of k in a panel, in bytes. Rows of panels that follow each other do not fall on the same lines of a cache.
+HD_INLINE long panel_bytes(const Kind &kind, long deep, int side) { return deep * side * kind.packed + 128; }
+// Panels [p, p + count) of B from column j0 on, side by side.
+HD_INLINE void pack_columns(const Kind &kind, const Job &job, char *to, long panel, long j0, long n, long p, long count,
+                            long k, long depth) {
+  const Gemm &g = job.g;
+  long whole = 0;
+  if (kind.pack_rows && steps(g.b_n, 1)) {
+    whole = least(count, n / kind.columns - p);
+    if (whole > 0) kind.pack_rows(to, panel, whole, job.b + (j0 + p * kind.columns) * kind.source, g.b_k, k, depth);
+    else whole = 0;
+  }
+  for (long q = whole; q < count; ++q) {
+    const long j = (p + q) * kind.columns;
+    kind.pack_b(to + q * panel, job.b, g.b_n, j0 + j, int(least(kind.columns, n - j)), g.b_k, k, depth);
+  }
+}
+
 constexpr long in_second_cache = 256 << 10; // bytes of an operand that stay there beside panels of the other
+constexpr long in_first_cache = 16 << 10;
+constexpr long at_once = 8; // panels of B that are packed side by side
 
 template <class F> void tasks(long n, int threads, const F &f) {
   if (threads <= 1 || n <= 1) {
@@ -231,7 +254,7 @@ void packed(const Kind &kind, const Job &job, int threads) {
   const bool keep = kind.rounds && block < g.k;
   const long wide = keep ? 1024 : most(kind.columns, l3_share / (deep * kind.packed)) / kind.columns * kind.columns;
   const long tall = keep ? 1020 / kind.rows * kind.rows : g.m;
-  const long a_panel = deep * kind.rows * kind.packed, b_panel = deep * kind.columns * kind.packed;
+  const long a_panel = deep * kind.rows * kind.packed, b_panel = panel_bytes(kind, deep, kind.columns);
   char *packed_b = (char *)workspace(0, least(ceil_div(g.n, kind.columns), ceil_div(wide, kind.columns)) * b_panel);
   Sums sums = {};
   if (keep) {
@@ -251,9 +274,9 @@ void packed(const Kind &kind, const Job &job, int threads) {
       for (long k = 0; k < g.k; k += block) {
         if (k | m0 | n0) poll();
         long depth = least(block, g.k - k), packed_depth = ceil_div(depth, kind.unit);
-        tasks(n_panels, threads, [&](long p) {
-          long j = n0 + p * kind.columns;
-          kind.pack_b(packed_b + p * b_panel, job.b, g.b_n, j, int(least(kind.columns, g.n - j)), g.b_k, k, depth);
+        tasks(ceil_div(n_panels, at_once), threads, [&](long t) {
+          const long p = t * at_once;
+          pack_columns(kind, job, packed_b + p * b_panel, b_panel, n0, n, p, least(at_once, n_panels - p), k, depth);
         });
         tasks(blocks * slices, threads, [&](long t) {
           long first = t / slices * per_block, end = least(m_panels, first + per_block), slice = t % slices;
@@ -279,69 +302,83 @@ void packed(const Kind &kind, const Job &job, int threads) {
 }
 
 // Few rows: A packed whole, each panel of B packed just before its use (and the mirror image, few columns). A few
-// panels take one block of k after the other together, so that the packed block stays in the second cache meanwhile.
+// panels take one block of k after the other together: rows of B are read along memory, few rows of A stay in the
+// first cache for all columns, and a packed block that the second cache could not keep stays there meanwhile.
 template <bool few_rows> void thin(const Kind &kind, const Job &job, int threads) {
   const Gemm &g = job.g;
   const long block = block_of(kind, g.k), deep = ceil_div(block, kind.unit) + kind.opens, blocks = ceil_div(g.k, block);
-  const int small = few_rows ? kind.rows : kind.columns, large = few_rows ? kind.columns : kind.rows;
-  const long small_n = few_rows ? g.m : g.n, large_n = few_rows ? g.n : g.m;
-  const long small_panels = ceil_div(small_n, small), large_panels = ceil_div(large_n, large);
-  const long small_panel = deep * small * kind.packed, large_panel = deep * large * kind.packed;
+  const int large = few_rows ? kind.columns : kind.rows;
+  const long small_panels = few_rows ? ceil_div(g.m, kind.rows) : ceil_div(g.n, kind.columns),
+             large_panels = ceil_div(few_rows ? g.n : g.m, large);
+  const long a_panel = deep * kind.rows * kind.packed, b_panel = panel_bytes(kind, deep, kind.columns);
+  const long small_panel = few_rows ? a_panel : b_panel, large_panel = few_rows ? b_panel : a_panel;
+  const long whole = blocks * small_panels * small_panel;
+  const bool near = whole <= in_second_cache;
   // Rows of A a multiple of two kilobytes apart fall on the same few lines of the first cache.
-  const bool here = a_in_place(kind, g) && (g.a_m.stride * kind.source) % 2048 != 0 &&
-                    (!few_rows || (steps(g.a_k, 1) && g.m * g.k * kind.source <= in_second_cache));
-  char *kept = (char *)workspace(0, blocks * small_panels * small_panel);
+  const bool here = a_in_place(kind, g) && (!few_rows || ((g.a_m.stride * kind.source) % 2048 != 0 && steps(g.a_k, 1) &&
+                                                          g.m * g.k * kind.source <= in_second_cache));
+  const long together = few_rows ? (near && !(kind.pack_rows && steps(g.b_n, 1)) ? 1 : at_once)
+                        : near   ? most(1, least(64, in_first_cache / (block * kind.rows * kind.source)))
+                                 : 16;
+  // Where one group takes all of it in turn, a packed block makes way for the next.
+  const bool passing = !near && threads <= 1 && large_panels <= together;
+  char *kept = (char *)workspace(0, passing ? whole / blocks : whole);
   const Rows rows(kind, g.m);
-  tasks(few_rows && here ? 0 : blocks * small_panels, threads, [&](long t) {
-    const long k = t / small_panels * block, depth = least(block, g.k - k), p = t % small_panels;
-    if (few_rows) kind.pack_a(kept + t * small_panel, job.a, g.a_m, rows.at(p), rows.count(p), g.a_k, k, depth);
-    else
-      kind.pack_b(kept + t * small_panel, job.b, g.b_n, p * small, int(least(small, g.n - p * small)), g.b_k, k, depth);
+  auto kept_block = [&](long b) { return kept + (passing ? 0 : b) * small_panels * small_panel; };
+  auto pack_small = [&](long b, long p, long count) { // panels [p, p + count) of a block
+    const long k = b * block, depth = least(block, g.k - k);
+    char *to = kept_block(b) + p * small_panel;
+    if constexpr (few_rows) {
+      for (long end = p + count; p < end && !here; ++p, to += small_panel)
+        kind.pack_a(to, job.a, g.a_m, rows.at(p), rows.count(p), g.a_k, k, depth);
+    } else {
+      pack_columns(kind, job, to, small_panel, 0, g.n, p, count, k, depth);
+    }
+  };
+  const long pieces = ceil_div(small_panels, at_once);
+  tasks(passing ? 0 : blocks * pieces, threads, [&](long t) {
+    const long p = t % pieces * at_once;
+    pack_small(t / pieces, p, least(at_once, small_panels - p));
   });
   const long groups = threads > 1 ? least(large_panels, 8 * threads) : 1;
-  const bool near = blocks * small_panels * small_panel <= in_second_cache; // the second cache keeps all of it anyway
-  const long together = near ? 1 : few_rows ? 8 : 16;
   const bool keep = kind.rounds && blocks > 1;
   tasks(groups, threads, [&](long t) {
-    char *other = (char *)workspace(1, (few_rows ? 1 : together) * large_panel);
+    char *other = (char *)workspace(1, together * large_panel);
     const long sums_panel = long(kind.rows) * kind.columns * kind.real;
     char *sums = keep ? (char *)workspace(3, together * small_panels * sums_panel) : nullptr;
     const long end = large_panels * (t + 1) / groups;
     for (long first = large_panels * t / groups; first < end; first += together) {
-      if (first % 64 >= 64 - together) poll();
+      if (first % 64 < together) poll();
       const long count = least(together, end - first);
       for (long b = 0; b < blocks; ++b) {
         const long k = b * block, depth = least(block, g.k - k);
-        auto columns = [&](long j) {
-          return strip(kind, job, true, j, int(least(kind.columns, g.n - j)), b == 0, b + 1 == blocks);
-        };
-        auto multiply = [&](const Strip &s, long p, long q) {
-          const long panel = few_rows ? p : first + q, i = rows.at(panel);
-          const char *mine = kept + (b * small_panels + p) * small_panel;
-          const char *its = few_rows ? other : other + q * large_panel;
-          Operand in_a = {few_rows ? mine : its, 1, kind.rows * kind.reals};
-          Operand in_b = {few_rows ? its : mine, 0, kind.columns * kind.reals};
-          if (here) in_a = {job.a + (i * g.a_m.stride + k * g.a_k.stride) * kind.source, g.a_m.stride, g.a_k.stride};
-          tile(s, in_a, in_b, ceil_div(depth, kind.unit), i, rows.count(panel),
-               {sums ? sums + (q * small_panels + p) * sums_panel : nullptr, kind.columns});
-        };
+        if (passing) pack_small(b, 0, small_panels);
         if constexpr (few_rows) {
-          for (long q = 0; q < count; ++q) {
-            const long j = (first + q) * large;
-            kind.pack_b(other, job.b, g.b_n, j, int(least(large, g.n - j)), g.b_k, k, depth);
-            const Strip s = columns(j);
-            for (long p = 0; p < small_panels; ++p) multiply(s, p, q);
-          }
+          pack_columns(kind, job, other, large_panel, 0, g.n, first, count, k, depth);
         } else {
-          for (long q = 0; q < count && !here; ++q) {
-            const long p = first + q;
-            kind.pack_a(other + q * large_panel, job.a, g.a_m, rows.at(p), rows.count(p), g.a_k, k, depth);
-          }
-          for (long p = 0; p < small_panels; ++p) {
-            const Strip s = columns(p * small);
-            for (long q = 0; q < count; ++q) multiply(s, p, q);
-          }
+          for (long q = 0; q < count && !here; ++q)
+            kind.pack_a(other + q * large_panel, job.a, g.a_m, rows.at(first + q), rows.count(first + q), g.a_k, k,
+                        depth);
         }
+        const char *packed_a = few_rows ? kept_block(b) : other, *packed_b = few_rows ? other : kept_block(b);
+        // Columns [p, p + 1) of panels by rows [r, r_end), which lie at packed_a from r0 on.
+        auto multiply = [&](long p, long p0, long r, long r_end, long r0) {
+          const long j = p * kind.columns;
+          const Strip s = strip(kind, job, true, j, int(least(kind.columns, g.n - j)), b == 0, b + 1 == blocks);
+          const Operand in_b = {packed_b + (p - p0) * b_panel, 0, kind.columns * kind.reals};
+          for (; r < r_end; ++r) {
+            const long i = rows.at(r);
+            Operand in_a = {packed_a + (r - r0) * a_panel, 1, kind.rows * kind.reals};
+            if (here) in_a = {job.a + (i * g.a_m.stride + k * g.a_k.stride) * kind.source, g.a_m.stride, g.a_k.stride};
+            char *to =
+                sums ? sums + ((p - p0) * (few_rows ? small_panels : together) + (r - r0)) * sums_panel : nullptr;
+            tile(s, in_a, in_b, ceil_div(depth, kind.unit), i, rows.count(r), {to, kind.columns});
+          }
+        };
+        if constexpr (few_rows)
+          for (long q = first; q < first + count; ++q) multiply(q, first, 0, small_panels, 0);
+        else
+          for (long p = 0; p < small_panels; ++p) multiply(p, 0, first, first + count, first);
       }
     }
   });

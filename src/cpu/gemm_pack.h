@@ -242,6 +242,21 @@ void pack(void *to, const void *s, const Axis &rows, long r0, int n, const Axis 
   }
 }
 
+// Several panels of B, `panel` bytes apart, whose rows lie along memory: row by row, as memory is read fastest.
+using PackRows = void (*)(void *to, long panel, long panels, const void *s, const Axis &ks, long k0, long kc);
+template <class E, class S, int P>
+void pack_rows(void *to, long panel, long panels, const void *s, const Axis &ks, long k0, long kc) {
+  constexpr int W = vector_bytes / sizeof(E);
+  static_assert(P % W == 0);
+  for (long k = 0; k < kc; ++k) {
+    const S *from = (const S *)s + at(ks, k0 + k);
+    char *d = (char *)to + k * P * sizeof(E);
+    for (long q = 0; q < panels; ++q, from += P, d += panel)
+#pragma GCC unroll 4
+      for (int r = 0; r < P; r += W) store((E *)d + r, widen_vector<E, S, W>(from + r));
+  }
+}
+
 // n elements along one axis, in compute type, one after another.
 template <class T, class S> const T *lift(T *room, const S *s, const Axis &x, long k0, long n) {
   if constexpr (sizeof(S) == sizeof(T) && !is_float<T> == !is_float<S>)
