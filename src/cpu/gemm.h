@@ -127,15 +127,17 @@ struct Strip {
   int columns, tail;
   bool straight, ends, first, last;
 };
-HD_INLINE Strip strip(const Kind &kind, const Job &job, bool b_packed, long j, int columns, bool first, bool last) {
+HD_INLINE Strip strip(const Kind &kind, const Job &job, bool a_packed, bool b_packed, long j, int columns, bool first,
+                      bool last) {
   const Gemm &g = job.g;
   const int n = columns * kind.reals, vectors = (n + kind.lanes - 1) / kind.lanes,
             tail = n - (vectors - 1) * kind.lanes;
-  Strip s = {kind, job, kind.micros + (vectors - 1) * 2 * kind.rows, {}, j, columns, tail, false, false, first, last};
+  Strip s = {kind, job, kind.micros + (vectors - 1) * 3 * kind.rows, {}, j, columns, tail, false, false, first, last};
   const bool part = tail < kind.lanes;
   s.straight = kind.straight && !g.c_m.offsets && (!part || masked) && together(g.c_n, j, columns) &&
                !(kind.reals == 2 && job.bias);
   if (part && (s.straight || !b_packed)) s.micros += kind.rows;
+  else if (a_packed && b_packed) s.micros += 2 * kind.rows;
   if (!s.straight) return s;
   const bool relu = g.activation == Activation::relu;
   s.ends = first && last && !g.accumulate && kind.ends && (relu || g.activation == Activation::none) &&
@@ -235,7 +237,7 @@ void direct(const Kind &kind, const Job &job) {
   for (long k = 0; k < g.k; k += block) {
     long depth = least(block, g.k - k);
     for (long j = 0; j < g.n; j += kind.columns) {
-      const Strip s = strip(kind, job, false, j, int(least(kind.columns, g.n - j)), k == 0, k + depth == g.k);
+      const Strip s = strip(kind, job, false, false, j, int(least(kind.columns, g.n - j)), k == 0, k + depth == g.k);
       const Operand b = {job.b + (k * g.b_k.stride + j) * kind.source, 0, g.b_k.stride};
       const Operand a = {job.a + k * g.a_k.stride * kind.source, g.a_m.stride, g.a_k.stride};
       for (long i = 0; i < g.m;) {
@@ -287,7 +289,8 @@ void packed(const Kind &kind, const Job &job, int threads) {
           }
           for (long q = n_panels * slice / slices; q < n_panels * (slice + 1) / slices; ++q) {
             const long j = n0 + q * kind.columns;
-            const Strip s = strip(kind, job, true, j, int(least(kind.columns, g.n - j)), k == 0, k + depth == g.k);
+            const Strip s =
+                strip(kind, job, true, true, j, int(least(kind.columns, g.n - j)), k == 0, k + depth == g.k);
             for (long p = first; p < end; ++p) {
               const long i = m0 + rows.at(p);
               Sums into = sums;
@@ -364,7 +367,7 @@ template <bool few_rows> void thin(const Kind &kind, const Job &job, int threads
         // Columns [p, p + 1) of panels by rows [r, r_end), which lie at packed_a from r0 on.
         auto multiply = [&](long p, long p0, long r, long r_end, long r0) {
           const long j = p * kind.columns;
-          const Strip s = strip(kind, job, true, j, int(least(kind.columns, g.n - j)), b == 0, b + 1 == blocks);
+          const Strip s = strip(kind, job, !here, true, j, int(least(kind.columns, g.n - j)), b == 0, b + 1 == blocks);
           const Operand in_b = {packed_b + (p - p0) * b_panel, 0, kind.columns * kind.reals};
           for (; r < r_end; ++r) {
             const long i = rows.at(r);

@@ -113,10 +113,10 @@ struct Target {
 
 // c[R][n] = a[R][k] b[k][n]; strides in numbers; b and c have unit stride along n. `tail` lanes of the last vector.
 // With `pairs` the numbers are the parts of complex ones: two rows of sums, by the real and by the imaginary part of A,
-// end as one row of C.
+// end as one row of C. With `panels` A and B are packed, R rows and NV vectors wide.
 using Micro = void (*)(long k, const void *a, long a_row, long a_k, const void *b, long b_k, const Target &to,
                        int tail);
-template <class E, int R, int NV, bool part, bool pairs>
+template <class E, int R, int NV, bool part, bool pairs, bool panels = false>
 void micro(long k, const void *a, long a_row, long a_k, const void *b, long b_k, const Target &to, int tail) {
   using T = typename Element<E>::Sum;
   using B = typename Element<E>::Bits;
@@ -160,22 +160,19 @@ void micro(long k, const void *a, long a_row, long a_k, const void *b, long b_k,
       for (int j = 0; j < NV; ++j) sum[i][j] = Element<E>::multiply_add(sum[i][j], x, y[j]);
     }
   };
-  if constexpr (R == Tile<E>::rows && NV == Tile<E>::vectors && !part) {
-    // Packed panels: known strides, and no counting between a few indices. The units for multiplications are then kept
-    // busy by four fifths of the instructions, which counts where two threads share a core.
-    constexpr int unrolled = 2;
-    if (a_row == 1 && a_k == R && b_k == Tile<E>::columns) {
-      const B *p = row[0];
-      for (; k >= unrolled; k -= unrolled, p += unrolled * R, q += unrolled * Tile<E>::columns)
+  if constexpr (panels) {
+    // Known strides, and no counting between two indices: fewer instructions besides the multiplications, which counts
+    // where two threads share a core.
+    const B *p = row[0];
+    for (; k > 1; k -= 2, p += 2 * R, q += 2 * NV * W)
+#pragma GCC unroll 2
+      for (int u = 0; u < 2; ++u) {
+        step([&](int i) { return p[u * R + i]; }, q + u * NV * W);
+        __asm__("" : "+r"(p), "+r"(q)); // the loads of the next index stay behind: there are no registers for them
+      }
 #pragma GCC unroll 4
-        for (int u = 0; u < unrolled; ++u) {
-          step([&](int i) { return p[u * R + i]; }, q + u * Tile<E>::columns);
-          __asm__("" : "+r"(p), "+r"(q)); // the loads of the next index stay behind: there are no registers for them
-        }
-      row[0] = p;
-    }
-#pragma GCC unroll 4
-    for (int g = 1; g < groups; ++g) row[g] = row[0] + 4 * g * a_row;
+    for (int g = 0; g < groups; ++g) row[g] = p + 4 * g;
+    a_row = 1;
   }
   for (; k > 0; --k) {
     step([&](int i) { return row[i / 4][i % 4 * a_row]; }, q);
@@ -217,13 +214,14 @@ void micro(long k, const void *a, long a_row, long a_k, const void *b, long b_k,
     }
 }
 
-// [vectors - 1][part][rows - 1]
+// [vectors - 1][0: whole vectors, 1: a part of the last one, 2: whole vectors of packed panels][rows - 1]
 template <class E, bool pairs> struct Micros {
   static constexpr int step = pairs ? 2 : 1, R = Tile<E>::rows / step, NV = Tile<E>::vectors;
-  Micro at[NV][2][R];
+  Micro at[NV][3][R];
   template <int v, int r> constexpr void fill() {
     at[v - 1][0][r - 1] = micro<E, r * step, v, false, pairs>;
     at[v - 1][1][r - 1] = masked ? micro<E, r * step, v, masked, pairs> : nullptr;
+    at[v - 1][2][r - 1] = micro < E, r * step, v, false, pairs, is_float<E> && v == NV && r == R > ;
     if constexpr (r > 1) fill<v, r - 1>();
     else if constexpr (v > 1) fill<v - 1, R>();
   }
