@@ -68,11 +68,12 @@ Choice choose(const Gemm &g) {
   bool full_width =
       dtype_in(g.dtype, set_of(DType::F32) | set_of(DType::F64) | set_of(DType::I32) | set_of(DType::I64));
   if (full_width && unit(g.b_n) && !g.b_k.offsets && !g.a_m.offsets && !g.a_k.offsets) {
-    // Rows of B a whole kilobyte apart fall on the same few lines of the cache.
+    const char *seldom = "few rows: the right operand is used too seldom to be worth packing";
     const long bytes = g.k * g.n * width;
-    if (g.m <= 16 || (g.m <= 64 && bytes <= 160 << 10 && g.b_k.stride * width % 1024 != 0))
-      return {Route::direct, "few rows: the right operand is used too seldom to be worth packing"};
+    if (g.m <= 16) return {Route::direct, seldom};
     if (bytes <= 32 << 10) return {Route::direct, "the right operand fits the first cache as it is"};
+    // Rows of B a whole kilobyte apart fall on the same few lines of the cache.
+    if (g.m <= 64 && bytes <= 160 << 10 && g.b_k.stride * width % 1024 != 0) return {Route::direct, seldom};
   }
   bool small = std::min(g.m, g.n) * g.k * width <= 4 << 20;
   long few = small ? 256 : 96;
