@@ -181,6 +181,43 @@ def test_in_place_on_what_waits_stays_in_the_tile():
     assert [bool(s["written"]) for s in one["steps"]] == [False, False, False, True]
 
 
+# Three or more of these in a row leave their results in registers (src/cpu/chain.h).
+in_registers = {
+    "add, mul, sub": lambda x, y: (x * y + x) * y - x,
+    "second operands": lambda x, y: y - x * (y - (x - y) * y),
+    "div": lambda x, y: y / (x / (2.5 / (x / y))),
+    "maximum, minimum": lambda x, y: H.maximum(y, H.minimum(H.maximum(x * y, x), y)),
+    "unary": lambda x, y: -(abs(H.relu(x - y).square()).sqrt().reciprocal()),
+    "numbers": lambda x, y: (x * 3 - 0.1) / 7 + y,
+    "itself": lambda x, y: (lambda t: t * t + y)(x - y) * x,
+    "kept": lambda x, y: (lambda t: (lambda u: [t, u, (u + t) * x - t])(t * y + x))(x * y),
+    "twice": lambda x, y: (lambda t: t - (t * y + x) * t)(x - y),
+    "around a function": lambda x, y: (H.exp(x * y + x - y) * y + 1) * x,
+    "dtypes": lambda x, y: ((x * y + x) * y).float() * 3 + 1 - x.float(),
+    "rows": lambda x, y: ((x * y + x) * y - x).view(-1, 11) * y[:11] + x[0],
+    "slopes": lambda x, y: of_loss(H.sigmoid(x), y) + of_loss(H.tanh(y), x) * y,
+}
+
+
+def of_loss(y, g):
+    z = y.detach().requires_grad_()
+    (H.sigmoid(z * g + z) * g - H.tanh(z * 2 - g) * z).backward(g)
+    return z.grad
+
+
+@pytest.mark.parametrize("dtype", [H.float32, H.float64])
+@pytest.mark.parametrize("name", in_registers)
+def test_cheap_steps_in_registers(name, dtype):
+    f = in_registers[name]
+    x, y = (H.randn(40007, dtype=dtype) for _ in range(2))
+    special = H.tensor([0.0, -0.0, float("inf"), -float("inf"), float("nan"), 1e-40, 3e38])
+    x[:49], y[:49] = special.repeat(7), special.repeat_interleave(7)
+    assert same(H.fuse(f)(x, y), f(x, y))
+    huge = x.repeat(40), y.repeat(40)  # past the caches the tiles are smaller
+    if name != "rows":
+        assert same(H.fuse(f)(*huge), f(*huge))
+
+
 @pytest.mark.parametrize("threads", [1, 2])
 def test_threads_do_not_change_a_bit(threads):
     before = H.get_num_threads()

@@ -1,6 +1,7 @@
 // Kernels that take several steps in one pass over memory, for float and double: what a level offers besides single
 // ops.
 #pragma once
+#include "chain.h"
 
 namespace hadamard {
 
@@ -167,6 +168,7 @@ template <class T> struct FusedOf {
   CtcStep<T> ctc_step;
   CtcShare<T> ctc_share;
   Convolve<T> convolve, convolve_weights; // writes y; writes w
+  Chain chain;
 };
 struct Fused {
   FusedOf<float> single;

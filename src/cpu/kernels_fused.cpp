@@ -6,6 +6,7 @@
 
 namespace hadamard::LEVEL {
 
+void chain_single(const Link *, const Link *, long), chain_real(const Link *, const Link *, long);
 void depthwise(const Plane<float> &), depthwise(const Plane<double> &);
 void depthwise_sums(const Plane<float> &, double *), depthwise_sums(const Plane<double> &, double *);
 void copy_rows(float *, long, const float *, long, long, long),
@@ -140,6 +141,7 @@ constexpr FusedOf<T> kernels = {
     ctc_share,
     convolve,
     convolve_weights,
+    sizeof(T) == sizeof(float) ? chain_single : chain_real,
 };
 
 } // namespace

@@ -3,7 +3,9 @@
 
 #include <algorithm>
 
+#include "cpu/fused.h"
 #include "cpu/threads.h"
+#include "ops/all.h"
 
 namespace hadamard {
 
@@ -12,12 +14,48 @@ constinit thread_local FuseHook fuse_hook = nullptr;
 namespace fusing {
 namespace {
 constexpr long tile_bytes = 8192;    // of one operand in a tile
-constexpr long dense_bytes = 1024;   // where every step runs straight through it: memory and arithmetic overlap
+constexpr long short_bytes = 1024;   // where memory is far, so that it is read while there is something to compute
+constexpr double far = 8 << 20;      // bytes of a pass, from which on memory is
 constexpr long lone_bytes = 1 << 18; // where nothing but operands in memory is in it
 constexpr long chunk = 8192;         // what a reduction kernel sums up before it adds to its total
 constexpr long grain = 65536;        // elements times steps that a thread should get at least
 constexpr int tile_workspace = 7;
 constexpr size_t longest_vector = 128; // bytes
+
+// Bytes of an operand in memory: what is repeated is read once.
+double touched(const Dims &stride, const Dims &shape, int64_t size) {
+  double n = double(size);
+  for (size_t d = 0; d < shape.size(); ++d)
+    if (stride[d]) n *= double(shape[d]);
+  return n;
+}
+
+// What a chain does in place of a step; none where a chain cannot.
+Linked link_of(const Loop &loop) {
+  const DType t = loop.result;
+  if (t != DType::F32 && t != DType::F64) return Linked::none;
+  const Loop *const *rows = level().elementwise;
+#define X(op)                                                                                                          \
+  if (&loop == rows[ops::op_id<ops::op>] + int(t)) return Linked::op;
+  CHAIN_UNARY(X)
+  CHAIN_BINARY(X)
+#undef X
+#define X(op)                                                                                                          \
+  if (&loop == rows[ops::find_slope<bare<decltype(ops::op)>>('a')] + int(t)) return Linked::op##_slope;
+  CHAIN_SLOPES(X)
+#undef X
+  return Linked::none;
+}
+// The same where the number in the register is the second operand.
+Linked turned(Linked k) {
+  switch (k) {
+#define X(op)                                                                                                          \
+  case Linked::op: return Linked::op##_second;
+    CHAIN_BINARY(X)
+#undef X
+  default: return Linked::none;
+  }
+}
 } // namespace
 
 Pass::Pass(const std::vector<Step> &steps, const std::vector<Part> &parts, const std::vector<int> &mine)
@@ -35,7 +73,10 @@ Pass::Pass(const std::vector<Step> &steps, const std::vector<Part> &parts, const
       place[i] = int(operands_.size());
       operands_.push_back({s.result->data, -1, s.stride});
     }
-  numbers_.reserve(mine.size() * 3 * longest_vector); // operands point there
+  size_t numbers = 0;
+  for (int i : mine)
+    for (int k = 0; k < steps[i].sources; ++k) numbers += steps[i].in[k].is_number();
+  numbers_.reserve(numbers * longest_vector * chain_vectors); // operands point there
   std::vector<int> free;
   for (int i : mine) {
     const Step &s = steps[i];
@@ -48,10 +89,14 @@ Pass::Pass(const std::vector<Step> &steps, const std::vector<Part> &parts, const
         p = place[in.step];
         continue;
       }
-      p = int(operands_.size());
-      if (in.inside) operands_.push_back({steps[in.step].result->data, -1, steps[in.step].stride});
-      else if (in.is_number()) operands_.push_back(repeated(in, *s.loop, s.size(k + 1)));
-      else operands_.push_back({in.memory->data + in.offset, -1, in.stride});
+      if (in.is_number()) {
+        p = int(operands_.size());
+        operands_.push_back(repeated(in, *s.loop, s.size(k + 1)));
+      } else {                       // once, however many steps read it
+        const bool made = in.inside; // by another pass
+        p = in_memory(made ? steps[in.step].result->data : in.memory->data + in.offset,
+                      made ? steps[in.step].stride : in.stride);
+      }
     }
     // A slot is free again behind the last step that reads it, or for that step's own result of the same size.
     auto give_back = [&](bool same_size) {
@@ -89,14 +134,28 @@ Pass::Pass(const std::vector<Step> &steps, const std::vector<Part> &parts, const
     code_.push_back(std::move(c));
   }
   order_dims();
-  const bool dense = code_.size() > 1 && !row_ && cut(dense_bytes, itemsize);
+  double bytes = 0; // in memory
+  for (auto &o : operands_)
+    if (o.slot < 0) bytes += touched(o.stride, shape_, itemsize);
+  const bool dense = code_.size() > 1 && !row_ && bytes > far && cut(short_bytes, itemsize);
   if (!dense) cut(code_.size() == 1 ? lone_bytes : tile_bytes, itemsize);
+  link();
   partials_.resize(size_t(partials * tiles_) * 16);
+}
+
+int Pass::in_memory(char *data, const Dims &stride) {
+  auto same = [&](const Operand &o) { return o.data == data && o.stride == stride; };
+  auto found = std::find_if(operands_.begin(), operands_.end(), same);
+  if (found == operands_.end()) found = operands_.insert(found, {data, -1, stride});
+  return int(found - operands_.begin());
 }
 
 Pass::Operand Pass::repeated(const Source &number, const Loop &loop, int64_t size) {
   size_t at = numbers_.size();
-  for (int i = 0; i < loop.lanes; ++i) numbers_.insert(numbers_.end(), number.number, number.number + size);
+  const size_t one = size_t(size), all = one * loop.lanes * chain_vectors; // a power of two apart
+  numbers_.resize(at + all);
+  std::memcpy(&numbers_[at], number.number, one);
+  for (size_t done = one; done < all; done *= 2) std::memcpy(&numbers_[at + done], &numbers_[at], done);
   return {numbers_.data() + at, -1, Dims(shape_.size(), 0), true};
 }
 
@@ -199,6 +258,51 @@ bool Pass::cut(long bytes, long itemsize) {
   return dense;
 }
 
+// Whether a step behind that one reads it.
+bool Pass::is_read_behind(int operand, size_t i) const {
+  for (++i; i < code_.size(); ++i)
+    for (int k = 1; k <= code_[i].step->sources; ++k)
+      if (code_[i].operand[k] == operand) return true;
+  return false;
+}
+
+// Finds the chains: three or more cheap steps that follow each other, each of which reads the result of the one before.
+void Pass::link() {
+  auto add = [&](Linked kind, const Instruction &c, int k) {
+    links_.push_back({kind, nullptr, c.vector[k]});
+    link_operands_.push_back(c.operand[k]);
+  };
+  auto what = [](const Instruction &c) { return c.step->loop && c.dense ? link_of(*c.step->loop) : Linked::none; };
+  for (size_t first = 0; first < code_.size();) {
+    Instruction &head = code_[first];
+    size_t last = first;
+    const size_t begin = links_.size();
+    Linked kind = what(head);
+    if (kind != Linked::none) {
+      add(Linked::load, head, 1);
+      add(kind, head, head.step->sources);
+    }
+    for (; kind != Linked::none && last + 1 < code_.size(); ++last) {
+      const Instruction &c = code_[last + 1];
+      const int x = code_[last].operand[0];
+      const bool one = c.operand[1] == x, two = c.step->sources == 2 && c.operand[2] == x;
+      kind = c.step->type == head.step->type ? what(c) : Linked::none;
+      if (one && two) kind = kind == Linked::mul ? Linked::square : Linked::none;
+      else if (two) kind = turned(kind);
+      if (kind == Linked::none || !(one || two)) break;
+      if (operands_[x].slot < 0 || is_read_behind(x, last + 1)) add(Linked::store, code_[last], 0);
+      add(kind, c, two ? 1 : c.step->sources);
+    }
+    if (last - first < 2) links_.resize(begin), link_operands_.resize(begin);
+    else {
+      add(Linked::store, code_[last], 0);
+      head.covers = int(last - first) + 1;
+      head.first_link = int(begin), head.last_link = int(links_.size());
+    }
+    first = last + 1;
+  }
+}
+
 bool Pass::fits() const {
   if (!row_) return true;
   for (auto &c : code_)
@@ -272,13 +376,15 @@ void Pass::run_tiles(long begin, long end, char *scratch) {
   const Level &l = level();
   Grid g;
   SmallVec<char *, 32> at(operands_.size());
+  std::vector<Link> links = links_;
   for (long index = begin, part = begin % parts_; index < end; ++index, ++part) {
     if (part == parts_) part = 0;
     if (index == begin || part == 0) place(index, scratch, at.begin());
     else
       for (size_t k = 0; k < operands_.size(); ++k) at[k] += operands_[k].move;
     const long length = std::min<long>(part_, shape_[split_] - part * part_);
-    for (auto &c : code_) {
+    for (size_t i = 0; i < code_.size(); ++i) {
+      const Instruction &c = code_[i];
       if (!c.step->loop) {
         run_fold(c, at[c.operand[1]], index, length * inner_);
         continue;
@@ -286,6 +392,14 @@ void Pass::run_tiles(long begin, long end, char *scratch) {
       const Loop &loop = *c.step->loop;
       const long n = c.factor * length;
       if (c.dense && !(n & (loop.lanes - 1))) {
+        if (c.covers) {
+          for (int k = c.first_link; k < c.last_link; ++k) links[k].at = at[link_operands_[k]];
+          const Chain run = loop.result == DType::F32 ? l.fused->single.chain : l.fused->real.chain;
+          run(&links[c.first_link], &links[c.first_link] + (c.last_link - c.first_link),
+              n >> __builtin_ctz(loop.lanes));
+          i += size_t(c.covers) - 1;
+          continue;
+        }
         char *data[max_operands];
         for (int k = 0; k < loop.operands; ++k) data[k] = at[c.operand[k]];
         loop.vectors(data, c.vector, n >> __builtin_ctz(loop.lanes));
@@ -317,12 +431,6 @@ void Pass::run() {
 
 void Pass::tell(const std::vector<Step> &steps, const std::vector<Part> &parts, const std::vector<int> &mine) const {
   FusedPass p{steps[mine[0]].shape, part_ * inner_, tiles_, slots_, {}, {}, 0, 0, 0};
-  auto bytes = [](const Dims &stride, const Dims &shape, int64_t size) { // what is repeated is read once
-    double n = double(size);
-    for (size_t d = 0; d < shape.size(); ++d)
-      if (stride[d]) n *= double(shape[d]);
-    return n;
-  };
   for (int i : mine) {
     const Step &s = steps[i];
     const bool written = !s.loop || parts[i].written;
@@ -337,7 +445,7 @@ void Pass::tell(const std::vector<Step> &steps, const std::vector<Part> &parts, 
         continue;
       }
       const Dims &stride = in.inside ? steps[in.step].stride : in.stride;
-      double read = bytes(stride, s.shape, s.size(k + 1));
+      double read = touched(stride, s.shape, s.size(k + 1));
       p.alone += read;
       if (in.inside && parts[in.step].pass == parts[i].pass) {
         told.of[k] = int(std::find(mine.begin(), mine.end(), in.step) - mine.begin());

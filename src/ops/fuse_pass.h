@@ -2,6 +2,7 @@
 #pragma once
 #include <vector>
 
+#include "cpu/chain.h"
 #include "ops/fuse.h"
 
 namespace hadamard::fusing {
@@ -62,7 +63,9 @@ class Pass {
     SmallVec<long, 4 * max_operands> stride = {}; // [dim][operand]
     bool dense = false;        // each operand runs through the tile or is a number: no grid is needed
     long vector[max_operands]; // then: from a vector to the next, in bytes
-    long partial = -1;         // of a reduction to one number: its place in partials_
+    int covers = 0;            // steps from here on that run as one chain: links_[first_link] to links_[last_link]
+    int first_link = 0, last_link = 0;
+    long partial = -1; // of a reduction to one number: its place in partials_
   };
 
   Dims shape_;
@@ -72,7 +75,9 @@ class Pass {
   long part_ = 1, parts_ = 1, tiles_ = 1, inner_ = 1;
   long slots_ = 0, slot_bytes_ = 0;
   long row_ = 0; // elements of a row that has to lie in one tile; the whole shape: it is reduced chunk by chunk
-  std::vector<char> numbers_; // each repeated over a vector
+  std::vector<Link> links_;        // of chains
+  std::vector<int> link_operands_; // that they read or write
+  std::vector<char> numbers_;      // each repeated over as many vectors as a chain has at once
   std::vector<char> partials_;
 
 public:
@@ -83,9 +88,12 @@ public:
   void tell(const std::vector<Step> &steps, const std::vector<Part> &parts, const std::vector<int> &mine) const;
 
 private:
+  int in_memory(char *data, const Dims &stride);
   Operand repeated(const Source &number, const Loop &loop, int64_t size);
   void order_dims();
   bool cut(long bytes, long itemsize);
+  bool is_read_behind(int operand, size_t i) const;
+  void link();
   void place(long index, char *scratch, char **at) const;
   void run_tiles(long begin, long end, char *scratch);
   void run_fold(const Instruction &c, const char *from, long index, long elements);
