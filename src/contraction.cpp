@@ -75,9 +75,11 @@ Choice choose(const Gemm &g) {
     // Rows of B a whole kilobyte apart fall on the same few lines of the cache.
     if (g.m <= 64 && bytes <= 160 << 10 && g.b_k.stride * width % 1024 != 0) return {Route::direct, seldom};
   }
-  bool small = std::min(g.m, g.n) * g.k * width <= 4 << 20;
-  long few = small ? 256 : 96;
-  if (g.m <= few && g.m <= g.n) return {Route::skinny, "few rows: the left operand is packed whole"};
+  const long packed = std::min(g.m, g.n) * g.k * width; // bytes of the smaller operand
+  const long few = packed <= 4 << 20 ? 256 : 96;
+  // Beyond the second cache either would be packed a block at a time: rather the one that leaves the rows in place.
+  const bool long_sums = g.n <= 64 && packed > 256 << 10;
+  if (g.m <= few && g.m <= g.n && !long_sums) return {Route::skinny, "few rows: the left operand is packed whole"};
   if (g.n <= few) return {Route::tall, "few columns: the right operand is packed whole"};
   return {Route::packed, "large: both operands are packed block by block"};
 }

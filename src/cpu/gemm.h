@@ -387,6 +387,19 @@ template <bool few_rows> void thin(const Kind &kind, const Job &job, int threads
   });
 }
 
+// Very few rows against an operand whose columns lie along memory: C turned over, so that what would be packed by
+// turning it round is read where it lies.
+HD_INLINE bool worth_turning(const Kind &kind, const Gemm &g) {
+  return kind.in_place && kind.reals == 1 && g.m <= 16 && steps(g.b_k, 1) && !g.b_n.offsets && g.n > kind.columns;
+}
+Gemm turned(const Gemm &g) {
+  Gemm h = g;
+  h.m = g.n, h.n = g.m;
+  h.a_m = g.b_n, h.a_k = g.b_k, h.b_k = g.a_k, h.b_n = g.a_m;
+  h.c_m = g.c_n, h.c_n = g.c_m, h.bias_m = g.bias_n, h.bias_n = g.bias_m;
+  return h;
+}
+
 void gemv(const Kind &kind, const Job &job, int threads) {
   Vectors p = vectors_of(job);
   bool dots = steps(p.k, 1);
@@ -449,7 +462,10 @@ void one(const Kind &kind, const Job &job, int threads) {
     route = g.m <= g.n ? Route::skinny : Route::tall;
   }
   if (route == Route::reference) kind.reference(job);
-  else if (route == Route::skinny) thin<true>(kind, job, threads);
+  else if (route == Route::skinny && worth_turning(kind, g)) {
+    const Gemm h = turned(g);
+    thin<false>(kind, {h, job.b, job.a, job.bias, job.c}, threads);
+  } else if (route == Route::skinny) thin<true>(kind, job, threads);
   else if (route == Route::tall) thin<false>(kind, job, threads);
   else packed(kind, job, threads);
 }
