@@ -51,15 +51,15 @@ template <class T> void softmax(T *y, const T *x, long rows, long n, bool log) {
   for (long r = 0; r < rows; ++r, x += n, y += n) {
     const T m = row_largest(x, n);
     const Lane<T> shift(m);
-    // Beyond the end: exp(-inf - m) = 0.
+    // What is missing at the end reads as m: e^0 is no exception to math::exp, as e^-inf would be.
+    const auto shifted_exp = [&](long i, auto get) { return first_lanes<T>(math::exp(get(x + i) - shift), n - i); };
     if (log) {
-      double sum =
-          row_sum<T>(n, -math::infinity<T>, [&](long i, auto get, auto) { return math::exp(get(x + i) - shift); });
+      double sum = row_sum<T>(n, m, [&](long i, auto get, auto) { return shifted_exp(i, get); });
       const Lane<T> rest(T(__builtin_log(sum)));
       vectors<T>(n, T(0), [&](long i, auto get, auto put) { put(y + i, get(x + i) - shift - rest); });
     } else {
-      double sum = row_sum<T>(n, -math::infinity<T>, [&](long i, auto get, auto put) {
-        Lane<T> e = math::exp(get(x + i) - shift);
+      double sum = row_sum<T>(n, m, [&](long i, auto get, auto put) {
+        Lane<T> e = shifted_exp(i, get);
         put(y + i, e);
         return e;
       });

@@ -50,6 +50,10 @@ template <class T> HD_INLINE void put_part(T *p, Lane<T> v, long n) {
   if (n & 1) p[i] = all[i];
 #endif
 }
+// v in its first n lanes, 0 in the others.
+template <class T> HD_INLINE Lane<T> first_lanes(Lane<T> v, long n) {
+  return n < lanes<T> ? Lane<T>(Vector<T, lanes<T>>(first_of<T>(n) ? v.v : Vector<T, lanes<T>>{})) : v;
+}
 // f(i, load, store) for every vector of n elements; the last may be short: what is missing reads as `fill`.
 template <class T, class F> HD_INLINE void vectors(long n, T fill, const F &f) {
   constexpr int N = lanes<T>;
@@ -62,15 +66,20 @@ template <class T, class F> HD_INLINE void vectors(long n, T fill, const F &f) {
 }
 
 template <class T> HD_INLINE Lane<T> larger(Lane<T> a, Lane<T> b) { return where((a > b) | (a != a), a, b); }
+// f of all lanes: of the two halves, then of their halves.
+template <class T, int half = lanes<T> / 2, class F> HD_INLINE T across(Lane<T> v, const F &f) {
+  if constexpr (half == 0) return v.v[0];
+  else
+    return [&]<int... i>(Sequence<i...>) {
+      const Lane<T> other = Vector<T, lanes<T>>(shuffle<T, lanes<T>, (i + half) % lanes<T>...>(v.v, v.v));
+      return across<T, half / 2>(f(v, other), f);
+    }(Indices<lanes<T>>{});
+}
 template <class T> HD_INLINE T largest(Lane<T> v) {
-  T m = v.v[0];
-  for (int i = 1; i < lanes<T>; ++i) m = v.v[i] > m || v.v[i] != v.v[i] ? v.v[i] : m;
-  return m;
+  return across<T>(v, [](Lane<T> a, Lane<T> b) { return larger<T>(a, b); });
 }
 template <class T> HD_INLINE T total(Lane<T> v) {
-  for (int half = lanes<T> / 2; half; half /= 2)
-    for (int i = 0; i < half; ++i) v.v[i] += v.v[i + half];
-  return v.v[0];
+  return across<T>(v, [](Lane<T> a, Lane<T> b) { return a + b; });
 }
 
 template <class T> T row_largest(const T *x, long n) {
