@@ -79,6 +79,27 @@ def rate(calls, rounds):
     return best
 
 
+def probe(threads, clock):
+    """A function that says how many multiply-adds of "f32", "f64" or "int8" a second the machine does just now, on that
+    many threads: what it can do changes with its clock and with who shares it. None where there is no compiler."""
+    lib = load()
+    if lib is None:
+        return None
+    functions = {"f32": lib.fma_f32, "f64": lib.fma_f64, "int8": lib.dot_i8}
+
+    def now(real):
+        def call():
+            return functions[real](1_000_000)
+
+        if threads > 1:
+            return rate([call] * threads, 1)
+        begun = clock()
+        done = call()
+        return done / (clock() - begun)
+
+    return now
+
+
 def measure(threads=1, rounds=9):
     """{"fma f32": operations per second, "fma f64", "fma int8", "copy" and "read": bytes per second, "page" and
     "huge page": seconds per fresh 4 KiB}, on that many threads; {} where there is no compiler."""

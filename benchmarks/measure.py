@@ -1,6 +1,7 @@
 """Times rows: the peers take turns, each round in another order, and medians are compared."""
 
 import gc
+import random
 import re
 import statistics
 import time
@@ -37,8 +38,9 @@ def agreement(row, values):
     return worst
 
 
-def measure(row, libraries, rounds, sample, budget, clock, pause=0.002):
-    """{"seconds": {peer: samples}, ...} of a row; the first entry of `libraries` is ours."""
+def measure(row, libraries, rounds, sample, budget, clock, pause, probe=None):
+    """{"seconds": {peer: samples}, ...} of a row; the first entry of `libraries` is ours. Where
+    the goal is a part of the machine's multiply-adds, `probe` takes its turn among the peers: "fma", its samples."""
     arrays = {k: make() for k, make in row.arrays.items()}
     runs, values, failed = {}, {}, {}
     for name, peer in libraries.items():
@@ -60,12 +62,14 @@ def measure(row, libraries, rounds, sample, budget, clock, pause=0.002):
     counts = {name: calibrated(run, sample) for name, run in runs.items()}
     spent = dict.fromkeys(runs, 0.0)
     samples: dict[str, list[float]] = {name: [] for name in runs}
-    order = list(runs)
+    order, dice = list(runs), random.Random(row.name)
     gc.collect()
     gc.disable()
+    rates = []
     end = time.perf_counter() + budget
     for r in range(rounds):
-        for name in order[r % len(order) :] + order[: r % len(order)]:
+        dice.shuffle(order)  # nobody always follows the same one, which leaves its mark on caches and clock
+        for name in order:
             if spent[name] > budget / 3 and len(samples[name]) >= 3:
                 continue  # a slow one is known well enough
             time.sleep(pause)  # for the threads of the one before to go to sleep
@@ -73,10 +77,12 @@ def measure(row, libraries, rounds, sample, budget, clock, pause=0.002):
             runs[name](1)
             samples[name].append(runs[name](counts[name]) / counts[name])
             spent[name] += time.perf_counter() - begun
+        if probe and "fma" in row.goal:
+            rates.append(probe(row.real))
         if time.perf_counter() > end and r >= 4:
             break
     gc.enable()
-    return found | {"seconds": samples}
+    return found | {"seconds": samples} | ({"fma": rates} if rates and all(rates) else {})
 
 
 def judged(found, goal, limit, threads):
@@ -95,7 +101,8 @@ def judged(found, goal, limit, threads):
             each = [a / b for a, b in zip(found["seconds"][name], found["seconds"]["hadamard"], strict=False)]
             quarters = statistics.quantiles(each, n=4)
             found["quartiles"][name] = [quarters[0], quarters[2]]
-        rates = {"fma": found["work"] / ours / limit.get(f"fma {found['real']}", float("inf"))}
+        most = statistics.median(found["fma"]) if "fma" in found else limit.get(f"fma {found['real']}", float("inf"))
+        rates = {"fma": found["work"] / ours / most}
         if found["moved"] >= PAST_CACHES:
             rates |= {kind: found["moved"] / ours / limit.get(kind, float("inf")) for kind in ("copy", "read")}
         found["of limit"] = {kind: rate for kind, rate in rates.items() if rate}
@@ -129,11 +136,12 @@ def select(only, threads, quick):
 def main(only="", threads=1, rounds=15, quick=False, wanted=peers.ORDER, say=print, clock=time.perf_counter):
     """Everything measured with that many threads, as one dictionary."""
     libraries = peers.installed(threads, wanted)
-    limit = limits.measure(threads)
+    limit, probe = limits.measure(threads), limits.probe(threads, clock)
     found = []
     sample, budget = (0.001, 1.0) if quick else (0.004, 6.0)
+    pause = 0.002 if threads == 1 else 0.03  # seconds; waiting threads of some peers keep their core that long
     for row in select(only, threads, quick):
-        made = measure(row, libraries, 7 if quick else rounds, sample, budget, clock)
+        made = measure(row, libraries, 7 if quick else rounds, sample, budget, clock, pause, probe)
         found.append(judged(made, row.goal, limit, threads))
         say(found[-1])
     again = limits.measure(threads)
