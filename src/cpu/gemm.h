@@ -317,9 +317,11 @@ template <bool few_rows> void thin(const Kind &kind, const Job &job, int threads
   const long small_panel = few_rows ? a_panel : b_panel, large_panel = few_rows ? b_panel : a_panel;
   const long whole = blocks * small_panels * small_panel;
   const bool near = whole <= in_second_cache;
-  // Rows of A a multiple of two kilobytes apart fall on the same few lines of the first cache.
-  const bool here = a_in_place(kind, g) && (!few_rows || ((g.a_m.stride * kind.source) % 2048 != 0 && steps(g.a_k, 1) &&
-                                                          g.m * g.k * kind.source <= in_second_cache));
+  // In place only where that is no hindrance: many rows of A a multiple of two kilobytes apart fall on the same few
+  // lines of the first cache, and columns of A that lie along memory take a page each.
+  const bool here = a_in_place(kind, g) && (few_rows ? steps(g.a_k, 1) && (g.a_m.stride * kind.source) % 2048 != 0 &&
+                                                           g.m * g.k * kind.source <= in_second_cache
+                                                     : steps(g.a_k, 1) || small_panels <= 4);
   const long together = few_rows ? (near && !(kind.pack_rows && steps(g.b_n, 1)) ? 1 : at_once)
                         : near   ? most(1, least(64, in_first_cache / (block * kind.rows * kind.source)))
                                  : 16;
