@@ -257,16 +257,16 @@ void make_contiguous(TensorImpl &p, const Dims &shape) {
 } // namespace
 
 Tensor empty(const Dims &shape, DType t, Device d) {
-  int64_t bytes = size_of(t);
+  int64_t bytes = size_of(t), n = 1;
   bool over = false, odd = shape.size() > max_dims;
   for (int64_t s : shape) {
     odd |= s <= 0;
     over |= s > 0 && __builtin_mul_overflow(bytes, s, &bytes);
+    n = int64_t(uint64_t(n) * uint64_t(s)); // it overflows only where the bytes do
   }
   const bool none = odd && !numel(shape); // which throws where there are too many, or negative ones
   HD_CHECK(none || !over, runtime, "Storage size calculation overflowed with sizes=%s", brackets(shape).c_str());
-  if (none) bytes = 0;
-  const int64_t n = bytes / size_of(t);
+  if (none) bytes = n = 0;
   Ref<Storage> storage = new_storage(size_t(bytes), d);
   TensorImpl *p = new_impl();
   p->dtype = t;

@@ -113,16 +113,16 @@ void record_product(const char *name, const Form &form, const Tensor &a, const T
   if (b.requires_grad()) node->a = Saved(a, false);
   node->had_saved = a.requires_grad() || b.requires_grad();
   if (!affine) {
-    connect(*node, Borrowed<2>(a, b).list(), 2);
+    connect(*node, {a, b});
   } else {
     node->shape_addend = affine->addend.shape();
     node->alpha = affine->alpha, node->beta = affine->beta;
     if (affine->last) {
       node->at_addend = 2;
-      connect(*node, Borrowed<3>(a, b, affine->addend).list(), 3);
+      connect(*node, {a, b, affine->addend});
     } else {
       node->at_a = 1, node->at_b = 2, node->at_addend = 0;
-      connect(*node, Borrowed<3>(affine->addend, a, b).list(), 3);
+      connect(*node, {affine->addend, a, b});
     }
   }
   set_history(y, std::move(holder));

@@ -63,7 +63,7 @@ def _with_hooks(step):
                         f"{step} must return None or a tuple of (new_args, new_kwargs), but got {changed}."
                     )
                 args, kwargs = changed
-        loss = step(self, *args, **kwargs)
+        loss = step(self, *args, **kwargs) if args or kwargs else step(self)
         if self._optimizer_step_post_hooks or _global_post_hooks:
             for hook in (*self._optimizer_step_post_hooks.values(), *_global_post_hooks.values()):
                 hook(self, args, kwargs)
