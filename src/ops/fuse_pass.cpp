@@ -140,6 +140,8 @@ Pass::Pass(const std::vector<Step> &steps, const std::vector<Part> &parts, const
   const bool dense = code_.size() > 1 && !row_ && bytes > far && cut(short_bytes, itemsize);
   if (!dense) cut(code_.size() == 1 ? lone_bytes : tile_bytes, itemsize);
   link();
+  // One chain of all steps needs no short tiles.
+  if (dense && code_[0].covers == int(code_.size()) && !cut(tile_bytes, itemsize)) cut(short_bytes, itemsize);
   partials_.resize(size_t(partials * tiles_) * 16);
 }
 
