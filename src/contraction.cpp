@@ -130,20 +130,21 @@ void merge(const Index *indices, int count, Gemm &g, std::unique_ptr<long[]> &ta
 
 // An outer row or column index that does not follow the inner ones in the result is better a batch index: where the
 // result needs a table of offsets, tiles that cross from one run to the next cannot be written straight to their place.
-// Short runs keep it: together they need the other operand packed only once.
-void split_off(Index *indices, int count, Role role) {
+// Runs shorter than `enough` keep it: together they need the other operand packed only once. Returns whether it did.
+bool split_off(Index *indices, int count, Role role, long enough) {
   Group group;
   for (int i = 0; i < count; ++i)
     if (indices[i].role == role) group.add(indices[i]);
-  if (group.count < 2) return;
+  if (group.count < 2) return false;
   group.order(result);
   int first = group.count - 1; // of the ones that follow each other
   long together = group.index[first].size;
   for (; first > 0 && group.index[first - 1].c == group.index[first].c * group.index[first].size; --first)
     together *= group.index[first - 1].size;
-  if (first == 0 || together < 1024) return;
+  if (first == 0 || together < enough) return false;
   for (int i = 0; i < count; ++i)
     if (indices[i].role == role && indices[i].c >= group.index[first - 1].c) indices[i].role = Role::batch;
+  return true;
 }
 } // namespace
 
@@ -161,14 +162,27 @@ Contraction::Contraction(DType dtype, DType result_dtype, const Index *indices, 
   bool unit_result = false;
   for (int i = 0; i < kept_count; ++i)
     unit_result |= kept[i].c == 1 && (kept[i].role == Role::row || kept[i].role == Role::column);
-  for (Role role : {Role::row, Role::column})
-    if (unit_result && in_role[int(role)] > 1) split_off(kept, kept_count, role);
+  if (unit_result && (in_role[of_row] > 1 || in_role[of_column] > 1)) {
+    // Where nothing is packed, runs of few rows do.
+    Index split[max_dims];
+    std::copy(kept, kept + kept_count, split);
+    bool rows = split_off(split, kept_count, Role::row, 8), columns = split_off(split, kept_count, Role::column, 16);
+    if (rows || columns) {
+      build(dtype, result_dtype, split, kept_count, to_run);
+      if (gemm_.route == Route::direct) return;
+    }
+    split_off(kept, kept_count, Role::row, 1024), split_off(kept, kept_count, Role::column, 1024);
+  }
+  build(dtype, result_dtype, kept, kept_count, to_run);
+}
+
+void Contraction::build(DType dtype, DType result_dtype, const Index *indices, int count, bool to_run) {
   const Index *one[4] = {};
+  int in_role[4] = {};
   long size[4] = {1, 1, 1, 1};
   double elements[3] = {1, 1, 1};
-  for (int &n : in_role) n = 0;
-  for (int i = 0; i < kept_count; ++i) {
-    const Index &x = kept[i];
+  for (int i = 0; i < count; ++i) {
+    const Index &x = indices[i];
     int role = int(x.role);
     one[role] = &x;
     ++in_role[role];
@@ -184,7 +198,7 @@ Contraction::Contraction(DType dtype, DType result_dtype, const Index *indices, 
     for (const Use &u : uses)
       if (one[u.role]) (gemm_.*u.axis).stride = stride(*one[u.role], u.slot);
   } else {
-    merge(kept, kept_count, gemm_, tables_, to_run);
+    merge(indices, count, gemm_, tables_, to_run);
   }
   bytes_ =
       (elements[left] + elements[right]) * double(size_of(dtype)) + elements[result] * double(size_of(result_dtype));
@@ -223,8 +237,8 @@ void Contraction::decide() {
   gemm_.threads = work < 400000 ? 1 : int(std::min<double>(num_threads(), work / 200000));
 }
 
-void Contraction::run(const char *a, const char *b, char *c, const Epilogue &epilogue) const {
-  Gemm g = gemm_;
+void Contraction::run(const char *a, const char *b, char *c, const Epilogue &epilogue) {
+  Gemm &g = gemm_;
   g.a = swapped_ ? b : a;
   g.b = swapped_ ? a : b;
   g.c = c;

@@ -36,7 +36,7 @@ public:
   Contraction(DType dtype, DType result, const Index *indices, int count, bool to_run = true);
   Contraction(DType dtype, DType result, const Matrices &s);
 
-  void run(const char *a, const char *b, char *c, const Epilogue &epilogue = {}) const;
+  void run(const char *a, const char *b, char *c, const Epilogue &epilogue = {});
 
   long batch() const { return gemm_.batch; }
   long rows() const { return swapped_ ? gemm_.n : gemm_.m; }
@@ -59,6 +59,7 @@ public:
   void force(Route route) { gemm_.route = route, reason_ = "asked for"; } // for tests and measurements
 
 private:
+  void build(DType dtype, DType result, const Index *indices, int count, bool to_run);
   void decide(); // the route and the threads, once sizes, strides and bytes_ are known
 
   Gemm gemm_;

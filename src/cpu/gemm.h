@@ -126,6 +126,7 @@ struct Strip {
   long j;
   int columns, tail;
   bool straight, ends, first, last;
+  bool bias, complete; // straight: what is added is a bias; the micro-kernel leaves nothing to do
 };
 HD_INLINE Strip strip(const Kind &kind, const Job &job, bool a_packed, bool b_packed, long j, int columns, bool first,
                       bool last) {
@@ -147,9 +148,17 @@ HD_INLINE Strip strip(const Kind &kind, const Job &job, bool a_packed, bool b_pa
   s.to = {c, row, first && !g.accumulate ? nullptr : c, row, false, s.ends && relu};
   if (s.ends && job.bias) {
     s.to.from = job.bias + j * g.bias_n.stride * kind.result;
-    s.to.from_row = g.bias_m.stride, s.to.repeats = !g.bias_n.stride;
+    s.to.from_row = g.bias_m.stride, s.to.repeats = !g.bias_n.stride, s.bias = true;
   }
+  s.complete = s.ends || !last || (!job.bias && g.activation == Activation::none);
   return s;
+}
+// Where its row i goes, if straight.
+HD_INLINE Target target(const Strip &s, long i) {
+  Target to = s.to;
+  to.c += i * to.row * s.kind.real;
+  if (to.from) to.from += i * to.from_row * s.kind.real;
+  return to;
 }
 // Rows [i, i + rows) of it.
 HD_INLINE void tile(const Strip &s, Operand a, Operand b, long depth, long i, int rows, Sums sums) {
@@ -158,12 +167,9 @@ HD_INLINE void tile(const Strip &s, Operand a, Operand b, long depth, long i, in
   const Gemm &g = job.g;
   const Micro micro = s.micros[rows - 1];
   if (s.straight) {
-    Target to = s.to;
-    to.c += i * to.row * kind.real;
-    if (to.from) to.from += i * to.from_row * kind.real;
+    const Target to = target(s, i);
     micro(depth, a.at, a.row, a.k, b.at, b.k, to, s.tail);
-    if (s.last && !s.ends && (job.bias || g.activation != Activation::none))
-      kind.finish(job, to.c, to.row, i, rows, s.j, s.columns, false, true);
+    if (!s.complete) kind.finish(job, to.c, to.row, i, rows, s.j, s.columns, false, true);
     return;
   }
   for (int r = 0; r < rows; ++r) __builtin_prefetch(job.c + (at(g.c_m, i + r) + at(g.c_n, s.j)) * kind.result, 1, 3);
@@ -244,6 +250,45 @@ void direct(const Kind &kind, const Job &job) {
         const long rows = next_rows(kind, g.m - i);
         tile(s, {a.at + i * a.row * kind.source, a.row, a.k}, b, depth, i, int(rows), {});
         i += rows;
+      }
+    }
+  }
+}
+
+// A batch of small ones, matrices [first, end): a tile of each after the other, so that they share what a tile needs to
+// know.
+constexpr long small_matrices = 2 << 10; // bytes of all three
+HD_INLINE bool are_small(const Kind &kind, const Gemm &g) {
+  return g.batch > 1 && (g.m * g.k + g.k * g.n + g.m * g.n) * kind.source <= small_matrices;
+}
+void direct_small(const Kind &kind, const Gemm &g, long first, long end) {
+  constexpr long together = 16;
+  for (; first < end; first += together) {
+    if (first % 1024 == 0 && first) poll();
+    const long stop = least(end, first + together);
+    for (long j = 0; j < g.n; j += kind.columns) {
+      Job job = {g, g.a, g.b, g.bias, g.c};
+      auto columns = [&] { return strip(kind, job, false, false, j, int(least(kind.columns, g.n - j)), true, true); };
+      const Strip s = columns();
+      for (long i = 0, rows; i < g.m; i += rows) {
+        rows = next_rows(kind, g.m - i);
+        const char *a = g.a + i * g.a_m.stride * kind.source, *b = g.b + j * kind.source;
+        const Micro micro = s.micros[rows - 1];
+        const Target origin = target(s, i);
+        Target to = origin;
+        for (long x = first; x < stop; ++x) {
+          const char *its_a = a + at(g.a_batch, x) * kind.source, *its_b = b + at(g.b_batch, x) * kind.source;
+          const long by_c = at(g.c_batch, x) * kind.result, by_bias = g.bias ? at(g.bias_batch, x) * kind.result : 0;
+          if (s.complete) {
+            to.c = origin.c + by_c;
+            if (to.from) to.from = origin.from + (s.bias ? by_bias : by_c);
+            micro(g.k, its_a, g.a_m.stride, g.a_k.stride, its_b, g.b_k.stride, to, s.tail);
+          } else {
+            job.c = g.c + by_c, job.bias = g.bias + by_bias;
+            tile(columns(), {its_a, g.a_m.stride, g.a_k.stride}, {its_b, 0, g.b_k.stride}, g.k, i, int(rows), {});
+          }
+        }
+        job.c = g.c, job.bias = g.bias;
       }
     }
   }
@@ -446,21 +491,24 @@ void split_k(const Kind &kind, const Job &job, int threads) {
                   least(kind.columns, g.n - j), false, true);
 }
 
+HD_INLINE bool as_they_are(const Kind &kind, const Gemm &g) {
+  return g.route == Route::direct && g.k > 0 && kind.reals == 1 && a_in_place(kind, g) && b_in_place(kind, g) &&
+         (!kind.rounds || g.k <= kind.k_block);
+}
 // One matrix. A route that does not fit the operands gives way to one that takes any.
 void one(const Kind &kind, const Job &job, int threads) {
   const Gemm &g = job.g;
+  if (g.route == Route::dot && g.m == 1 && g.n == 1 && g.k > 0) return kind.dot(job, 0, 1);
   Route route = g.route;
   if (g.k == 0) route = Route::reference;
   if (route != Route::reference && worth_splitting(kind, g, threads)) return split_k(kind, job, threads);
   if (route == Route::dot || route == Route::gemv) {
     Vectors p = vectors_of(job);
-    if (g.m == 1 && g.n == 1) return kind.dot(job, 0, 1);
     if ((g.m == 1 || g.n == 1) && (steps(p.k, 1) || steps(p.r, 1))) return gemv(kind, job, threads);
     route = g.m <= g.n ? Route::skinny : Route::tall;
   }
   if (route == Route::direct) {
-    if (kind.reals == 1 && a_in_place(kind, g) && b_in_place(kind, g) && (!kind.rounds || g.k <= kind.k_block))
-      return direct(kind, job);
+    if (as_they_are(kind, g)) return direct(kind, job);
     route = g.m <= g.n ? Route::skinny : Route::tall;
   }
   if (route == Route::reference) kind.reference(job);
@@ -473,18 +521,20 @@ void one(const Kind &kind, const Job &job, int threads) {
 }
 
 void run(const Kind &kind, const Gemm &g) {
-  auto each = [&](long i, int threads) {
-    Job job = {g, g.a + at(g.a_batch, i) * kind.source, g.b + at(g.b_batch, i) * kind.source,
-               g.bias ? g.bias + at(g.bias_batch, i) * kind.result : nullptr, g.c + at(g.c_batch, i) * kind.result};
-    one(kind, job, threads);
+  auto range = [&](long first, long end, int threads) {
+    if (as_they_are(kind, g) && are_small(kind, g)) return direct_small(kind, g, first, end);
+    for (long i = first; i < end; ++i) {
+      const Job job = {g, g.a + at(g.a_batch, i) * kind.source, g.b + at(g.b_batch, i) * kind.source,
+                       g.bias ? g.bias + at(g.bias_batch, i) * kind.result : nullptr,
+                       g.c + at(g.c_batch, i) * kind.result};
+      one(kind, job, threads);
+    }
   };
   if (g.threads > 1 && g.batch >= 2 * g.threads) {
-    long pieces = least(g.batch, 32 * g.threads);
-    tasks(pieces, g.threads, [&](long p) {
-      for (long i = g.batch * p / pieces; i < g.batch * (p + 1) / pieces; ++i) each(i, 1);
-    });
+    const long pieces = least(g.batch, 32 * g.threads);
+    tasks(pieces, g.threads, [&](long p) { range(g.batch * p / pieces, g.batch * (p + 1) / pieces, 1); });
   } else {
-    for (long i = 0; i < g.batch; ++i) each(i, g.threads);
+    range(0, g.batch, g.threads);
   }
 }
 

@@ -111,18 +111,67 @@ template <class T, class S, class D> void gemv_dots(const Job &job, long begin, 
     finish_row<T, D>(job, out, r0, n);
   }
 }
+// The products of two runs of n numbers are added to sums (complex: re, im). Eight vectors are summed at once, of a
+// whole block from two places in each run: one alone does not keep memory busy, and eight in all are too many.
+template <int parts> constexpr long run_block = 8192 / parts;
+template <class T, int parts> void dot_run(const T *a, const T *b, long n, Sum<T> *sums) {
+  constexpr int W = vector_bytes / sizeof(T), U = 8 / parts;
+  using V = Vector<T, W>;
+  const long reals = n * parts;
+  V s[U] = {}, t[U] = {};
+  auto add = [&](int u, V x, V y) {
+    s[u] += x * y;
+    if constexpr (parts == 2) t[u] += x * swap_pairs<T, W>(y, typename Counted<W>::type{});
+  };
+  long i = 0;
+  if (n == run_block<parts>) {
+    constexpr long half = run_block<parts> * parts / 2, each = U / 2;
+    for (; i < half; i += each * W)
+#pragma GCC unroll 8
+      for (int u = 0; u < U; ++u) {
+        const long at = i + u / each * half + u % each * W;
+        add(u, load<V>(a + at), load<V>(b + at));
+      }
+    i = reals;
+  }
+  for (; i + U * W <= reals; i += U * W)
+#pragma GCC unroll 8
+    for (int u = 0; u < U; ++u) add(u, load<V>(a + i + u * W), load<V>(b + i + u * W));
+  if (i < reals) {
+#pragma GCC unroll 8
+    for (int u = 0; u < U; ++u, i += W) {
+      if (i + W > reals) {
+        if (i < reals) add(u, load_part<V>(a + i, int(reals - i)), load_part<V>(b + i, int(reals - i)));
+        break;
+      }
+      add(u, load<V>(a + i), load<V>(b + i));
+    }
+  }
+  for (int half = U / 2; half; half /= 2)
+#pragma GCC unroll 4
+    for (int u = 0; u < half; ++u) s[u] += s[u + half], t[u] += t[u + half];
+  if constexpr (parts == 2) {
+    T re = 0;
+    for (int l = 0; l < W; l += 2) re += s[0][l] - s[0][l + 1];
+    sums[0] += re;
+    sums[1] += total<T, W>(t[0]);
+  } else {
+    sums[0] += total<T, W>(s[0]);
+  }
+}
 // One row, any strides.
 template <class T, class S, class D> void dot(const Job &job, long, long) {
   const Gemm &g = job.g;
   constexpr int parts = is_complex<S> ? 2 : 1;
-  using Lifted = typename If<is_complex<S>, S, T>::type;
-  T *room = (T *)workspace(2, 2 * dot_block * parts * long(sizeof(T)));
+  const bool in_place = sizeof(S) == sizeof(T) * parts && steps(g.a_k, 1) && steps(g.b_k, 1);
+  constexpr long block = run_block<parts>;
+  T *room = in_place ? nullptr : (T *)workspace(2, 2 * block * parts * long(sizeof(T)));
   Sum<T> sums[parts] = {};
-  for (long k = 0; k < g.k; k += dot_block) {
-    long depth = least(dot_block, g.k - k);
-    const T *v = lift<T, S>(room, (const S *)job.b, g.b_k, k, depth);
-    const Lifted *row = (const Lifted *)lift<T, S>(room + dot_block * parts, (const S *)job.a, g.a_k, k, depth);
-    dots<T, Lifted, 1>(&row, v, depth, sums);
+  for (long k = 0; k < g.k; k += block) {
+    const long depth = least(block, g.k - k);
+    const T *a = lift<T, S>(room, (const S *)job.a, g.a_k, k, depth);
+    const T *b = lift<T, S>(room + block * parts, (const S *)job.b, g.b_k, k, depth);
+    dot_run<T, parts>(a, b, depth, sums);
   }
   T out[parts];
   for (int i = 0; i < parts; ++i) out[i] = T(sums[i]);
