@@ -362,11 +362,8 @@ template <bool few_rows> void thin(const Kind &kind, const Job &job, int threads
   const long small_panel = few_rows ? a_panel : b_panel, large_panel = few_rows ? b_panel : a_panel;
   const long whole = blocks * small_panels * small_panel;
   const bool near = whole <= in_second_cache;
-  // In place only where that is no hindrance: many rows of A a multiple of two kilobytes apart fall on the same few
-  // lines of the first cache, and columns of A that lie along memory take a page each.
-  const bool here = a_in_place(kind, g) && (few_rows ? steps(g.a_k, 1) && (g.a_m.stride * kind.source) % 2048 != 0 &&
-                                                           g.m * g.k * kind.source <= in_second_cache
-                                                     : steps(g.a_k, 1) || small_panels <= 4);
+  // Many rows of A are read where they lie. Columns of A that lie along memory would take a page each.
+  const bool here = !few_rows && a_in_place(kind, g) && (steps(g.a_k, 1) || small_panels <= 4);
   const long together = few_rows ? (near && !(kind.pack_rows && steps(g.b_n, 1)) ? 1 : at_once)
                         : near   ? most(1, least(64, in_first_cache / (block * kind.rows * kind.source)))
                                  : 16;
@@ -379,7 +376,7 @@ template <bool few_rows> void thin(const Kind &kind, const Job &job, int threads
     const long k = b * block, depth = least(block, g.k - k);
     char *to = kept_block(b) + p * small_panel;
     if constexpr (few_rows) {
-      for (long end = p + count; p < end && !here; ++p, to += small_panel)
+      for (long end = p + count; p < end; ++p, to += small_panel)
         kind.pack_a(to, job.a, g.a_m, rows.at(p), rows.count(p), g.a_k, k, depth);
     } else {
       pack_columns(kind, job, to, small_panel, 0, g.n, p, count, k, depth);
