@@ -39,8 +39,8 @@ def agreement(row, values):
 
 
 def measure(row, libraries, rounds, sample, budget, clock, pause, probe=None):
-    """{"seconds": {peer: samples}, ...} of a row; the first entry of `libraries` is ours. Where
-    the goal is a part of the machine's multiply-adds, `probe` takes its turn among the peers: "fma", its samples."""
+    """{"seconds": {peer: samples}, ...} of a row; the first entry of `libraries` is ours. Where the goal is a part of
+    the machine's multiply-adds, `probe` takes its turn among the peers: "fma", its samples."""
     arrays = {k: make() for k, make in row.arrays.items()}
     runs, values, failed = {}, {}, {}
     for name, peer in libraries.items():

@@ -203,17 +203,17 @@ struct Rows {
   HD_INLINE int count(long p) const { return int(at(p + 1) - at(p)); }
 };
 
-// A block of k in a panel, in bytes. Rows of panels that follow each other do not fall on the same lines of a cache.
-HD_INLINE long panel_bytes(const Kind &kind, long deep, int side) { return deep * side * kind.packed + 128; }
-// Panels [p, p + count) of B from column j0 on, side by side.
+// A block of k in a panel of B, in bytes. Rows of panels that follow each other do not fall on the same lines of a
+// cache.
+HD_INLINE long panel_bytes(const Kind &kind, long deep) { return deep * kind.columns * kind.packed + 128; }
+// Panels [p, p + count) of the n columns of B from j0 on, side by side.
 HD_INLINE void pack_columns(const Kind &kind, const Job &job, char *to, long panel, long j0, long n, long p, long count,
                             long k, long depth) {
   const Gemm &g = job.g;
   long whole = 0;
   if (kind.pack_rows && steps(g.b_n, 1)) {
-    whole = least(count, n / kind.columns - p);
-    if (whole > 0) kind.pack_rows(to, panel, whole, job.b + (j0 + p * kind.columns) * kind.source, g.b_k, k, depth);
-    else whole = 0;
+    whole = most(0, least(count, n / kind.columns - p));
+    kind.pack_rows(to, panel, whole, job.b + (j0 + p * kind.columns) * kind.source, g.b_k, k, depth);
   }
   for (long q = whole; q < count; ++q) {
     const long j = (p + q) * kind.columns;
@@ -301,7 +301,7 @@ void packed(const Kind &kind, const Job &job, int threads) {
   const bool keep = kind.rounds && block < g.k;
   const long wide = keep ? 1024 : most(kind.columns, l3_share / (deep * kind.packed)) / kind.columns * kind.columns;
   const long tall = keep ? 1020 / kind.rows * kind.rows : g.m;
-  const long a_panel = deep * kind.rows * kind.packed, b_panel = panel_bytes(kind, deep, kind.columns);
+  const long a_panel = deep * kind.rows * kind.packed, b_panel = panel_bytes(kind, deep);
   char *packed_b = (char *)workspace(0, least(ceil_div(g.n, kind.columns), ceil_div(wide, kind.columns)) * b_panel);
   Sums sums = {};
   if (keep) {
@@ -358,7 +358,7 @@ template <bool few_rows> void thin(const Kind &kind, const Job &job, int threads
   const int large = few_rows ? kind.columns : kind.rows;
   const long small_panels = few_rows ? ceil_div(g.m, kind.rows) : ceil_div(g.n, kind.columns),
              large_panels = ceil_div(few_rows ? g.n : g.m, large);
-  const long a_panel = deep * kind.rows * kind.packed, b_panel = panel_bytes(kind, deep, kind.columns);
+  const long a_panel = deep * kind.rows * kind.packed, b_panel = panel_bytes(kind, deep);
   const long small_panel = few_rows ? a_panel : b_panel, large_panel = few_rows ? b_panel : a_panel;
   const long whole = blocks * small_panels * small_panel;
   const bool near = whole <= in_second_cache;
@@ -408,24 +408,21 @@ template <bool few_rows> void thin(const Kind &kind, const Job &job, int threads
                         depth);
         }
         const char *packed_a = few_rows ? kept_block(b) : other, *packed_b = few_rows ? other : kept_block(b);
-        // Columns [p, p + 1) of panels by rows [r, r_end), which lie at packed_a from r0 on.
-        auto multiply = [&](long p, long p0, long r, long r_end, long r0) {
+        // Panels of rows [r0, r_end) by panels of columns [p0, p_end), the first of which begin there.
+        const long r0 = few_rows ? 0 : first, r_end = few_rows ? small_panels : first + count;
+        const long p0 = few_rows ? first : 0, p_end = few_rows ? first + count : small_panels;
+        for (long p = p0; p < p_end; ++p) {
           const long j = p * kind.columns;
           const Strip s = strip(kind, job, !here, true, j, int(least(kind.columns, g.n - j)), b == 0, b + 1 == blocks);
           const Operand in_b = {packed_b + (p - p0) * b_panel, 0, kind.columns * kind.reals};
-          for (; r < r_end; ++r) {
+          for (long r = r0; r < r_end; ++r) {
             const long i = rows.at(r);
             Operand in_a = {packed_a + (r - r0) * a_panel, 1, kind.rows * kind.reals};
             if (here) in_a = {job.a + (i * g.a_m.stride + k * g.a_k.stride) * kind.source, g.a_m.stride, g.a_k.stride};
-            char *to =
-                sums ? sums + ((p - p0) * (few_rows ? small_panels : together) + (r - r0)) * sums_panel : nullptr;
+            char *to = sums ? sums + ((p - p0) * (r_end - r0) + (r - r0)) * sums_panel : nullptr;
             tile(s, in_a, in_b, ceil_div(depth, kind.unit), i, rows.count(r), {to, kind.columns});
           }
-        };
-        if constexpr (few_rows)
-          for (long q = first; q < first + count; ++q) multiply(q, first, 0, small_panels, 0);
-        else
-          for (long p = 0; p < small_panels; ++p) multiply(p, 0, first, first + count, first);
+        }
       }
     }
   });

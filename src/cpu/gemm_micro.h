@@ -221,7 +221,7 @@ template <class E, bool pairs> struct Micros {
   template <int v, int r> constexpr void fill() {
     at[v - 1][0][r - 1] = micro<E, r * step, v, false, pairs>;
     at[v - 1][1][r - 1] = masked ? micro<E, r * step, v, masked, pairs> : nullptr;
-    at[v - 1][2][r - 1] = micro < E, r * step, v, false, pairs, is_float<E> && v == NV && r == R > ;
+    at[v - 1][2][r - 1] = micro<E, r * step, v, false, pairs, (is_float<E> && v == NV && r == R)>;
     if constexpr (r > 1) fill<v, r - 1>();
     else if constexpr (v > 1) fill<v - 1, R>();
   }
